@@ -1,0 +1,58 @@
+# Everything runs from .venv, which is built here from python3 (3.10 or newer) with pip alone.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SET_UP := $(VENV)/.set-up
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format docs bench clean
+
+help: ## Say what there is
+	@echo "make TARGET [ARGS=...] [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+setup: $(SET_UP) ## Build .venv (the other targets do so by themselves)
+
+demo: $(SET_UP) ## Sandbox -> Meltano -> PostgreSQL, twice; the second time only the changes
+	$(BIN)/python -m demo $(ARGS)
+
+test: $(SET_UP) ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(SET_UP) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(SET_UP) ## Put the code into the project's form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(SET_UP) ## Write README.md's settings, meltano.yml, .env.example and catalog.example.json anew
+	$(BIN)/python -m demo.documents
+
+bench: $(SET_UP) ## Measure the tap against a stock SDK tap and against the limit
+	@test -d benchmarks || { echo "There are no benchmarks yet: the folder benchmarks/ is missing." >&2; exit 1; }
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove whatever was built here
+	rm -rf $(VENV) .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A folder whose Python went away (or is another than the one asked for) is built anew.
+$(SET_UP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "Python 3.10 or newer is needed as '$(PYTHON)'; name another one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "'$(PYTHON)' comes without venv or ensurepip; on Debian and Ubuntu: apt install python3-venv" >&2; \
+		exit 1; }
+	@version='import sys; print(*sys.version_info[:2])'; \
+		test "$$($(BIN)/python -c "$$version" 2>/dev/null)" = "$$($(PYTHON) -c "$$version")" \
+		|| $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[sandbox]" --group dev
+	@touch $@

@@ -1,0 +1,8 @@
+"""Run the tap as a module: ``python -m tap_acumatica``."""
+
+from __future__ import annotations
+
+from tap_acumatica.tap import TapAcumatica
+
+if __name__ == "__main__":
+    TapAcumatica.cli()

@@ -1,0 +1,1 @@
+"""What only Acumatica does: its addresses, sign-in, licensed sessions, errors and names."""

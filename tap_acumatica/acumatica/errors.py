@@ -1,0 +1,173 @@
+"""What can go wrong with a site, as a tree, and the table from what is seen to what to do.
+
+* ``ServiceError``
+    * ``SignInError``      user name or password refused: never tried again
+    * ``UnreachableError`` no answer at all, or only failures, for all tries
+    * ``AddressError``     something answers, but it is not the service that was meant
+    * ``StreamError``      one stream cannot be read; the others can
+        * ``AccessError``    no rights, not there, or refused: ``on_stream_error`` decides
+        * ``AnswerError``    an answer that is none, or that contradicts an earlier one
+            * ``EmptyAnswerError``  nothing at all: so Acumatica refuses a filter on a formula
+    * ``RefusedError``     the service does not take a filter, an order or a column
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from tap_acumatica.odata.errors import ODataError
+
+
+class ServiceError(ODataError):
+    """Base of what a site can do wrong; the message is one line: what, why, what to set."""
+
+
+class SignInError(ServiceError):
+    """The credentials were refused."""
+
+
+class UnreachableError(ServiceError):
+    """The site gave no usable answer."""
+
+
+class AddressError(ServiceError):
+    """The address is not the one of the service that was meant."""
+
+
+class StreamError(ServiceError):
+    """One stream cannot be read; the run goes on with the others."""
+
+
+class AccessError(StreamError):
+    """The user may not read the stream, or it is not there."""
+
+
+class AnswerError(StreamError):
+    """The service sent something that cannot be taken as an answer."""
+
+
+class EmptyAnswerError(AnswerError):
+    """Status 200 and an empty body, repeatedly."""
+
+
+class RefusedError(ServiceError):
+    """The service does not take the request as put: a filter, an order, a column, an expansion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """One row of the error table.
+
+    Attributes:
+        status: HTTP statuses the row is for; empty for any.
+        text: Pattern sought in the body, case-insensitive.
+        cause: The likely cause.
+        remedy: What to set or to do.
+        refusal: Whether the request itself is at fault, so that another one may succeed.
+    """
+
+    status: frozenset[int]
+    text: re.Pattern[str]
+    cause: str
+    remedy: str = ""
+    refusal: bool = False
+
+
+def _symptom(
+    status: tuple[int, ...], text: str, cause: str, remedy: str = "", *, refusal: bool = False
+) -> Symptom:
+    return Symptom(frozenset(status), re.compile(text, re.IGNORECASE), cause, remedy, refusal)
+
+
+SEATS = _symptom(
+    (),
+    r"api login limit|maximum number of .{0,40}(users|logins|sessions)|license_loginlimitexceeded"
+    r"|checkapiuserslimits|apiloginlimitreached|concurrent (user|login|session)"
+    r"|you have exceeded .{0,60}(users|logins|sessions)",
+    "all license seats for API users are taken",
+    "sign other integrations out (Active Users, SM201010) or raise the limit on the license "
+    "(License Monitoring Console, SM604000)",
+)
+
+SYMPTOMS: tuple[Symptom, ...] = (
+    SEATS,
+    _symptom(
+        (),
+        r"proper company id cannot be determined|PXUndefinedCompanyException",
+        "the tenant is not known to the site",
+        "set 'tenants' to login names from the Tenants screen (SM203520)",
+    ),
+    _symptom((), r"NETStandard 2\.0", "the metadata was asked for in another format than XML"),
+    _symptom(
+        (),
+        r"could not find a property named|unknown column"
+        r"|property .{0,120} (does not exist|not found)",
+        "a column in the request is not known to the service",
+        "run discovery again; captions of inquiries may have been renamed",
+        refusal=True,
+    ),
+    _symptom(
+        (),
+        r"unknown function|unrecognized .{0,40}literal|incompatible types|virtual field"
+        r"|not allowed|not supported|not implemented|cannot be (filtered|sorted|selected|used in)"
+        r"|non-?filterable|invalid (filter|order)|syntax error at position|query option",
+        "the service does not take this filter, order or column",
+        refusal=True,
+    ),
+)
+
+_BY_STATUS = {
+    401: (
+        "the user name or the password is wrong, or the account is locked",
+        "set 'username' and 'password'",
+    ),
+    403: (
+        "the user has no rights to it",
+        "grant View Only rights (SM201025), or leave it out by 'exclude_entity_sets'",
+    ),
+    404: (
+        "it is not exposed or was renamed",
+        "run discovery again; a generic inquiry needs 'Expose via OData' (SM208000)",
+    ),
+    408: ("the request took too long", "set a smaller 'page_size' or a larger 'timeout'"),
+    429: ("too many requests at a time or a minute", "run fewer integrations at a time"),
+}
+
+
+def diagnose(status: int, text: str) -> Symptom | None:
+    """The first row of the table that fits, or None.
+
+    Args:
+        status: HTTP status.
+        text: Body of the answer, as text.
+    """
+    for symptom in SYMPTOMS:
+        if (not symptom.status or status in symptom.status) and symptom.text.search(text):
+            return symptom
+    return None
+
+
+def _failed(status: int) -> str:
+    return "the service failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "it was refused"
+
+
+def explain(what: str, status: int, text: str, body_text: str) -> str:
+    """One line on a failed request: what failed, the likely cause, what to do.
+
+    Args:
+        what: What was asked for, for people.
+        status: HTTP status.
+        text: Readable part of the answer; shown.
+        body_text: The whole body as text; only searched.
+    """
+    symptom = diagnose(status, body_text)
+    cause, remedy = (
+        (symptom.cause, symptom.remedy)
+        if symptom
+        else _BY_STATUS.get(status, (_failed(status), ""))
+    )
+    said = f" (it says: {text})" if text else ""
+    advice = f"; {remedy}" if remedy else ""
+    return f"{what}: HTTP {status}, {cause}{said}{advice}"

@@ -1,0 +1,97 @@
+"""``$expand`` expressions: read from a setting, checked against the metadata, written out.
+
+Grammar (a part of OData 4.01 Part 2, section 5.1.3)::
+
+    item    = name [ "(" option *( ";" option ) ")" ]
+    option  = "$select=" name *( "," name ) | "$expand=" item *( "," item )
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from tap_acumatica.odata.errors import ExpandError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_acumatica.odata.model import Model, NavigationProperty
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """One navigation property to bring along, with what is to come of it."""
+
+    navigation: NavigationProperty
+    select: tuple[str, ...]
+    nested: tuple[Expansion, ...] = ()
+
+    def __str__(self) -> str:
+        options = [f"$select={','.join(self.select)}"] if self.select else []
+        if self.nested:
+            options.append(f"$expand={render(self.nested)}")
+        return f"{self.navigation.name}({';'.join(options)})" if options else self.navigation.name
+
+
+def render(expansions: Sequence[Expansion]) -> str:
+    """The value of the ``$expand`` query option."""
+    return ",".join(str(expansion) for expansion in expansions)
+
+
+def parse_expand(items: Sequence[str], type_name: str, model: Model) -> tuple[Expansion, ...]:
+    """Read ``$expand`` items and check every name in them.
+
+    Args:
+        items: For example ``["AccountByAccountID($select=AccountCD)", "SOLineCollection"]``.
+        type_name: Qualified name of the entity type that is read.
+        model: The service's model.
+
+    Raises:
+        ExpandError: If an item is malformed or names what the type does not have.
+    """
+    return tuple(_parse_item(item.strip(), type_name, model) for item in items)
+
+
+def _parse_item(item: str, type_name: str, model: Model) -> Expansion:
+    name, options = _open(item)
+    navigation = model.navigation(type_name).get(name)
+    if navigation is None:
+        msg = f"{type_name} has no navigation property '{name}'"
+        raise ExpandError(msg)
+    known = model.properties(navigation.type)
+    select: tuple[str, ...] = ()
+    nested: tuple[Expansion, ...] = ()
+    for option in _split(options, ";"):
+        keyword, equals, value = option.partition("=")
+        if keyword.strip() == "$select" and equals:
+            select = tuple(part.strip() for part in value.split(","))
+        elif keyword.strip() == "$expand" and equals:
+            nested = parse_expand(list(_split(value, ",")), navigation.type, model)
+        else:
+            msg = f"'{option}' is neither $select=… nor $expand=…"
+            raise ExpandError(msg)
+    if unknown := [part for part in select if part not in known]:
+        msg = f"{navigation.type} has no property '{unknown[0]}'"
+        raise ExpandError(msg)
+    return Expansion(navigation, select, nested)
+
+
+def _open(item: str) -> tuple[str, str]:
+    name, bracket, rest = item.partition("(")
+    if bracket and not rest.endswith(")"):
+        msg = f"'{item}' lacks its closing bracket"
+        raise ExpandError(msg)
+    return name.strip(), rest[:-1] if bracket else ""
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Split at separators that stand outside brackets."""
+    depth = start = 0
+    for position, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if character == separator and depth == 0:
+            yield text[start:position]
+            start = position + 1
+    if text[start:]:
+        yield text[start:]

@@ -1,0 +1,199 @@
+"""The entity data model of one service, as its ``$metadata`` declares it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EDM = "Edm."
+_COLLECTION = "Collection("
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """Type facets of a property (CSDL 4.01, section 7.2).
+
+    ``scale`` is None where it is not given or ``variable``.
+    """
+
+    precision: int | None = None
+    scale: int | None = None
+
+
+NO_FACETS = Facets()
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A structural property.
+
+    Attributes:
+        name: Name on the wire.
+        type: Qualified type name, ``Edm.String`` or ``Some.Namespace.Type``, without
+            ``Collection()``.
+        collection: Whether the value is a list.
+        nullable: What the metadata says; services send null all the same.
+        facets: Precision and scale.
+        description: Text of ``Org.OData.Core.V1.Description``, for people.
+    """
+
+    name: str
+    type: str
+    collection: bool = False
+    nullable: bool = True
+    facets: Facets = NO_FACETS
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationProperty:
+    """A navigation property: to one entity, or to many (``collection``)."""
+
+    name: str
+    type: str
+    collection: bool = False
+
+
+@dataclass(slots=True)
+class StructuredType:
+    """An entity type or a complex type; inherited members are on ``base``."""
+
+    name: str
+    base: str | None = None
+    key: tuple[str, ...] = ()
+    properties: dict[str, Property] = field(default_factory=dict)
+    navigation: dict[str, NavigationProperty] = field(default_factory=dict)
+    abstract: bool = False
+
+    @property
+    def short_name(self) -> str:
+        """Name without its namespace."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(slots=True)
+class EntitySet:
+    """An entity set or, with ``singleton``, a single entity at an address of its own.
+
+    Attributes:
+        name: Name in the address.
+        type: Qualified name of the entity type.
+        singleton: Whether the address answers with one entity.
+        filterable: False where ``FilterRestrictions/Filterable`` says so.
+        non_filterable: Property names under ``NonFilterableProperties``.
+    """
+
+    name: str
+    type: str
+    singleton: bool = False
+    filterable: bool = True
+    non_filterable: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function; ``type`` as in :class:`Property`."""
+
+    name: str
+    type: str
+    collection: bool = False
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionImport:
+    """A function that can be called at the service root, with the set its result comes from."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    entity_set: str | None
+    returns: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something in the metadata that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Model:
+    """All that a service declares, and look-ups over it.
+
+    Names may be no legal CSDL identifiers (``PM-Project Summary``): nothing here depends on it.
+    """
+
+    version: str = "4.0"
+    types: dict[str, StructuredType] = field(default_factory=dict)
+    enums: set[str] = field(default_factory=set)
+    definitions: dict[str, Property] = field(default_factory=dict)
+    sets: dict[str, EntitySet] = field(default_factory=dict)
+    function_imports: dict[str, FunctionImport] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def resolve(self, name: str) -> str:
+        """Replace a schema alias at the head of a qualified name by its namespace."""
+        head, dot, tail = name.rpartition(".")
+        return f"{self.aliases[head]}{dot}{tail}" if head in self.aliases else name
+
+    def structured(self, name: str) -> StructuredType | None:
+        """The entity or complex type of that qualified name, if declared."""
+        return self.types.get(name) or self.types.get(self.resolve(name))
+
+    def lineage(self, name: str) -> Iterator[StructuredType]:
+        """The type and its base types, derived first, as far as they are declared."""
+        seen: set[str] = set()
+        current = self.structured(name)
+        while current is not None and current.name not in seen:
+            seen.add(current.name)
+            yield current
+            current = self.structured(current.base) if current.base else None
+
+    def properties(self, name: str) -> dict[str, Property]:
+        """All structural properties of a type, those of its base types first."""
+        merged: dict[str, Property] = {}
+        for declared in reversed(list(self.lineage(name))):
+            merged.update(declared.properties)
+        return merged
+
+    def navigation(self, name: str) -> dict[str, NavigationProperty]:
+        """All navigation properties of a type, inherited ones included."""
+        merged: dict[str, NavigationProperty] = {}
+        for declared in reversed(list(self.lineage(name))):
+            merged.update(declared.navigation)
+        return merged
+
+    def key(self, name: str) -> tuple[str, ...]:
+        """Key property names; a key is declared once, on the type or on one of its bases."""
+        return next((declared.key for declared in self.lineage(name) if declared.key), ())
+
+    def underlying(self, prop: Property) -> Property:
+        """The property with its type definition, if it has one, replaced by the primitive type."""
+        definition = self.definitions.get(self.resolve(prop.type))
+        if definition is None:
+            return prop
+        return Property(
+            name=prop.name,
+            type=definition.type,
+            collection=prop.collection,
+            nullable=prop.nullable,
+            facets=definition.facets if prop.facets == NO_FACETS else prop.facets,
+            description=prop.description,
+        )
+
+    def is_enum(self, name: str) -> bool:
+        """Whether the qualified name is an enumeration type."""
+        return self.resolve(name) in self.enums
+
+
+def split_collection(type_name: str) -> tuple[str, bool]:
+    """Split ``Collection(X)`` into ``X`` and True; any other name into itself and False."""
+    if type_name.startswith(_COLLECTION) and type_name.endswith(")"):
+        return type_name[len(_COLLECTION) : -1], True
+    return type_name, False

@@ -1,0 +1,102 @@
+"""Addresses and query options, percent-encoded once (OData 4.01 Part 2, sections 2 and 5)."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from tap_acumatica.odata.types import literal
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_acumatica.odata.model import FunctionImport
+
+_QUERY_SAFE = "$,()':*@;/!"
+_SEGMENT_SAFE = "!*@"
+_ARGUMENT_SAFE = "':"
+_PLAIN_IN_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '._:-")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOptions:
+    """System query options of one request; those that are None or empty are left out.
+
+    ``filter`` holds comparisons that must all be met; ``custom`` further name and value pairs, such
+    as parameter aliases.
+    """
+
+    filter: tuple[str, ...] = ()
+    orderby: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    expand: str | None = None
+    top: int | None = None
+    skip: int | None = None
+    format: str | None = None
+    custom: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> str:
+        """The query string without its question mark."""
+        options: dict[str, object | None] = {
+            "$select": ",".join(self.select) or None,
+            "$expand": self.expand,
+            "$filter": " and ".join(self.filter) or None,
+            "$orderby": ",".join(self.orderby) or None,
+            "$top": self.top,
+            "$skip": self.skip,
+            "$format": self.format,
+            **self.custom,
+        }
+        return "&".join(
+            f"{quote(name, safe='$@')}={quote(str(value), safe=_QUERY_SAFE)}"
+            for name, value in options.items()
+            if value is not None
+        )
+
+
+def address(root: str, segment: str, options: QueryOptions | None = None) -> str:
+    """Join a service root, one encoded path segment and query options to an address."""
+    query = options.encoded() if options else ""
+    path = f"{root.rstrip('/')}/{segment}"
+    return f"{path}?{query}" if query else path
+
+
+def segment(name: str) -> str:
+    """Percent-encode an entity set's name as one path segment."""
+    return quote(name, safe=_SEGMENT_SAFE)
+
+
+def function_call(
+    function: FunctionImport, values: Mapping[str, object], *, version: str = "4.0"
+) -> tuple[str, dict[str, str]]:
+    """Spell the call of a function import.
+
+    Values that a web server may not accept inside a path travel as parameter aliases
+    (OData 4.01 Part 2, section 5.3.2).
+
+    Args:
+        function: The function import as declared.
+        values: Wire value of every parameter, by name.
+        version: OData version of the service.
+
+    Returns:
+        The encoded path segment, and the query options that carry the aliases.
+    """
+    arguments: list[str] = []
+    aliases: dict[str, str] = {}
+    for parameter in function.parameters:
+        spelled = literal(parameter.type, values[parameter.name], version=version)
+        if set(spelled) <= _PLAIN_IN_PATH:
+            arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
+        else:
+            arguments.append(f"{parameter.name}=@{parameter.name}")
+            aliases[f"@{parameter.name}"] = spelled
+    return f"{segment(function.name)}({','.join(arguments)})", aliases
+
+
+def compare(
+    name: str, operator: str, type_name: str, value: object, *, version: str = "4.0"
+) -> str:
+    """One comparison, for example ``OrderNbr gt 'SO0001'``."""
+    return f"{name} {operator} {literal(type_name, value, version=version)}"

@@ -1,0 +1,93 @@
+"""Date-times as text: any offset and zero to seven fraction digits in, one canonical UTC form out.
+
+The canonical form is ``YYYY-MM-DDTHH:MM:SS.ffffff+00:00``: always UTC, always six digits, so that
+two values compare as strings as they compare as times. A seventh digit (100 ns) is cut off, never
+rounded up: a bookmark or a filter made from it may then be early, but never late.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from tap_acumatica.odata.errors import ValueMismatchError
+
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
+)
+_UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000", ""})
+_WITHOUT_FRACTION = len("2024-01-31T00:00:00Z")
+_MOST_OFFSET_HOURS = 23
+_MOST_MINUTES = 59
+_NOT_IN_CALENDAR = "is no date-time of the calendar"
+_EARLIEST = "0001-01-01T00:00:00.000000+00:00"
+_LATEST = "9999-12-31T23:59:59.999999+00:00"
+
+
+def to_canonical(text: str) -> str:
+    """Rewrite an ``Edm.DateTimeOffset`` or ``Edm.DateTime`` in the canonical UTC form.
+
+    A text without offset is read as UTC.
+
+    Args:
+        text: For example ``2024-03-01T10:11:12.123Z`` or ``2024-03-01T10:11:12+02:00``.
+
+    Returns:
+        The same instant, in UTC, with six fraction digits.
+
+    Raises:
+        ValueMismatchError: If the text is no date-time.
+    """
+    if text[-1:] == "Z" and text[10:11] == "T" and text[4:5] == text[7:8] == "-":
+        head, fraction = text[:19], text[20:-1]
+        digits = fraction.isascii() and fraction.isdigit()
+        if len(text) == _WITHOUT_FRACTION or (text[19:20] == "." and digits):
+            try:
+                dt.datetime.fromisoformat(head)
+            except ValueError as error:
+                raise ValueMismatchError(_NOT_IN_CALENDAR) from error
+            return f"{head}.{fraction[:6]:0<6}+00:00"
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        msg = "is no date-time"
+        raise ValueMismatchError(msg)
+    date, minutes, seconds, fraction, offset = match.groups()
+    local = f"{date}T{minutes}{seconds or ':00'}"
+    micros = (fraction or "")[:6].ljust(6, "0")
+    try:
+        naive = dt.datetime.fromisoformat(local)
+    except ValueError as error:
+        raise ValueMismatchError(_NOT_IN_CALENDAR) from error
+    if offset is None or offset in _UTC_NAMES:
+        return f"{local}.{micros}+00:00"
+    try:
+        return f"{(naive - _offset(offset)).isoformat()}.{micros}+00:00"
+    except OverflowError:
+        return _EARLIEST if offset[0] == "+" else _LATEST
+
+
+def _offset(text: str) -> dt.timedelta:
+    digits = text[1:].replace(":", "")
+    if int(digits[:2]) > _MOST_OFFSET_HOURS or int(digits[2:]) > _MOST_MINUTES:
+        msg = "has an offset that does not exist"
+        raise ValueMismatchError(msg)
+    offset = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -offset if text[0] == "-" else offset
+
+
+def parse(canonical: str) -> dt.datetime:
+    """A canonical text as an aware ``datetime`` in UTC."""
+    return dt.datetime.fromisoformat(canonical)
+
+
+def canonical(moment: dt.datetime) -> str:
+    """An aware ``datetime`` in the canonical form."""
+    return moment.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
+
+
+def shifted(text: str, *, seconds: float) -> str:
+    """A canonical text moved by ``seconds``, held within the calendar's range."""
+    try:
+        return canonical(parse(text) + dt.timedelta(seconds=seconds))
+    except OverflowError:
+        return _EARLIEST if seconds < 0 else _LATEST

@@ -1,0 +1,308 @@
+"""One table of the Edm types: JSON Schema, wire value and literal of each, for OData 3 and 4.
+
+Nothing else in the project spells a literal or knows what a type looks like on the wire.
+
+Sources: OData 4.01 ABNF and Part 2 section 5.1.1.14 (literals), CSDL XML 4.01 section 3.3
+(primitive types), OData JSON Format 4.01 section 7.1 (values), OData 3.0 section 6.2.3 (literals of
+the older versions).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import typing as t
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from tap_acumatica.odata import times
+from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.odata.model import NO_FACETS, Facets
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Schema = dict[str, t.Any]
+Wire = t.Any
+"""What leaves in a record: str, int, Decimal, bool, list, dict or None."""
+
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
+_DURATION = re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
+_NO_NUMBERS = frozenset({"INF", "-INF", "NaN"})
+
+
+@dataclass(frozen=True, slots=True)
+class EdmType:
+    """One row of the table.
+
+    Attributes:
+        schema: JSON Schema of a value that is not null.
+        parse: From the JSON value to the wire value; raises ``ValueMismatchError``.
+        literal: From the wire value to its literal in OData 4 addresses.
+        literal3: The same for OData 1 to 3.
+        orderable: Whether ``$orderby`` takes it.
+        seekable: Whether ``eq`` and ``gt`` with a value read from the service surely divide what
+            was read from what was not. Not so for floating point, nor for date-times, which SQL
+            databases round to ticks of their own; booleans have no ``gt``.
+    """
+
+    schema: Mapping[str, t.Any]
+    parse: Callable[[t.Any], Wire]
+    literal: Callable[[Wire], str]
+    literal3: Callable[[Wire], str]
+    orderable: bool = True
+    seekable: bool = True
+
+
+def edm_type(name: str) -> EdmType:
+    """The row of a primitive type; unknown types are carried as JSON text."""
+    return _TABLE.get(name, _UNKNOWN)
+
+
+def is_known(name: str) -> bool:
+    """Whether the name is a primitive type of the table."""
+    return name in _TABLE
+
+
+def is_timestamp(name: str) -> bool:
+    """Whether values of the type are moments in time."""
+    return name in {"Edm.DateTimeOffset", "Edm.DateTime"}
+
+
+def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
+    """JSON Schema of a primitive type, null allowed.
+
+    Null is always allowed: what services declare about nullability and what they send differ.
+    """
+    row = edm_type(name)
+    schema: Schema = {"type": [row.schema["type"], "null"]}
+    schema.update({key: value for key, value in row.schema.items() if key != "type"})
+    if name == "Edm.Decimal" and facets.precision is not None and facets.scale is not None:
+        schema |= {"precision": facets.precision, "scale": facets.scale}
+    return schema
+
+
+def literal(name: str, value: Wire, *, version: str = "4.0") -> str:
+    """Spell a wire value for use in ``$filter`` or in a function call, not yet percent-encoded.
+
+    Args:
+        name: Qualified type name; an enumeration's name is spelled as its prefix.
+        value: The wire value, None for null.
+        version: OData version of the service.
+    """
+    if value is None:
+        return "null"
+    if name not in _TABLE:
+        return f"{name}{_quoted(str(value))}"
+    row = _TABLE[name]
+    return row.literal(value) if version.startswith("4") else row.literal3(value)
+
+
+def _mismatch(expected: str) -> t.NoReturn:
+    msg = f"is no {expected}"
+    raise ValueMismatchError(msg)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+# Wire values
+
+
+def _string(value: t.Any) -> str:
+    return value if isinstance(value, str) else _mismatch("string")
+
+
+def _boolean(value: t.Any) -> bool:
+    return value if isinstance(value, bool) else _mismatch("boolean")
+
+
+def _integer(minimum: int, maximum: int) -> Callable[[t.Any], int]:
+    def parse(value: t.Any) -> int:
+        number = _whole(value)
+        if not minimum <= number <= maximum:
+            _mismatch(f"integer between {minimum} and {maximum}")
+        return number
+
+    return parse
+
+
+def _whole(value: t.Any) -> int:
+    """An integer sent as number, as text (``IEEE754Compatible=true``) or as ``5.0``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = _decimal(value)
+    return int(number) if number == number.to_integral_value() else _mismatch("integer")
+
+
+def _decimal(value: t.Any) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        _mismatch("number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        _mismatch("number")
+    return number if number.is_finite() else _mismatch("finite number")
+
+
+def _floating(value: t.Any) -> Decimal | None:
+    """A floating-point number; the infinities and NaN have no JSON number and become null."""
+    return None if isinstance(value, str) and value in _NO_NUMBERS else _decimal(value)
+
+
+def _guid(value: t.Any) -> str:
+    return value if isinstance(value, str) and _GUID.fullmatch(value) else _mismatch("GUID")
+
+
+def _date_time(value: t.Any) -> str:
+    return times.to_canonical(value) if isinstance(value, str) else _mismatch("date-time")
+
+
+def _date(value: t.Any) -> str:
+    match = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        _mismatch("date")
+    try:
+        dt.date.fromisoformat(match[1])
+    except ValueError:
+        _mismatch("date of the calendar")
+    return match[1]
+
+
+def _matching(pattern: re.Pattern[str], kind: str) -> Callable[[t.Any], str]:
+    def parse(value: t.Any) -> str:
+        return value if isinstance(value, str) and pattern.fullmatch(value) else _mismatch(kind)
+
+    return parse
+
+
+def _anything(value: t.Any) -> t.Any:
+    return value
+
+
+def _as_text(value: t.Any) -> str:
+    import json  # noqa: PLC0415  only values of undeclared types come here
+
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+# Literals
+
+
+def _number(value: Wire) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _suffixed(suffix: str) -> Callable[[Wire], str]:
+    return lambda value: f"{_number(value)}{suffix}"
+
+
+def _prefixed(prefix: str) -> Callable[[Wire], str]:
+    return lambda value: f"{prefix}{_quoted(str(value))}"
+
+
+def _instant(value: str) -> str:
+    """``…Z`` with no more fraction digits than needed: some parsers take at most three."""
+    head, _, micros = value[:-6].partition(".")
+    fraction = micros.rstrip("0")
+    return f"{head}.{fraction}Z" if fraction else f"{head}Z"
+
+
+def _row(  # noqa: PLR0913  one argument a column of the table
+    schema: Mapping[str, t.Any],
+    parse: Callable[[t.Any], Wire],
+    literal: Callable[[Wire], str],
+    literal3: Callable[[Wire], str] | None = None,
+    *,
+    orderable: bool = True,
+    seekable: bool = True,
+) -> EdmType:
+    return EdmType(schema, parse, literal, literal3 or literal, orderable, orderable and seekable)
+
+
+def _integer_row(bits: int, *, signed: bool = True, suffix3: str = "") -> EdmType:
+    minimum = -(2 ** (bits - 1)) if signed else 0
+    maximum = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    return _row(
+        {"type": "integer", "minimum": minimum, "maximum": maximum},
+        _integer(minimum, maximum),
+        str,
+        _suffixed(suffix3),
+    )
+
+
+_TEXT = {"type": "string"}
+_FLOATING = {"type": "number"}
+_UNKNOWN = _row(_TEXT, _as_text, _quoted, orderable=False)
+_SHAPE = _row({"type": "object"}, _anything, str, orderable=False)
+
+_TABLE: dict[str, EdmType] = {
+    "Edm.String": _row(_TEXT, _string, _quoted),
+    "Edm.Boolean": _row(
+        {"type": "boolean"}, _boolean, lambda value: str(value).lower(), seekable=False
+    ),
+    "Edm.Byte": _integer_row(8, signed=False),
+    "Edm.SByte": _integer_row(8),
+    "Edm.Int16": _integer_row(16),
+    "Edm.Int32": _integer_row(32),
+    "Edm.Int64": _integer_row(64, suffix3="L"),
+    "Edm.Decimal": _row({"type": "number"}, _decimal, _number, _suffixed("M")),
+    "Edm.Double": _row(_FLOATING, _floating, _number, _suffixed("d"), seekable=False),
+    "Edm.Single": _row(_FLOATING, _floating, _number, _suffixed("f"), seekable=False),
+    "Edm.Guid": _row({"type": "string", "format": "uuid"}, _guid, str, _prefixed("guid")),
+    "Edm.DateTimeOffset": _row(
+        {"type": "string", "format": "date-time"},
+        _date_time,
+        _instant,
+        lambda value: f"datetimeoffset'{_instant(value)}'",
+        seekable=False,
+    ),
+    "Edm.DateTime": _row(
+        {"type": "string", "format": "date-time"},
+        _date_time,
+        _instant,
+        lambda value: f"datetime'{_instant(value)[:-1]}'",
+        seekable=False,
+    ),
+    "Edm.Date": _row({"type": "string", "format": "date"}, _date, str),
+    "Edm.TimeOfDay": _row(
+        {"type": "string", "format": "time"}, _matching(_TIME, "time of day"), str, seekable=False
+    ),
+    "Edm.Time": _row(
+        {"type": "string", "format": "duration"},
+        _matching(_DURATION, "duration"),
+        _prefixed("duration"),
+        _prefixed("time"),
+        seekable=False,
+    ),
+    "Edm.Duration": _row(
+        {"type": "string", "format": "duration"},
+        _matching(_DURATION, "duration"),
+        _prefixed("duration"),
+        seekable=False,
+    ),
+    "Edm.Binary": _row(
+        {"type": "string", "contentEncoding": "base64"},
+        _string,
+        _prefixed("binary"),
+        orderable=False,
+    ),
+} | {
+    f"Edm.{kind}{shape}": _SHAPE
+    for kind in ("Geography", "Geometry")
+    for shape in (
+        "",
+        "Point",
+        "LineString",
+        "Polygon",
+        "MultiPoint",
+        "MultiLineString",
+        "MultiPolygon",
+        "Collection",
+    )
+}

@@ -1,0 +1,207 @@
+"""The reading of what one tenant holds of a stream: codec, plan, reader, bookmark, progress."""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as t
+
+from tap_acumatica.acumatica.errors import AccessError
+from tap_acumatica.odata.query import QueryOptions, function_call, segment
+from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
+from tap_acumatica.reading.by_time import Stretch
+from tap_acumatica.reading.plan import Column, plan_for
+from tap_acumatica.reading.reader import Reader
+from tap_acumatica.reading.source import EntitySource
+from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
+from tap_acumatica.records.compiled import CompiledCodec, column_of
+from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
+from tap_acumatica.settings import canonical_start
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tap_acumatica.discovery import TenantPart
+
+logger = logging.getLogger(__name__)
+
+_PROGRESS_SECONDS = 30.0
+
+
+class PartReading:
+    """Reads one tenant's part of a stream.
+
+    Attributes:
+        name: How to call it in messages.
+        bookmark: The bookmark as far as rows were noted.
+        maker: Makes a record of a row.
+        compiled: Whether rows are records as they are.
+        rows: How many rows were noted.
+    """
+
+    def __init__(  # noqa: PLR0913  what decides a reading is this much
+        self,
+        stream: str,
+        part: TenantPart,
+        columns: Mapping[str, Mapping[str, t.Any]],
+        config: Mapping[str, t.Any],
+        *,
+        tenant: str | None = None,
+        tracking: str | None = None,
+        bookmark: str | None = None,
+        compiled: bool = True,
+    ) -> None:
+        """Prepare; nothing is asked for yet.
+
+        Args:
+            stream: Name of the stream.
+            part: What the tenant holds of it.
+            columns: JSON Schemas of the selected columns.
+            config: Settings.
+            tenant: Login name for the ``_tenant`` column.
+            tracking: Replication key.
+            bookmark: Bookmark of an earlier run.
+            compiled: Whether rows may be records as they are.
+
+        Raises:
+            AccessError: If it is an inquiry whose parameters are not given.
+        """
+        if part.lacks_parameters:
+            fault = f"{stream} has parameters and answers wrongly without them"
+            msg = f"{fault}; give them in 'inquiry_parameters'"
+            raise AccessError(msg)
+        self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
+        self._part = part
+        self._config = config
+        declared = part.shape.properties
+        self._tracking = tracking if tracking in declared else None
+        needed = {*part.shape.key, self._tracking}
+        names = [name for name in declared if name in columns or name in needed]
+        own = part.shape.schema["properties"]
+        extra = {name: schema for name, schema in columns.items() if name not in own}
+        kept_extra = {} if config["use_select"] else extra
+        exact = RowCodec(
+            part.model,
+            {name: declared[name] for name in names},
+            key=part.shape.key,
+            expansions=part.expansions,
+            extra=kept_extra,
+            singleton=part.entity.entity_set.singleton,
+        )
+        converted = overrides(own, columns)
+        self.maker = RecordMaker(
+            columns,
+            key=part.shape.key,
+            tenant=tenant,
+            trim=config["trim_strings"],
+            overrides=converted,
+        )
+        shown = [
+            name
+            for name in columns
+            if name in {TENANT_COLUMN, KEY_COLUMN} or name in own or name in kept_extra
+        ]
+        as_read = set(names) <= set(shown) and not converted and not config["trim_strings"]
+        self.compiled = compiled and as_read and not part.entity.entity_set.singleton
+        codec: RowCodec | CompiledCodec = exact
+        if self.compiled:
+            codec = CompiledCodec(exact, shown, declared, key=part.shape.key, tenant=tenant)
+        path = segment(part.entity.entity_set.name)
+        aliases: dict[str, str] = {}
+        if part.entity.function and part.parameters is not None:
+            path, aliases = function_call(
+                part.entity.function, part.parameters, version=part.model.version
+            )
+        self._source = EntitySource(part.connection.session, path, codec, name=self.name)
+        self._plan = plan_for(
+            keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
+            not_comparable=part.not_comparable,
+            tracking=Column(self._tracking, declared[self._tracking].type)
+            if self._tracking
+            else None,
+            select=tuple(names) if config["use_select"] else (),
+            expand=",".join(map(str, part.expansions)) or None,
+            page_size=config["page_size"] if config["client_side_paging"] else None,
+            version=part.model.version,
+            custom=tuple(aliases.items()),
+        )
+        self._initial = bookmark
+        try:
+            self.bookmark = Bookmark(bookmark, ceiling=part.connection.began)
+        except BookmarkError as error:
+            msg = f"{self.name}: {error}"
+            raise BookmarkError(msg) from error
+        self._newest: str | None = None
+        self._began = self._told = time.monotonic()
+        self.rows = 0
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The rows, in stretches as the reader finds them.
+
+        Raises:
+            ServiceError: If they cannot be read.
+        """
+        if self._part.entity.entity_set.singleton:
+            options = QueryOptions(select=self._plan.select, expand=self._plan.expand)
+            yield Stretch(self._source.get(options).rows, ascending=False)
+            return
+        start_date = self._config.get("start_date")
+        start = None
+        if self._tracking:
+            start = first_stamp(
+                self.bookmark.value,
+                start_date=canonical_start(start_date) if start_date else None,
+                time_offset=self._config["time_offset"],
+            )
+        logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
+        first_load = self._tracking is not None and self.bookmark.value is None
+        yield from Reader(self._source, self._plan, name=self.name).read(
+            start, first_load=first_load
+        )
+
+    def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
+        """The records of rows, ready to be encoded.
+
+        Raises:
+            ValueMismatchError: If a value cannot be what the catalog asks for.
+        """
+        return rows if self.compiled else [self.maker.record(row) for row in rows]
+
+    def note(self, rows: Sequence[t.Any], *, ascending: bool) -> None:
+        """Note that rows were written."""
+        self.rows += len(rows)
+        if self._tracking is None or not rows:
+            return
+        stamps = [stamp for stamp in column_of(rows, self._tracking) if stamp is not None]
+        if stamps:
+            newest = stamps[-1] if ascending else max(stamps)
+            self._newest = max(self._newest or "", newest)
+            if ascending:
+                self.bookmark.advance(newest)
+
+    def rewind(self) -> None:
+        """Take the bookmark back: what was read so far does not count."""
+        self.bookmark = Bookmark(self._initial, ceiling=self._part.connection.began)
+
+    def finish(self) -> None:
+        """All rows were written: whatever their order, the newest one counts."""
+        self.bookmark.advance(self._newest)
+        self._tell("complete")
+
+    def tell_progress(self) -> None:
+        """Say how it gets on, every half minute."""
+        if time.monotonic() - self._told >= _PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            self._tell("so far")
+
+    def _tell(self, how: str) -> None:
+        seconds = max(time.monotonic() - self._began, 1e-6)
+        logger.info(
+            "%s %s: %d rows, %d requests, %.1f s, %.0f rows/s",
+            self.name,
+            how,
+            self.rows,
+            self._source.pages,
+            seconds,
+            self.rows / seconds,
+        )

@@ -1,0 +1,1 @@
+"""How a stream is read without losing or inventing a row, whatever changes meanwhile."""

@@ -1,0 +1,73 @@
+"""Read-ahead: the next page is asked for and decoded while this one is written."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+T = t.TypeVar("T")
+
+_AHEAD = 2
+_PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
+
+
+def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items in the same order, made by a thread that is at most two items ahead.
+
+    An error comes where it happened, after the items before it. When the consumer stops early, the
+    thread ends with the request it is at; it never keeps the process from ending.
+    """
+    producer = _Producer(items)
+    producer.start()
+    try:
+        while True:
+            item = producer.held.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+    finally:
+        producer.stop()
+
+
+class _End(t.NamedTuple):
+    """Behind the last item, with the error that ended them."""
+
+    error: BaseException | None
+
+
+class _Producer(threading.Thread, t.Generic[T]):
+    def __init__(self, items: Iterator[T]) -> None:
+        super().__init__(name="read-ahead", daemon=True)
+        self.held: queue.Queue[T | _End] = queue.Queue(_AHEAD)
+        self._items = items
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        try:
+            for item in self._items:
+                self._put(item)
+                if self._stopped.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001  it is raised again where it belongs
+            self._put(_End(error))
+        else:
+            self._put(_End(None))
+
+    def _put(self, item: T | _End) -> None:
+        while not self._stopped.is_set():
+            try:
+                self.held.put(item, timeout=_LOOK_SECONDS)
+            except queue.Full:
+                continue
+            return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join(_PATIENCE_SECONDS)

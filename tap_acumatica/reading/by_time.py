@@ -1,0 +1,191 @@
+"""Reading in the order of the tracking field, going on by its values.
+
+Each query asks for ``T ge`` the last value seen, less a margin, and leaves out the rows of that
+stretch that were seen already. The margin is for the precision of time stamps: SQL Server keeps
+ticks of 3.33 ms and shows three digits, so a stored value may lie a little below or above the one
+shown, and ``eq`` or ``gt`` with the shown one may miss rows of the same stamp.
+
+Mass updates stamp more rows alike than a page holds. Such a stretch, from the margin before to the
+margin behind, is read in key order; then reading goes on by ``T gt`` its end, which is exactly what
+``T le`` that end left out.
+"""
+
+from __future__ import annotations
+
+import bisect
+import operator
+import typing as t
+
+from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.odata import times
+from tap_acumatica.reading.by_key import content
+from tap_acumatica.reading.pages import (
+    Chain,
+    OrderIgnoredError,
+    ShiftedError,
+    check_order,
+    row_behind,
+)
+from tap_acumatica.records.compiled import column_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tap_acumatica.reading.plan import Plan, Row, Source
+
+MARGIN_SECONDS = 0.01
+_TICK_SECONDS = 0.001
+EARLIEST = "1753-01-01T00:00:00.000000+00:00"
+"""The earliest SQL Server ``datetime``."""
+
+
+class FilterIgnoredError(Exception):
+    """The service answers with rows outside the filter."""
+
+
+class Stretch(t.NamedTuple):
+    """Rows that were read.
+
+    Attributes:
+        rows: The rows.
+        ascending: Whether their tracking values ascend, from one to the next and from earlier
+        stretches.
+        rewind: Whether earlier stretches did not ascend after all, so that reading begins anew.
+    """
+
+    rows: list[Row]
+    ascending: bool
+    rewind: bool = False
+
+
+def read_by_time(
+    source: Source,
+    plan: Plan,
+    start: str | None,
+    drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+) -> Iterator[Stretch]:
+    """All rows with a tracking value of at least ``start``, oldest first.
+
+    Args:
+        source: The entity set.
+        plan: A plan with a tracking column.
+        start: Canonical date-time to begin at, None for all rows that have a value.
+        drain: Reads all rows of a filter in any safe order.
+
+    Raises:
+        OrderIgnoredError: If the rows do not ascend.
+        FilterIgnoredError: If a row lies before what was asked for.
+        AnswerError: If pages repeat themselves.
+    """
+    yield from _TimeReader(source, plan, drain).read(start)
+
+
+class _TimeReader:
+    def __init__(
+        self, source: Source, plan: Plan, drain: Callable[[Sequence[str]], Iterator[list[Row]]]
+    ) -> None:
+        if plan.tracking is None:
+            msg = "a plan without tracking column cannot be read by time"
+            raise ValueError(msg)
+        self._source = source
+        self._plan = plan
+        self._column = plan.tracking
+        self._drain = drain
+        self._largest = 0
+        self._newest = ""
+        self._recent: list[tuple[str, bytes]] = []
+        self._seeks = 0
+        self._sorts = False
+        self._floor = ""
+
+    def read(self, start: str | None) -> Iterator[Stretch]:
+        if start is None and not self._plan.not_null:
+            start = EARLIEST
+        operator, bound = ("ge", start) if start else ("ne", None)
+        self._floor = times.shifted(start, seconds=-MARGIN_SECONDS) if start else ""
+        while True:
+            terms = (self._plan.term(self._column, operator, bound),)
+            chain = Chain(self._source, self._plan.options(terms, by_time=True), seeks=True)
+            fresh_rows = 0
+            first: Row | None = None
+            last: Row | None = None
+            for rows in chain:
+                if not rows:
+                    continue
+                first, last = first or rows[0], rows[-1]
+                fresh = self._fresh(rows)
+                fresh_rows += len(fresh)
+                if fresh:
+                    yield Stretch(fresh, ascending=True)
+            if first is None or not self._goes_on(chain, last, fresh_rows):
+                return
+            if not self._sorts:
+                check_order(self._source, self._plan, terms, first, by_time=True)
+                self._sorts = True
+            margin_start = times.shifted(self._newest, seconds=-MARGIN_SECONDS)
+            if bound is None or margin_start > bound:
+                operator, bound = "ge", margin_start
+                self._seeks += 1
+                self._floor = times.shifted(bound, seconds=-MARGIN_SECONDS)
+                continue
+            margin_end = times.shifted(self._newest, seconds=MARGIN_SECONDS)
+            seen = {held for _, held in self._recent}
+            for rows in self._drain(self._between(bound, margin_end)):
+                fresh = [row for row in rows if content(row) not in seen]
+                if fresh:
+                    yield Stretch(fresh, ascending=False)
+            operator, bound = "gt", margin_end
+            self._recent = []
+            self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
+
+    def _between(self, start: str, end: str) -> tuple[str, str]:
+        return self._plan.term(self._column, "ge", start), self._plan.term(self._column, "le", end)
+
+    def _fresh(self, rows: list[Row]) -> list[Row]:
+        """The rows not seen yet; remembers those that the next query may answer with again."""
+        name = self._column.name
+        stamps = column_of(rows, name)
+        if None in stamps or min(stamps) < self._floor:
+            self._outside()
+        if not all(map(operator.le, stamps, stamps[1:])):
+            raise OrderIgnoredError
+        fresh = rows
+        if self._recent and stamps[0] <= self._recent[-1][0]:
+            seen = {held for _, held in self._recent}
+            known = bisect.bisect_right(stamps, self._recent[-1][0])
+            fresh = [row for row in rows[:known] if content(row) not in seen] + rows[known:]
+        self._newest = max(self._newest, stamps[-1])
+        self._remember(fresh)
+        return fresh
+
+    def _outside(self) -> t.NoReturn:
+        """A row lies before what was asked for: no filter here, or one bad answer."""
+        if self._seeks <= 1:
+            raise FilterIgnoredError
+        msg = "the service answers with rows that were not asked for, or a page repeats itself"
+        raise AnswerError(msg)
+
+    def _remember(self, fresh: list[Row]) -> None:
+        name = self._column.name
+        horizon = times.shifted(self._newest, seconds=-MARGIN_SECONDS)
+        kept = [entry for entry in self._recent if entry[0] >= horizon]
+        added = []
+        for row in reversed(fresh):
+            if row[name] < horizon:
+                break
+            added.append((row[name], content(row)))
+        self._recent = sorted(kept + added)
+
+    def _goes_on(self, chain: Chain, last: Row, fresh_rows: int) -> bool:
+        """Whether rows may follow; a short page is no end, since a service may cap pages."""
+        full = chain.more or chain.total == self._largest > 1
+        self._largest = max(self._largest, chain.total)
+        if full and (self._sorts or chain.total > 1):
+            return True
+        if not self._plan.skip:
+            return fresh_rows > 0
+        try:
+            behind = row_behind(chain, last, self._largest)
+        except ShiftedError:
+            return True
+        return behind is not None

@@ -1,0 +1,144 @@
+"""One query and all its parts: next links followed, circles refused, ends made sure of."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+from tap_acumatica.acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_acumatica.odata.query import QueryOptions
+    from tap_acumatica.reading.plan import Plan, Row, Source
+
+
+class OrderIgnoredError(Exception):
+    """The service does not sort, although it was asked to."""
+
+
+class ShiftedError(Exception):
+    """Rows came or went, so that a position says nothing."""
+
+
+class Chain:
+    """The answer to one query: its rows, part by part.
+
+    After the last part, ``total`` is the number of rows and ``more`` says whether rows surely
+    follow.
+
+    A next link that carries ``$skip`` counts from the start of a result that may have shifted
+    since. Where ``seeks`` is set such a link is not followed: it only says that there is more, and
+    the caller goes on by value.
+    """
+
+    def __init__(self, source: Source, options: QueryOptions, *, seeks: bool) -> None:
+        self.options = options
+        self.total = 0
+        self.more = False
+        self._source = source
+        self._seeks = seeks
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """The rows of each part.
+
+        Raises:
+            AnswerError: If a next link leads in a circle.
+        """
+        visited: set[int] = set()
+        page = self._source.get(self.options)
+        while True:
+            self.total += len(page.rows)
+            yield page.rows
+            link = page.next_link
+            if link is None:
+                self.more = self.options.top is not None and self.total >= self.options.top
+                return
+            if self._seeks and _counts(link):
+                self.more = True
+                return
+            if hash(link) in visited:
+                msg = "the next link leads in a circle; tell the owner of the service"
+                raise AnswerError(msg)
+            visited.add(hash(link))
+            page = self._source.follow(link)
+
+    def has_rows_behind(self) -> bool:
+        """Whether there are rows at positions behind this answer: one small request."""
+        position = self.total + (self.options.skip or 0)
+        page = self._source.get(replace(self.options, skip=position, top=1))
+        return bool(page.rows or page.next_link)
+
+    def rows_from_last(self) -> list[Row]:
+        """The last row of this answer and the one behind it, by position: one small request.
+
+        Where the first of the two is not the last row, rows before it came or went meanwhile, and
+        the position says nothing.
+        """
+        position = self.total + (self.options.skip or 0) - 1
+        top = None if self.options.top is None else 2
+        options = replace(self.options, skip=position or None, top=top)
+        return [row for part in Chain(self._source, options, seeks=False) for row in part]
+
+
+def check_order(
+    source: Source, plan: Plan, terms: Sequence[str], first: Row, *, by_time: bool = False
+) -> None:
+    """Make sure, by one small request, that the service sorts: in reverse, another row comes first.
+
+    Args:
+        source: The entity set.
+        plan: The plan it is read by.
+        terms: Comparisons of the query whose first row is known.
+        first: That row, where at least one more follows.
+        by_time: Whether the tracking column leads the order.
+
+    Raises:
+        OrderIgnoredError: If it does not.
+    """
+    if plan.page_size is None:
+        return
+    options = plan.options(terms, by_time=by_time, top=2)
+    reverse = tuple(f"{name} desc" for name in options.orderby)
+    if not reverse:
+        return
+    try:
+        rows = _rows(source, replace(options, orderby=reverse))
+    except (RefusedError, EmptyAnswerError):
+        return  # it sorts one way only; the pages themselves must show that they ascend
+    # A row that was changed meanwhile may be first in both orders; it is not the same any more.
+    if len(rows) > 1 and rows[0] == first and _rows(source, options) == rows:
+        raise OrderIgnoredError
+
+
+def _rows(source: Source, options: QueryOptions) -> list[Row]:
+    return [row for part in Chain(source, options, seeks=False) for row in part]
+
+
+def row_behind(chain: Chain, last: Row, largest: int) -> Row | None:
+    """The row behind an answer that may not be the end.
+
+    A page may be short because the service caps pages, so being short is no end.
+
+    Args:
+        chain: The answer.
+        last: Its last row.
+        largest: The most rows that any answer of this stream held: what the service surely gives.
+
+    Returns:
+        The row; None if there surely is none.
+
+    Raises:
+        ShiftedError: If it cannot be told.
+    """
+    rows = chain.rows_from_last()
+    if not rows or rows[0] != last or (len(rows) == 1 and largest == 1):
+        raise ShiftedError
+    return rows[1] if len(rows) > 1 else None
+
+
+def _counts(link: str) -> bool:
+    names = {name.lower() for name, _ in parse_qsl(urlsplit(link).query, keep_blank_values=True)}
+    return "$skip" in names and "$skiptoken" not in names

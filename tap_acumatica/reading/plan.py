@@ -1,0 +1,154 @@
+"""What will be asked of a service for one stream, and what to ask instead when it refuses."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from tap_acumatica.odata.query import QueryOptions, compare
+from tap_acumatica.odata.types import edm_type
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Row = t.Any
+"""A row in wire values, read by column name."""
+
+
+class Page(t.Protocol):
+    """Rows in wire values, and the next link, if the answer has one."""
+
+    @property
+    def rows(self) -> list[Row]: ...  # noqa: D102
+    @property
+    def next_link(self) -> str | None: ...  # noqa: D102
+
+
+class Source(t.Protocol):
+    """What reading needs of a service: one entity set, asked with options or by its next links."""
+
+    def get(self, options: QueryOptions) -> Page:
+        """Answer a query."""
+
+    def follow(self, link: str) -> Page:
+        """Answer what a next link names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A property used to order and to seek by."""
+
+    name: str
+    type: str
+    nullable: bool = False
+
+    def term(self, operator: str, value: object, version: str) -> str:
+        """One comparison with a wire value."""
+        return compare(self.name, operator, self.type, value, version=version)
+
+    @property
+    def orderable(self) -> bool:
+        """Whether ``$orderby`` takes it."""
+        return edm_type(self.type).orderable
+
+    @property
+    def seekable(self) -> bool:
+        """Whether comparing with a value read divides what was read from what was not."""
+        return edm_type(self.type).seekable
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one stream is read; weaker plans ask for less and cost more.
+
+    Attributes:
+        keys: The entity's key, all of it, in the order to sort by: seekable columns first.
+        seek: The leading part of ``keys`` whose values may be compared with; empty: page by
+        ``$skip``.
+        unique: Whether the values of ``seek`` are those of one row only.
+        tracking: The last-modified column to read incrementally by, None for a full read.
+        select: Properties to ask for; empty: whole rows.
+        expand: Value of ``$expand``.
+        page_size: Rows to ask for; None: no ``$top``, the service decides.
+        order: Whether ``$orderby`` may be sent.
+        time_order: Whether it may name the tracking column.
+        skip: Whether ``$skip`` may be sent.
+        null_rows: Whether rows without tracking value can be asked for.
+        not_null: Whether rows with any tracking value can be asked for as such.
+        version: OData version, for literals.
+        custom: Further query options, such as parameter aliases.
+    """
+
+    keys: tuple[Column, ...] = ()
+    seek: tuple[Column, ...] = ()
+    unique: bool = True
+    tracking: Column | None = None
+    select: tuple[str, ...] = ()
+    expand: str | None = None
+    page_size: int | None = 2000
+    order: bool = True
+    time_order: bool = True
+    skip: bool = True
+    null_rows: bool = True
+    not_null: bool = True
+    version: str = "4.0"
+    custom: tuple[tuple[str, str], ...] = ()
+
+    def options(
+        self,
+        terms: Sequence[str] = (),
+        *,
+        by_time: bool = False,
+        skip: int | None = None,
+        top: int | None = None,
+    ) -> QueryOptions:
+        """Query options for rows that meet all ``terms``, in total order.
+
+        Args:
+            terms: Comparisons.
+            by_time: Whether the tracking column leads the order.
+            skip: Rows to pass over.
+            top: Rows to ask for instead of a page.
+        """
+        columns = (self.tracking, *self.keys) if by_time and self.tracking else self.keys
+        return QueryOptions(
+            filter=tuple(terms),
+            orderby=tuple(dict.fromkeys(column.name for column in columns)) if self.order else (),
+            select=self.select,
+            expand=self.expand,
+            top=top if top is not None else self.page_size,
+            skip=skip,
+            custom=dict(self.custom),
+        )
+
+    def term(self, column: Column, operator: str, value: object) -> str:
+        """One comparison, spelled for the service."""
+        return column.term(operator, value, self.version)
+
+
+def plan_for(
+    *,
+    keys: Sequence[Column],
+    not_comparable: frozenset[str] = frozenset(),
+    tracking: Column | None = None,
+    **others: t.Any,
+) -> Plan:
+    """The strongest plan for an entity set.
+
+    Args:
+        keys: Its key columns in declared order.
+        not_comparable: Names of columns that must not be filtered by.
+        tracking: Column to read incrementally by, if any.
+        others: Further fields of the plan.
+    """
+    orderable = [column for column in keys if column.orderable]
+    seek = tuple(c for c in orderable if c.seekable and c.name not in not_comparable)
+    rest = tuple(column for column in orderable if column not in seek)
+    return Plan(
+        keys=(*seek, *rest), seek=seek, unique=len(seek) == len(keys), tracking=tracking, **others
+    )
+
+
+def without_seek(plan: Plan) -> Plan:
+    """The plan with no comparison of key values: pages by ``$skip``."""
+    return replace(plan, seek=(), unique=False)

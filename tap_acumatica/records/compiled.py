@@ -1,0 +1,253 @@
+"""The fast way from bytes to rows: a struct compiled from a stream's columns.
+
+A page is decoded straight into structs whose fields are the columns of a record, in the record's
+order; what the C decoder cannot say (date-times, hashed keys, nested objects) is put right column
+by column. The slower :class:`RowCodec` defines what every value means: it takes over for a page
+that the struct does not fit, and raises the error that names the value if there is one.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from decimal import Decimal
+from operator import attrgetter
+
+import msgspec
+
+from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.odata.times import to_canonical
+from tap_acumatica.odata.types import edm_type, is_timestamp
+from tap_acumatica.records.codec import Page, RowCodec, hashed_key
+from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tap_acumatica.odata.model import Property
+
+_NOT_FINITE = (b'INF"', b'NaN"')
+_MOST_CACHED = 20_000
+_GUID_LENGTH = 36
+
+_DIRECT: dict[str, t.Any] = {
+    "Edm.String": str,
+    "Edm.Boolean": bool,
+    "Edm.Decimal": Decimal,
+    "Edm.Double": Decimal,
+    "Edm.Single": Decimal,
+    "Edm.Binary": str,
+    "Edm.DateTimeOffset": str,
+    "Edm.DateTime": str,
+    "Edm.Guid": t.Annotated[str, msgspec.Meta(min_length=_GUID_LENGTH, max_length=_GUID_LENGTH)],
+}
+
+
+class CompiledRow(msgspec.Struct):
+    """Base of the compiled rows: read by column name, as a dict is."""
+
+    def __getitem__(self, name: str) -> t.Any:
+        """The wire value of a column."""
+        return getattr(self, self.fields_by_name()[name])
+
+    @classmethod
+    def fields_by_name(cls) -> dict[str, str]:
+        """Attribute names by column name."""
+        raise NotImplementedError  # each compiled class has its own
+
+
+class CompiledCodec:
+    """Decodes answers of one entity set into rows that are records already."""
+
+    def __init__(
+        self,
+        exact: RowCodec,
+        columns: Sequence[str],
+        properties: Mapping[str, Property],
+        *,
+        key: Sequence[str] = (),
+        tenant: str | None = None,
+    ) -> None:
+        """Compile.
+
+        Args:
+            exact: Decodes the same rows, and defines what they mean.
+            columns: Columns of a record, in order, with ``_tenant`` and ``_key`` where wanted.
+            properties: Properties by column; a column without one is of any type.
+            key: Entity key, hashed into ``_key``.
+            tenant: Login name for ``_tenant``.
+        """
+        self._exact = exact
+        self._key = tuple(key)
+        self._hashes = KEY_COLUMN in columns
+        self._tenant = tenant
+        self._columns = tuple(columns)
+        self._fields = {name: f"c{number}" for number, name in enumerate(columns)}
+        self.row_type = self._compile(properties)
+        envelope = msgspec.defstruct(
+            "Envelope",
+            [
+                ("value", list[self.row_type]),  # type: ignore[name-defined]  # made just now
+                ("next_link", t.Optional[str], None),  # noqa: UP045  read at run time
+                ("context", t.Optional[str], None),  # noqa: UP045
+                ("error", t.Any, None),
+            ],
+            rename={"next_link": "@odata.nextLink", "context": "@odata.context"},
+        )
+        self._decoder = msgspec.json.Decoder(envelope, float_hook=Decimal)
+        self._times = [
+            self._fields[name]
+            for name, prop in properties.items()
+            if name in self._fields and is_timestamp(prop.type) and not prop.collection
+        ]
+        self._others = [
+            (self._fields[name], exact.converter(name))
+            for name in columns
+            if name not in {TENANT_COLUMN, KEY_COLUMN}
+            and _field_type(properties.get(name)) is t.Any
+        ]
+        self._floating = any(
+            properties[name].type in {"Edm.Double", "Edm.Single"}
+            for name in columns
+            if name in properties
+        )
+        self._canonical = _Cache()
+
+    def _compile(self, properties: Mapping[str, Property]) -> type[CompiledRow]:
+        fields: list[tuple[str, t.Any, t.Any]] = []
+        for name, field in self._fields.items():
+            if name in {TENANT_COLUMN, KEY_COLUMN}:
+                fields.append((field, t.Any, self._tenant if name == TENANT_COLUMN else None))
+            else:
+                kind = _field_type(properties.get(name))
+                fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
+        names = dict(self._fields)
+        return t.cast(
+            "type[CompiledRow]",
+            msgspec.defstruct(
+                "Row",
+                fields,
+                bases=(CompiledRow,),
+                namespace={"fields_by_name": classmethod(lambda _: names)},
+                rename={field: name for name, field in self._fields.items()},
+                gc=False,
+            ),
+        )
+
+    def decode(self, body: bytes) -> Page:
+        """Decode an answer.
+
+        Raises:
+            PayloadError: If it is none.
+            ValueMismatchError: If a value does not fit its type.
+        """
+        if not (self._floating and any(mark in body for mark in _NOT_FINITE)):
+            try:
+                answer: t.Any = self._decoder.decode(body)
+                if answer.error is None:
+                    self._put_right(answer.value)
+                    return Page(answer.value, answer.next_link, answer.context)
+            except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
+                pass  # the exact codec says what is wrong, or takes it
+        page = self._exact.decode(body)
+        return Page([self._from_wire(row) for row in page.rows], page.next_link, page.context)
+
+    def _put_right(self, rows: list[t.Any]) -> None:
+        canonical = self._canonical
+        for field in self._times:
+            for row in rows:
+                text = getattr(row, field)
+                if text is not None:
+                    setattr(row, field, canonical[text])
+        for field, convert in self._others:
+            for row in rows:
+                value = getattr(row, field)
+                if value is not None:
+                    setattr(row, field, convert(value))
+        if self._hashes:
+            field = self._fields[KEY_COLUMN]
+            for row in rows:
+                setattr(row, field, self._hash(row))
+
+    def _hash(self, row: CompiledRow) -> str:
+        if any(row[name] is not None for name in self._key):
+            return hashed_key(row, self._key)
+        return hashed_key(self._as_dict(row), self._key)
+
+    def _as_dict(self, row: CompiledRow) -> dict[str, t.Any]:
+        own = {TENANT_COLUMN, KEY_COLUMN}
+        return {name: row[name] for name in self._columns if name not in own}
+
+    def _from_wire(self, values: Mapping[str, t.Any]) -> CompiledRow:
+        row = self.row_type(
+            **{self._fields[name]: value for name, value in values.items() if name in self._fields}
+        )
+        if self._hashes:
+            setattr(row, self._fields[KEY_COLUMN], self._hash(row))
+        return row
+
+
+class _Cache(dict[str, str]):
+    """Canonical forms of date-times already seen; business dates come again and again."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= _MOST_CACHED:
+            self.clear()
+        value = to_canonical(text)
+        self[text] = value
+        return value
+
+
+def _field_type(prop: Property | None) -> t.Any:
+    """Type of a struct field; Any for what is converted afterwards."""
+    if prop is None or prop.collection:
+        return t.Any
+    if prop.type in _DIRECT:
+        return _DIRECT[prop.type]
+    schema = edm_type(prop.type).schema
+    if schema["type"] == "integer":
+        return t.Annotated[int, msgspec.Meta(ge=schema["minimum"], le=schema["maximum"])]
+    return t.Any
+
+
+def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
+    """The values of one column, of dicts or of compiled rows."""
+    if rows and isinstance(rows[0], CompiledRow):
+        return list(map(attrgetter(rows[0].fields_by_name()[name]), rows))
+    return [row[name] for row in rows]
+
+
+class RecordLines:
+    """Encodes RECORD messages of one stream, a page at once."""
+
+    def __init__(self, stream: str, *, version: int | None = None) -> None:
+        """Compile.
+
+        Args:
+            stream: Name of the stream.
+            version: Version of the table, for streams that are activated at their end.
+        """
+        fields: list[tuple[str, t.Any] | tuple[str, t.Any, t.Any]] = [
+            ("record", t.Any),
+            ("time_extracted", str),
+            ("stream", str, stream),
+        ]
+        if version is not None:
+            fields.append(("version", int, version))
+        self._message: Callable[[t.Any, str], t.Any] = msgspec.defstruct(
+            "RecordMessage", fields, tag_field="type", tag="RECORD", gc=False
+        )
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+
+    def encode(self, rows: Iterable[t.Any], *, extracted: str) -> bytes:
+        """The lines of RECORD messages.
+
+        Args:
+            rows: Records: compiled rows, or dicts.
+            extracted: When they were read, ISO 8601.
+        """
+        message = self._message
+        return self._encoder.encode_lines([message(row, extracted) for row in rows])
+
+    def plain(self, rows: Iterable[t.Any]) -> bytes:
+        """The records alone, a line each, as BATCH files hold them."""
+        return self._encoder.encode_lines(list(rows))

@@ -1,0 +1,165 @@
+"""What the records of a stream look like: columns, keys, JSON Schema."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from tap_acumatica.odata.types import is_known, is_timestamp, json_schema
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tap_acumatica.odata.expand import Expansion
+    from tap_acumatica.odata.model import Model, Property
+
+Schema = dict[str, t.Any]
+
+TENANT_COLUMN = "_tenant"
+KEY_COLUMN = "_key"
+_DEEPEST = 5
+
+
+@dataclass(slots=True)
+class Shape:
+    """The shape of one entity set's rows.
+
+    Attributes:
+        properties: Structural properties by name, in declared order.
+        key: Names of the entity's key properties.
+        schema: JSON Schema of a record, with the columns the tap adds.
+        key_properties: Key of the records, as the target shall use it.
+    """
+
+    properties: dict[str, Property]
+    key: tuple[str, ...]
+    schema: Schema = field(default_factory=dict)
+    key_properties: tuple[str, ...] = ()
+
+    def tracking_field(self, candidates: Iterable[str]) -> str | None:
+        """The first candidate that is there and is a timestamp."""
+        for name in candidates:
+            prop = self.properties.get(name)
+            if prop and is_timestamp(prop.type) and not prop.collection:
+                return name
+        return None
+
+
+def shape_of(  # noqa: PLR0913  what decides a shape is this much
+    model: Model,
+    type_name: str,
+    *,
+    hidden: frozenset[str] = frozenset(),
+    hashed_key: bool = False,
+    tenant: bool = False,
+    expansions: Sequence[Expansion] = (),
+) -> Shape:
+    """Work out the shape of an entity type's rows.
+
+    Args:
+        model: The service's model.
+        type_name: Qualified name of the entity type.
+        hidden: Properties that the service declares but does not give.
+        hashed_key: Whether the records' key is a hash of the entity's key, which may hold nulls.
+        tenant: Whether rows carry their tenant.
+        expansions: Navigation properties that come along.
+    """
+    key = model.key(type_name)
+    properties = {
+        name: model.underlying(prop)
+        for name, prop in model.properties(type_name).items()
+        if prop.type != "Edm.Stream" and (name not in hidden or name in key)
+    }
+    key = tuple(name for name in key if name in properties)
+    shape = Shape(properties, key)
+    columns: dict[str, Schema] = {}
+    keys: list[str] = []
+    if tenant:
+        columns[TENANT_COLUMN] = {"type": ["string"], "description": "Login name of the tenant"}
+        keys.append(TENANT_COLUMN)
+    if hashed_key and key:
+        columns[KEY_COLUMN] = {"type": ["string"], "description": f"Hash of {', '.join(key)}"}
+        keys.append(KEY_COLUMN)
+    else:
+        keys.extend(key)
+    for name, prop in properties.items():
+        columns[name] = property_schema(model, prop)
+        if name in keys:
+            columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
+    for expansion in expansions:
+        columns[expansion.navigation.name] = _expanded(model, expansion)
+    shape.schema = {"type": "object", "properties": columns}
+    shape.key_properties = tuple(keys)
+    return shape
+
+
+def property_schema(model: Model, prop: Property, depth: int = 0) -> Schema:
+    """JSON Schema of one property; complex types are objects, collections are arrays."""
+    schema = _value_schema(model, prop, depth)
+    if prop.collection:
+        schema = {"type": ["array", "null"], "items": schema}
+    if prop.description:
+        schema["description"] = prop.description
+    return schema
+
+
+def _value_schema(model: Model, prop: Property, depth: int) -> Schema:
+    if is_known(prop.type):
+        return json_schema(prop.type, prop.facets)
+    if model.is_enum(prop.type):
+        return {"type": ["string", "null"]}
+    if model.structured(prop.type) and depth < _DEEPEST:
+        members = model.properties(prop.type).items()
+        return {
+            "type": ["object", "null"],
+            "properties": {
+                name: property_schema(model, model.underlying(member), depth + 1)
+                for name, member in members
+            },
+        }
+    return json_schema(prop.type)
+
+
+def _expanded(model: Model, expansion: Expansion) -> Schema:
+    declared = model.properties(expansion.navigation.type)
+    names = expansion.select or tuple(declared)
+    members = {name: property_schema(model, model.underlying(declared[name])) for name in names}
+    for nested in expansion.nested:
+        members[nested.navigation.name] = _expanded(model, nested)
+    entity: Schema = {"type": ["object", "null"], "properties": members}
+    return (
+        {"type": ["array", "null"], "items": entity} if expansion.navigation.collection else entity
+    )
+
+
+def united(shapes: Sequence[Shape]) -> Shape:
+    """One shape for a stream that several tenants have, customized differently.
+
+    A column that has different types becomes text.
+    """
+    first, *others = shapes
+    columns = dict(first.schema["properties"])
+    properties = dict(first.properties)
+    for other in others:
+        for name, schema in other.schema["properties"].items():
+            if name not in columns:
+                columns[name] = schema
+            elif _kind(columns[name]) != _kind(schema):
+                columns[name] = {"type": ["string", "null"]}
+        properties = {**other.properties, **properties}
+    return Shape(
+        properties, first.key, {"type": "object", "properties": columns}, first.key_properties
+    )
+
+
+def _kind(schema: Schema) -> tuple[object, ...]:
+    kinds = tuple(sorted(kind for kind in schema.get("type", []) if kind != "null"))
+    return (*kinds, schema.get("format"))
+
+
+def restore_facets(schema: Schema, discovered: Schema) -> None:
+    """Give number columns of ``schema`` the precision and scale that they were discovered with."""
+    found = discovered["properties"]
+    for name, column in schema.get("properties", {}).items():
+        if "precision" in found.get(name, {}) and column.get("type") == found[name]["type"]:
+            column |= {facet: found[name][facet] for facet in ("precision", "scale")}

@@ -1,0 +1,41 @@
+"""What goes wrong with a request, in the words Acumatica uses."""
+
+from __future__ import annotations
+
+
+class QueryError(Exception):
+    """A request whose query options cannot be carried out."""
+
+
+class EmptyAnswerError(QueryError):
+    """A request that Acumatica answers with 200 and no body at all."""
+
+
+class NotThereError(Exception):
+    """There is no such address."""
+
+
+def unknown_property(name: str, type_name: str) -> QueryError:
+    """Return the error for a column that does not exist."""
+    return QueryError(f"Could not find a property named '{name}' on type '{type_name}'.")
+
+
+def incompatible(left: str, right: str, operator: str) -> QueryError:
+    """Return the error for operands of different types."""
+    return QueryError(
+        "A binary operator with incompatible types was detected. Found operand types"
+        f" '{left}' and '{right}' for operator kind '{operator}'."
+    )
+
+
+def barred(name: str, option: str) -> QueryError:
+    """Return the error for a column that this query option does not take."""
+    return QueryError(f"The property '{name}' cannot be used in the {option} query option.")
+
+
+def option_not_allowed(option: str) -> QueryError:
+    """Return the error for a query option that the service does not offer."""
+    return QueryError(
+        f"Query option '{option}' is not allowed. To allow it, set the 'AllowedQueryOptions'"
+        " property on EnableQueryAttribute or QueryValidationSettings."
+    )

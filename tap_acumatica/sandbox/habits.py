@@ -1,0 +1,114 @@
+"""What an Acumatica may do, or do wrong, each as a switch.
+
+Where a request is to fail, it is named by a `When`: a function of its `Record`, or pairs of entity
+and number. The entity is a class (`SOOrder`), an inquiry's title, an entity set or `*` for all of
+them; the number counts its data requests from 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from .records import Record
+
+When: TypeAlias = "Callable[[Record], bool] | Collection[tuple[str, int]]"
+Refusal: TypeAlias = "int | str"
+"""A status code, or `empty` for 200 without a body."""
+
+
+@dataclass
+class Habits:
+    """All switches, in the position of a well-behaved site."""
+
+    # What a site may be like
+    seats: int | None = None
+    """Sessions at once; one more is refused with 429 and the text `API Login Limit`."""
+    lock_after: int = 3
+    """Wrong passwords in a row that lock an account."""
+    max_page: int | None = None
+    """Most rows in one answer, whatever `$top` says."""
+    next_link: str | None = None
+    """Link to the rest of a page cut short: `absolute`, `relative` or `skiptoken`."""
+    count: bool = False
+    """Accept `$count=true`."""
+    hidden_columns: bool = False
+    """Return columns that the metadata hides when there is no `$select`."""
+    decimals_as_strings: bool = False
+    """Inquiries write decimals in quotes."""
+    unstable_order: bool = False
+    """Inquiries return rows that `$orderby` does not tell apart in another order each time."""
+    collation_disagrees: bool = False
+    """Strings are ordered by code point, yet compared without regard to case."""
+    commit_delay: int = 0
+    """Data requests until a change becomes visible; its stamp is from before."""
+    delay_seconds: float | Callable[[Record], float] = 0.0
+    """Wait before each data answer."""
+    gi_error_status: int = 500
+    """Status of a query an inquiry cannot carry out."""
+    dac_error_status: int = 400
+    """Status of a query a data access class cannot carry out."""
+
+    # What an entity may refuse: by class, title, entity set or `*`
+    forbidden_sets: Collection[str] = ()
+    """Listed, answered with 403."""
+    missing_sets: Collection[str] = ()
+    """Listed, answered with 404."""
+    refuse_filter: Mapping[str, Refusal] = field(default_factory=dict)
+    """Any `$filter`."""
+    refuse_not_null: Mapping[str, Refusal] = field(default_factory=dict)
+    """A `$filter` with `ne null`."""
+    refuse_orderby: Mapping[str, Refusal] = field(default_factory=dict)
+    """Any `$orderby`."""
+    refuse_select: Mapping[str, Refusal] = field(default_factory=dict)
+    """Any `$select`."""
+    ignore_orderby: Collection[str] = ()
+    """`$orderby` has no effect, and nothing says so."""
+
+    # What may go wrong
+    status_on: Mapping[tuple[str, int], int] | Callable[[Record], int | None] = field(
+        default_factory=dict
+    )
+    """An error status instead of rows."""
+    retry_after: str | None = None
+    """`Retry-After` of those with 429 and 503: seconds or an HTTP date."""
+    empty_body_on: When = ()
+    """200 and no body."""
+    html_on: When = ()
+    """200 and the sign-in page."""
+    truncate_on: When = ()
+    """200 and JSON cut off in the middle."""
+    drop_connection_on: When = ()
+    """The connection is closed in the middle of the answer."""
+    repeat_page_on: When = ()
+    """The answer before, of the same entity, once more."""
+    circular_next_link: When = ()
+    """`@odata.nextLink` to the request itself."""
+    foreign_next_link: When = ()
+    """`@odata.nextLink` to another host."""
+
+
+def applies(when: When, record: Record) -> bool:
+    """Tell whether a request is one of these."""
+    if callable(when):
+        return when(record)
+    names = {(record.entity, record.number), (record.set, record.number), ("*", record.total)}
+    return not names.isdisjoint(when)
+
+
+def status_for(habits: Habits, record: Record) -> int | None:
+    """Return the error status a request is to be answered with."""
+    if callable(habits.status_on):
+        return habits.status_on(record)
+    for key in ((record.entity, record.number), (record.set, record.number), ("*", record.total)):
+        if key in habits.status_on:
+            return habits.status_on[key]
+    return None
+
+
+def named(names: Collection[str], record: Record) -> str | None:
+    """Return the name among these that means the entity of a request."""
+    return next((n for n in (record.entity, record.set, "*") if n in names), None)

@@ -1,0 +1,206 @@
+"""The sandbox as a test or a command starts it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import changes, model
+from .clock import Clock
+from .habits import Habits
+from .server import Server
+from .service import Service
+from .sessions import Sessions
+from .site import Site
+from .store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from .records import Record
+    from .sessions import Session
+
+TENANTS = ("Company", "Calipso LLC")
+
+
+class Sandbox:
+    """An Acumatica-shaped site on loopback, served by a thread of this process.
+
+    Args:
+        rows: Rows of the largest tables of the first tenant; the second has half of them.
+        seed: The same seed makes the same rows, on the same day.
+        habits: What the site does, or does wrong; may be changed while it runs.
+        prefix: IIS sub-path, such as `/AcumaticaERP`.
+        users: Passwords by user, in every tenant.
+        tenant_users: The same by tenant, instead of `users`.
+        clock_offset: Seconds by which the server's clock is ahead.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        database: SQLite file to keep the rows in; without, they live in memory.
+        until: Newest stamp of a seeded row; without, three days before today.
+        change_every: Data requests after which a few rows change; 0 for never.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a trait of its own
+        self,
+        rows: int = 200,
+        seed: int = 1,
+        habits: Habits | None = None,
+        *,
+        prefix: str = "",
+        users: Mapping[str, str] | None = None,
+        tenant_users: Mapping[str, Mapping[str, str]] | None = None,
+        clock_offset: timedelta | float = 0.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        database: str | None = None,
+        until: datetime | None = None,
+        change_every: int = 0,
+    ) -> None:
+        self.habits = habits or Habits()
+        self.clock = Clock(clock_offset)
+        first = model.load()
+        tenants = dict(zip(TENANTS, (first, model.second_tenant(first)), strict=True))
+        everyone = users if users is not None else {"admin": "secret"}
+        accounts = {tenant: (tenant_users or {}).get(tenant, everyone) for tenant in tenants}
+        self._callbacks: list[Callable[[Record], None]] = []
+        self._store = Store(
+            tenants, rows=rows, seed=seed, clock=self.clock, database=database, until=until
+        )
+        self._store.commit_delay = lambda: self.habits.commit_delay
+        self._sessions = Sessions(accounts, self.habits)
+        service = Service(self._store, self.habits, self._call_back)
+        self._site = Site(
+            self._store,
+            self._sessions,
+            service,
+            self.habits,
+            self.clock,
+            prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
+            change_every=change_every,
+        )
+        self._server = Server((host, port), self._site)
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if error is None and self._site.crashes:
+            raise self._site.crashes[0]
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.005},
+            name="sandbox",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close all connections, end all threads and forget the rows."""
+        self._server.stop()
+        if self._thread is not None:
+            self._thread.join()
+        self._store.close()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.server_port
+
+    @property
+    def url(self) -> str:
+        """The site's address, as the tap's setting `url` takes it."""
+        host = self._server.server_address[0]
+        return f"http://{host!s}:{self.port}{self._site.prefix}"
+
+    @property
+    def tenants(self) -> list[str]:
+        """The login names of the tenants."""
+        return list(self._store.tenants)
+
+    @property
+    def requests(self) -> list[Record]:
+        """The requests since the start or the last `reset_log`, oldest first."""
+        return list(self._site.log)
+
+    @property
+    def sessions_opened(self) -> int:
+        """License seats taken since the start or the last `reset_log`."""
+        return self._sessions.opened
+
+    @property
+    def sessions_closed(self) -> int:
+        """License seats given back since the start or the last `reset_log`."""
+        return self._sessions.closed
+
+    @property
+    def open_sessions(self) -> list[Session]:
+        """The sessions that hold a seat now."""
+        return self._sessions.open
+
+    def end_sessions(self) -> None:
+        """End all sessions, as a restart of the site does."""
+        self._sessions.end_all()
+
+    def reset_log(self) -> None:
+        """Forget requests and counts; rows and sessions stay."""
+        self._site.log.clear()
+        self._site.service.forget_counts()
+        self._sessions.opened = self._sessions.closed = 0
+
+    def on_request(self, callback: Callable[[Record], None]) -> None:
+        """Have a function called before each data answer, before its rows are read."""
+        self._callbacks.append(callback)
+
+    def now(self) -> datetime:
+        """Return the server's time."""
+        return self.clock.now()
+
+    def rows(self, tenant: str, entity: str) -> list[dict[str, Any]]:
+        """Return all rows of a class, hidden columns included.
+
+        Decimals are `Decimal`, times are aware `datetime`; guids and binaries are text.
+        """
+        return self._store.rows(tenant, self._model(tenant).find(entity))
+
+    def update(self, tenant: str, entity: str, key: Mapping[str, Any], **values: Any) -> None:
+        """Change a row; stamps it now unless `LastModifiedDateTime` is given."""
+        changes.update(self._store, tenant, self._model(tenant).find(entity), key, **values)
+
+    def insert(self, tenant: str, entity: str, **values: Any) -> None:
+        """Add a row; the key must be given."""
+        changes.insert(self._store, tenant, self._model(tenant).find(entity), **values)
+
+    def delete(self, tenant: str, entity: str, key: Mapping[str, Any]) -> None:
+        """Remove a row for good."""
+        changes.delete(self._store, tenant, self._model(tenant).find(entity), key)
+
+    def touch_random(self, tenant: str, n: int) -> list[tuple[str, dict[str, Any]]]:
+        """Stamp `n` rows of any tables now; return their entity sets and keys."""
+        return changes.touch_random(self._store, tenant, n)
+
+    def change_some(self, tenant: str, n: int) -> dict[str, dict[str, int]]:
+        """Change, add and delete `n` rows of any tables; return how many of each."""
+        return changes.change_some(self._store, tenant, n)
+
+    def _model(self, tenant: str) -> model.Model:
+        return self._store.tenants[tenant]
+
+    def _call_back(self, record: Record) -> None:
+        for callback in self._callbacks:
+            callback(record)

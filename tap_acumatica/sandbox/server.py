@@ -1,0 +1,118 @@
+"""HTTP/1.1 on loopback, by the standard library."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import socket
+import sys
+import threading
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .replies import Reply
+    from .site import Site
+
+COMPRESSION_THRESHOLD = 860
+"""Bytes; the `compressionThreshold` of Acumatica's web.config."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads requests off one connection and writes the answers of the site."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "Microsoft-IIS/10.0"
+    sys_version = ""
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: Server
+
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._serve()
+
+    def do_POST(self) -> None:
+        """Answer a POST."""
+        self._serve()
+
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the names are http.server's
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time of the sandbox's clock, for the header `Date`."""
+        if timestamp is not None:
+            return super().date_time_string(timestamp)
+        return format_datetime(self.server.site.clock.now(), usegmt=True)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+        """Write nothing: the log is in memory."""
+
+    def _serve(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = headers.get("content-length", "0")
+        if length.isdecimal():
+            self.rfile.read(int(length))
+        if "chunked" in headers.get("transfer-encoding", ""):
+            self.close_connection = True
+        host = headers.get("host") or f"127.0.0.1:{self.server.server_port}"
+        reply, _ = self.server.site.answer(self.command, self.path, headers, host)
+        self._write(reply, compress="gzip" in headers.get("accept-encoding", ""))
+
+    def _write(self, reply: Reply, *, compress: bool) -> None:
+        body = reply.body
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        for cookie in reply.cookies:
+            self.send_header("Set-Cookie", cookie)
+        if compress and len(body) > COMPRESSION_THRESHOLD and reply.cut is None:
+            body = gzip.compress(body, compresslevel=1, mtime=0)
+            self.send_header("Content-Encoding", "gzip")
+        if reply.status != 204:  # noqa: PLR2004 - No Content
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if reply.cut is None else body[: reply.cut])
+        if reply.cut is not None:
+            self.wfile.flush()
+            self.close_connection = True
+
+
+class Server(ThreadingHTTPServer):
+    """One thread a connection; stopping ends them all."""
+
+    daemon_threads = False
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], site: Site) -> None:
+        self.site = site
+        self._connections: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        super().__init__(address, Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and remember it."""
+        with self._guard:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, and forget it."""
+        with self._guard:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent when the client has gone."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def stop(self) -> None:
+        """End the loop, all connections and their threads."""
+        self.site.stopping.set()
+        self.shutdown()
+        with self._guard:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()

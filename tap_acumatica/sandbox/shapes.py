@@ -1,0 +1,144 @@
+"""`$select` and `$expand` to an SQL expression that is a row's JSON text.
+
+SQLite writes the JSON: a page of 2,000 rows and 30 columns takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from . import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .source import Joiner, Source
+
+MAX_EXPANSION_DEPTH = 3
+_ARGUMENTS = 90  # SQLite takes 100 of them in one call
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What habits change about rows."""
+
+    hidden: bool = False
+    decimals_as_strings: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The JSON text of a row, and the same in the notation of `@odata.context`."""
+
+    sql: str
+    selected: str
+    names: tuple[str, ...] = field(default=())
+
+
+def shape(  # noqa: PLR0913 - the options are as many
+    source: Source,
+    select: str | None,
+    expand: str | None,
+    joiner: Joiner,
+    switches: Switches,
+    *,
+    depth: int = 0,
+) -> Shape:
+    """Return the shape of the rows of a query.
+
+    Raises:
+        QueryError: an option names what is not there or cannot be read.
+    """
+    names = list(_selected(source, select, switches))
+    members = [(name, _value(source, name, switches)) for name in names]
+    echoed = names if select else []
+    for name, options in _expanded(expand):
+        if depth == MAX_EXPANSION_DEPTH:
+            msg = f"The request includes a $expand path which is too deep. The maximum depth \
+allowed is {MAX_EXPANSION_DEPTH}."
+            raise errors.QueryError(msg)
+        other, many = joiner.follow(source, name, depth + 1)
+        inner = shape(
+            other, options.get("$select"), options.get("$expand"), joiner, switches, depth=depth + 1
+        )
+        if many:
+            order = ", ".join(other.order)
+            rows = f"SELECT {inner.sql} AS j FROM {other.tables} WHERE {other.condition}"  # noqa: S608 - names of ours
+            sql = (
+                f"(SELECT '[' || ifnull(group_concat(j), '') || ']' FROM ({rows} ORDER BY {order}))"  # noqa: S608 - the same
+            )
+        else:
+            sql = (
+                f"ifnull((SELECT {inner.sql} FROM {other.tables}"  # noqa: S608 - names of ours
+                f" WHERE {other.condition} LIMIT 1), 'null')"
+            )
+        members.append((name, sql))
+        echoed = [*echoed, f"{name}({inner.selected})" if inner.selected else f"{name}()"]
+    return Shape(_object(members), ",".join(echoed), tuple(names))
+
+
+def split(text: str, separator: str) -> list[str]:
+    """Return the parts of a text, not cutting inside parentheses or quotes."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for index, character in enumerate(text):
+        if character == "'":
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == separator and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [part.strip() for part in [*parts, text[start:]] if part.strip()]
+
+
+def _selected(source: Source, select: str | None, switches: Switches) -> Iterator[str]:
+    asked = split(select, ",") if select else []
+    if not asked or "*" in asked:
+        for column in source.columns.values():
+            if column.stored and (switches.hidden or not column.hidden):
+                yield column.name
+        return
+    for name in asked:
+        if not source.column(name).stored:
+            raise errors.barred(name, "$select")
+        yield name
+
+
+def _expanded(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
+    for item in split(expand or "", ","):
+        name, parenthesis, rest = item.partition("(")
+        options = {}
+        if parenthesis:
+            for option in split(rest.removesuffix(")"), ";"):
+                key, _, value = option.partition("=")
+                if key.strip() not in {"$select", "$expand"}:
+                    raise errors.option_not_allowed(key.strip().removeprefix("$").capitalize())
+                options[key.strip()] = value
+        yield name.strip(), options
+
+
+def _value(source: Source, name: str, switches: Switches) -> str:
+    expression = source.expressions[name]
+    edm = source.columns[name].edm
+    if edm == "Boolean":
+        return f"CASE {expression} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE 'null' END"
+    if edm == "DateTimeOffset":
+        return f"ifnull('\"' || rtrim(rtrim({expression}, '0'), '.') || 'Z\"', 'null')"
+    if edm in {"Guid", "Binary"}:
+        return f"ifnull('\"' || {expression} || '\"', 'null')"
+    if edm == "String" or (edm == "Decimal" and switches.decimals_as_strings):
+        return f"json_quote({expression})"
+    return f"ifnull({expression}, 'null')"
+
+
+def _object(members: list[tuple[str, str]]) -> str:
+    pieces = []
+    for start in range(0, len(members), _ARGUMENTS):
+        part = members[start : start + _ARGUMENTS]
+        text = ",".join(f'"{name}":%s' for name, _ in part)
+        values = ", ".join(sql for _, sql in part)
+        pieces.append(f"printf('{text}', {values})")
+    return "'{' || " + " || ',' || ".join(pieces) + " || '}'"

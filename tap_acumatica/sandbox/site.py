@@ -1,0 +1,168 @@
+"""An address to an answer: what an Acumatica site does before OData begins."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+from . import changes, errors, replies
+from .records import Record, without_secrets
+from .sessions import (
+    SESSION_COOKIE,
+    TICKET_COOKIE,
+    SeatsTakenError,
+    Session,
+    WrongCredentialsError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .clock import Clock
+    from .habits import Habits
+    from .replies import Reply
+    from .service import Service
+    from .sessions import Sessions
+    from .store import Store
+
+BUILD = "26.101.0225"
+
+
+@dataclass
+class Site:
+    """A site: one store, its sessions and its log."""
+
+    store: Store
+    sessions: Sessions
+    service: Service
+    habits: Habits
+    clock: Clock
+    prefix: str = ""
+    change_every: int = 0
+    log: list[Record] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    crashes: list[Exception] = field(default_factory=list)
+    _data_requests: int = 0
+
+    def answer(
+        self, method: str, target: str, headers: dict[str, str], host: str
+    ) -> tuple[Reply, Record]:
+        """Answer a request and enter it in the log."""
+        path, _, text = target.partition("?")
+        record = Record(
+            method,
+            unquote(path),
+            dict(parse_qsl(text, keep_blank_values=True)),
+            without_secrets(headers),
+        )
+        try:
+            reply = self._route(record, path, headers, f"http://{host}{self.prefix}")
+        except WrongCredentialsError:
+            reply = replies.text(401, "Unauthorized")
+            reply.headers["WWW-Authenticate"] = 'Basic realm="Acumatica"'
+        except SeatsTakenError:
+            reply = replies.text(429, replies.LOGIN_LIMIT)
+        except errors.NotThereError:
+            reply = replies.failure(404, "Not Found")
+        except errors.QueryError as error:
+            reply = replies.failure(self.habits.dac_error_status, str(error))
+        except Exception as error:  # noqa: BLE001 - kept for the test that runs this sandbox
+            self.crashes.append(error)
+            reply = replies.failure(500, f"{type(error).__name__}: {error}")
+        record.status, record.rows = reply.status, reply.rows
+        self.log.append(record)
+        return reply, record
+
+    def _route(self, record: Record, path: str, headers: Mapping[str, str], site: str) -> Reply:
+        cookies, authorization = headers.get("cookie", ""), headers.get("authorization", "")
+        inside = path.lower().startswith(f"{self.prefix.lower()}/")
+        raw = (path[len(self.prefix) :] if inside else path).strip("/").split("/")
+        parts = [unquote(part).lower() for part in raw]
+        if parts[0] == "sandbox":
+            return self._control(record, parts)
+        if inside and parts == ["entity", "auth", "logout"] and record.method == "POST":
+            return self._sign_out(headers, cookies)
+        if inside and parts == ["entity"]:
+            session, new = self.sessions.enter("", cookies, authorization)
+            return _seated(self._version(site), record, session, new=new)
+        tenant = self._tenant(parts) if inside else None
+        if tenant is None:
+            self.sessions.check(cookies, authorization)
+            raise errors.NotThereError(path)
+        record.tenant, record.interface = tenant, parts[4]
+        record.set = unquote("/".join(raw[5:]))
+        session, new = self.sessions.enter(tenant, cookies, authorization)
+        if record.method != "GET":
+            reply = replies.failure(405, "The requested resource does not support this method.")
+        else:
+            try:
+                reply = self._read(record, headers, site)
+            except errors.NotThereError:
+                reply = replies.failure(404, "Not Found")
+            except errors.QueryError as error:
+                reply = replies.failure(self.habits.dac_error_status, str(error))
+        return _seated(reply, record, session, new=new)
+
+    def _read(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
+        if record.set in {"", "$metadata"}:
+            return self.service.root(record, site, headers.get("accept", ""))
+        delay = self.habits.delay_seconds
+        self.stopping.wait(delay(record) if callable(delay) else delay)
+        reply = self.service.data(record, site)
+        self._data_requests += 1
+        if self.change_every and self._data_requests % self.change_every == 0:
+            changes.change_some(self.store, record.tenant, 4)
+        return reply
+
+    def _tenant(self, parts: list[str]) -> str | None:
+        fixed = [*parts[:1], *parts[2:4]]
+        if fixed != ["t", "api", "odata"] or parts[4:5] not in (["dac"], ["gi"]):
+            return None
+        return next((name for name in self.store.tenants if name.lower() == parts[1]), None)
+
+    def _sign_out(self, headers: Mapping[str, str], cookies: str) -> Reply:
+        if "content-length" not in headers:
+            return replies.text(411, "Length Required")
+        self.sessions.leave(cookies)
+        return replies.Reply(204)
+
+    def _version(self, site: str) -> Reply:
+        endpoint = {"name": "Default", "version": "25.200.001"}
+        return replies.plain_json(
+            {
+                "version": {"acumaticaBuildVersion": BUILD, "databaseVersion": BUILD},
+                "endpoints": [{**endpoint, "href": f"{site}/entity/Default/25.200.001/"}],
+            }
+        )
+
+    def _control(self, record: Record, parts: list[str]) -> Reply:
+        """The sandbox's own two addresses; they need no sign-in."""
+        if parts == ["sandbox", "changes"] and record.method == "POST":
+            tenants = list(self.store.tenants)
+            tenant = record.query.get("tenant", tenants[0])
+            count = record.query.get("rows", "20")
+            if tenant not in tenants or not count.isdecimal():
+                return replies.failure(400, "rows takes a number, tenant one of the tenants")
+            return replies.plain_json(changes.change_some(self.store, tenant, int(count)))
+        if parts == ["sandbox", "statistics"]:
+            return replies.plain_json(
+                {
+                    "requests": len(self.log),
+                    "data_requests": self._data_requests,
+                    "rows": sum(entry.rows for entry in self.log),
+                    "sessions_opened": self.sessions.opened,
+                    "sessions_closed": self.sessions.closed,
+                    "sessions_open": len(self.sessions.open),
+                }
+            )
+        raise errors.NotThereError(record.path)
+
+
+def _seated(reply: Reply, record: Record, session: Session, *, new: bool) -> Reply:
+    record.session = session.name
+    if new:
+        cookies = {SESSION_COOKIE: session.name, TICKET_COOKIE: session.ticket}
+        reply.cookies = [f"{n}={value}; path=/; HttpOnly" for n, value in cookies.items()]
+    return reply

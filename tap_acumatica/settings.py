@@ -1,0 +1,316 @@
+"""Every setting once: name, type, default, range, title, description, secret or not."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from jsonschema import Draft202012Validator
+
+from tap_acumatica.odata import times
+from tap_acumatica.odata.errors import ValueMismatchError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        name: Final name, as in the configuration file.
+        schema: JSON Schema of its value, with its range.
+        title: Label for people.
+        description: What it means, in one or two sentences.
+        default: Value where none is given; None where there is none.
+        required: Whether a configuration without it is refused.
+        secret: Whether it must never be shown.
+    """
+
+    name: str
+    schema: Mapping[str, t.Any]
+    title: str
+    description: str
+    default: t.Any = None
+    required: bool = False
+    secret: bool = False
+
+    def json_schema(self) -> dict[str, t.Any]:
+        """JSON Schema of the setting, in the SDK's manner."""
+        schema: dict[str, t.Any] = dict(self.schema)
+        if not self.required:
+            schema["type"] = [schema["type"], "null"]
+            if "enum" in schema:
+                schema["enum"] = [*schema["enum"], None]
+        schema |= {"title": self.title, "description": self.description}
+        if self.default is not None:
+            schema["default"] = self.default
+        if self.secret:
+            schema |= {"secret": True, "writeOnly": True}
+        return schema
+
+
+def _integer(minimum: int, maximum: int) -> dict[str, t.Any]:
+    return {"type": "integer", "minimum": minimum, "maximum": maximum}
+
+
+def _choice(*values: str) -> dict[str, t.Any]:
+    return {"type": "string", "enum": list(values)}
+
+
+_TEXT: dict[str, t.Any] = {"type": "string"}
+_SWITCH: dict[str, t.Any] = {"type": "boolean"}
+_TEXTS: dict[str, t.Any] = {"type": "array", "items": {"type": "string"}}
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "url",
+        {"type": "string", "minLength": 1},
+        "URL",
+        "Site (https://company.acumatica.com, with its path if it has one) or a whole OData "
+        "service root "
+        "(https://company.acumatica.com/t/Tenant/api/odata/gi, or any other OData 4.0 service). "
+        "%20 is kept as typed.",
+        required=True,
+    ),
+    Setting(
+        "interface",
+        _choice("dac", "gi"),
+        "Interface",
+        "What to read of a site: dac (data access classes, the tables) or gi (generic inquiries "
+        "exposed "
+        "through OData). Not used where url is a whole service root.",
+        default="dac",
+    ),
+    Setting(
+        "tenants",
+        _TEXTS,
+        "Tenants",
+        "Login names of the tenants to read. Rows get a _tenant column, which joins the key, and "
+        "each "
+        "tenant has a bookmark of its own.",
+    ),
+    Setting(
+        "tenant_credentials",
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": {"username": _TEXT, "password": _TEXT},
+                "additionalProperties": False,
+            },
+        },
+        "Tenant Credentials",
+        'Where tenants differ: {"Tenant": {"username": "…", "password": "…"}}.',
+        secret=True,
+    ),
+    Setting(
+        "auth_mode",
+        _choice("basic"),
+        "Authentication Mode",
+        "How to sign in: basic (user name and password).",
+        default="basic",
+    ),
+    Setting("username", _TEXT, "Username", "Acumatica user name, without the tenant."),
+    Setting("password", _TEXT, "Password", "Password of that user.", secret=True),
+    Setting(
+        "entity_sets",
+        _TEXTS,
+        "Entity Sets",
+        "Glob patterns of the entity sets to offer as streams, matched against every name a set "
+        "has "
+        "(SOOrder, SalesOrder, PX_Objects_SO_*). All where empty.",
+    ),
+    Setting(
+        "exclude_entity_sets",
+        _TEXTS,
+        "Excluded Entity Sets",
+        "Glob patterns of entity sets to leave out; they win over entity_sets.",
+    ),
+    Setting(
+        "tracking_type",
+        _choice("date", "none"),
+        "Tracking Type",
+        "date: INCREMENTAL where a tracking field exists, else FULL_TABLE. none: FULL_TABLE for "
+        "all.",
+        default="date",
+    ),
+    Setting(
+        "tracking_fields",
+        _TEXTS,
+        "Tracking Fields",
+        "Names of last-modified fields; the first that a set has and that is a timestamp is used.",
+        default=["LastModifiedDateTime", "LastModifiedOn", "LastModifiedDate", "LastModified"],
+    ),
+    Setting(
+        "start_date",
+        _TEXT,
+        "Start Date",
+        "Rows last modified before this date-time are not read (ISO 8601, UTC where it names no "
+        "offset).",
+    ),
+    Setting(
+        "time_offset",
+        _integer(0, 3600),
+        "Time Offset",
+        "Seconds read again before the bookmark, for rows that became visible after their time "
+        "stamp.",
+        default=300,
+    ),
+    Setting(
+        "client_side_paging",
+        _SWITCH,
+        "Use Client-Side Paging",
+        "Ask for pages of page_size rows. false: ask for no page, follow the server's next links "
+        "only.",
+        default=True,
+    ),
+    Setting(
+        "page_size", _integer(1, 10000), "Page Size", "Rows asked for per request.", default=2000
+    ),
+    Setting(
+        "batch_size",
+        _integer(1, 10000),
+        "Batch Size",
+        "Rows between two STATE messages.",
+        default=2000,
+    ),
+    Setting(
+        "timeout",
+        _integer(1, 3600),
+        "Timeout",
+        "Seconds to wait for an answer; Acumatica may queue a request for ten minutes. Connecting "
+        "takes "
+        "at most 30 of them.",
+        default=600,
+    ),
+    Setting(
+        "max_retries",
+        _integer(1, 100),
+        "Maximum Tries",
+        "Tries of one request before its stream fails.",
+        default=8,
+    ),
+    Setting(
+        "use_select",
+        _SWITCH,
+        "Use $select",
+        "Ask only for selected columns. false: ask for whole rows, and keep what the catalog "
+        "names even "
+        "if the metadata hides it (some foreign keys of DACs).",
+        default=True,
+    ),
+    Setting(
+        "trim_strings",
+        _SWITCH,
+        "Trim Strings",
+        "Cut trailing blanks; fixed-width keys come padded.",
+        default=False,
+    ),
+    Setting(
+        "expand",
+        {"type": "object", "additionalProperties": _TEXTS},
+        "Expand",
+        "Navigation properties to bring along as nested objects, per entity set: "
+        '{"SOOrder": ["CustomerByCustomerID($select=AcctCD)", "SOLineCollection"]}.',
+    ),
+    Setting(
+        "inquiry_parameters",
+        {"type": "object", "additionalProperties": {"type": "object"}},
+        "Inquiry Parameters",
+        'Values for generic inquiries that have parameters: {"DB-StorageDetails": {"Warehouse": '
+        '"MAIN"}}.',
+    ),
+    Setting(
+        "on_stream_error",
+        _choice("fail", "skip"),
+        "On Stream Error",
+        "What a stream that cannot be read (no rights, not found, refused) does. fail: the other "
+        "streams "
+        "are read, then the run ends with exit code 1. skip: a warning.",
+        default="fail",
+    ),
+)
+
+
+def config_jsonschema() -> dict[str, t.Any]:
+    """JSON Schema of the whole configuration."""
+    return {
+        "type": "object",
+        "properties": {setting.name: setting.json_schema() for setting in SETTINGS},
+        "required": [setting.name for setting in SETTINGS if setting.required],
+    }
+
+
+def check(config: Mapping[str, t.Any]) -> None:
+    """Check a configuration before any request is made.
+
+    Args:
+        config: The configuration as given; unknown settings are the SDK's and not looked at.
+
+    Raises:
+        SettingsError: One line that names every setting at fault and what is allowed.
+    """
+    problems = []
+    for setting in SETTINGS:
+        value = config.get(setting.name)
+        if value is None:
+            if setting.required:
+                problems.append(f"setting '{setting.name}' is missing: {setting.description}")
+            continue
+        for error in Draft202012Validator(setting.json_schema()).iter_errors(value):
+            found = "its value" if setting.secret else _shown(error.instance)
+            problems.append(
+                f"setting '{setting.name}' is wrong: {found} {_allowed(error, setting)}"
+            )
+    problems.extend(_check_start_date(config.get("start_date")))
+    if problems:
+        raise SettingsError("; ".join(problems))
+
+
+def without_blanks(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The configuration without empty texts: an unset variable in ``.env`` is no value."""
+    return {name: value for name, value in config.items() if value != ""}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004
+
+
+def _allowed(error: t.Any, setting: Setting) -> str:
+    if "enum" in setting.schema:
+        return f"is not one of {', '.join(setting.schema['enum'])}"
+    if "minimum" in setting.schema and error.validator in {"minimum", "maximum", "type"}:
+        low, high = setting.schema["minimum"], setting.schema["maximum"]
+        return f"is no whole number from {low} to {high}"
+    if error.validator == "type":
+        wanted = [kind for kind in _as_list(error.validator_value) if kind != "null"]
+        return f"is not of type {' or '.join(wanted)}"
+    return "is not allowed here"
+
+
+def _as_list(value: t.Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_start_date(value: t.Any) -> list[str]:
+    if not isinstance(value, str) or not value:
+        return []
+    try:
+        canonical_start(value)
+    except ValueMismatchError as error:
+        return [
+            f"setting 'start_date' is wrong: {value!r} {error}; write it as 2024-01-31T00:00:00Z"
+        ]
+    return []
+
+
+def canonical_start(value: str) -> str:
+    """``start_date`` in the canonical form; a plain date is its midnight in UTC."""
+    return times.to_canonical(value if ":" in value else f"{value}T00:00:00Z")

@@ -1,0 +1,328 @@
+"""One entity set as a Singer stream, with one bookmark per tenant."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import typing as t
+from contextlib import closing, contextmanager
+
+from singer_sdk.helpers._batch import BatchFileFormat
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from singer_sdk.streams import Stream
+
+from tap_acumatica.acumatica.errors import ServiceError
+from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.part import PartReading
+from tap_acumatica.reading.ahead import ahead
+from tap_acumatica.records.batches import BatchFiles
+from tap_acumatica.records.compiled import RecordLines
+from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
+
+if t.TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.metrics import Counter
+    from singer_sdk.singerlib import Catalog, SchemaMessage
+
+    from tap_acumatica.discovery import Definition, TenantPart
+    from tap_acumatica.reading.bookmark import Bookmark
+    from tap_acumatica.tap import TapAcumatica
+
+_COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
+
+
+class EntitySetStream(Stream):
+    """An entity set, a generic inquiry or a singleton."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # rows leave the codec in their final form
+
+    def __init__(self, tap: TapAcumatica, definition: Definition) -> None:
+        """Set up a stream.
+
+        Args:
+            tap: The tap.
+            definition: What discovery found.
+        """
+        super().__init__(tap, schema=definition.shape.schema, name=definition.name)
+        self.definition = definition
+        self.primary_keys = definition.shape.key_properties
+        self.replication_key = definition.tracking
+        self._acumatica = tap
+        parts = definition.parts.values()
+        self.selected_by_default = not all(part.lacks_parameters for part in parts)
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take keys, replication and schema from the input catalog, as far as they can be had."""
+        super().apply_catalog(catalog)
+        tracking = self.definition.tracking
+        if self.config.get("tracking_type") == "none" or not self._can_track(self.replication_key):
+            if self.replication_key and self.config.get("tracking_type") != "none":
+                self.logger.warning(
+                    "%s: %s is no timestamp that the service has; the whole stream is read.",
+                    self.name,
+                    self.replication_key,
+                )
+            wanted = self.forced_replication_method == REPLICATION_INCREMENTAL
+            self.replication_key = tracking if wanted and not self.replication_key else None
+        if self.replication_key is None:
+            self.forced_replication_method = REPLICATION_FULL_TABLE
+
+    def _can_track(self, name: str | None) -> bool:
+        shape = self.definition.shape
+        return name is not None and shape.tracking_field([name]) == name
+
+    @property
+    def is_sorted(self) -> bool:
+        """Incremental streams are read in the order of their replication key."""
+        return self.replication_key is not None
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """Never before the first record, as the SDK would: see :meth:`_activate`."""
+        return False
+
+    def get_replication_key_signpost(
+        self,
+        context: Context | None = None,
+    ) -> None:
+        """None: the bookmark itself stops at the start of the run, see :class:`Bookmark`."""
+
+    @property
+    def partitions(self) -> list[dict[str, t.Any]] | None:
+        """One partition per tenant, where tenants are configured."""
+        return [{TENANT_COLUMN: tenant} for tenant in self.definition.parts if tenant] or None
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Records of one tenant, without any state being written.
+
+        Args:
+            context: ``{"_tenant": name}``, or None.
+        """
+        tenant = (context or {}).get(TENANT_COLUMN)
+        reading, _ = self._open(tenant, self.definition.parts[tenant], compiled=False)
+        for stretch in reading.stretches():
+            yield from map(reading.maker.record, stretch.rows)
+
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        """BATCH files of as many rows as ``batch_config`` says, of all tenants.
+
+        Args:
+            batch_config: Where and how to write them.
+            context: As the SDK gives it.
+        """
+        if batch_config.encoding.format != BatchFileFormat.JSONL or not self._is_plain:
+            yield from super().get_batches(batch_config, context)
+            return
+        files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
+        with self.get_record_counter() as counter:
+            for tenant, part in self.definition.parts.items():
+                with self._own_failure(part):
+                    reading, state = self._open(tenant, part, compiled=True)
+                    with closing(self._blocks(reading, state, batch_config.batch_size)) as blocks:
+                        for rows, ascending in blocks:
+                            url = files.write(self._lines.plain(reading.records(rows)))
+                            reading.note(rows, ascending=ascending)
+                            self._keep(state, reading.bookmark)
+                            counter.increment(len(rows))
+                            yield batch_config.encoding, [url]
+                    reading.finish()
+                    self._save(state, reading.bookmark)
+
+    def _sync_records(
+        self,
+        context: Context | None = None,  # noqa: ARG002  all tenants, whichever the SDK names
+        *,
+        write_messages: bool = True,
+    ) -> Generator[Record, t.Any, t.Any]:
+        """Write RECORD and STATE messages for all tenants; one tenant's failure is its own.
+
+        In place of the SDK's loop, whose bookmark would follow rows stamped in the future, which
+        would promote the bookmark of a stream that failed, and which costs 0.1 ms a row.
+        """
+        self._warn_of_gone()
+        versioned = bool(self.config.get("emit_activate_version_messages"))
+        if versioned and self.replication_method == REPLICATION_FULL_TABLE:
+            self._stream_version = self._initialized_at // 1000
+        self._complete = True
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for part in self.definition.parts.items():
+                with self._own_failure(part[1]):
+                    if self.ABORT_AT_RECORD_COUNT is not None:
+                        yield from self._dry_run(*part)
+                    elif write_messages and self._is_plain:
+                        self._sync_by_lines(*part, counter)
+                    else:
+                        yield from self._sync_by_record(*part, counter, write=write_messages)
+        if self._complete and write_messages and self.ABORT_AT_RECORD_COUNT is None:
+            self._activate()
+
+    def _sync_by_lines(self, tenant: str | None, part: TenantPart, counter: Counter) -> None:
+        """Write a block of RECORD messages at once."""
+        reading, state = self._open(tenant, part, compiled=True)
+        with closing(self._blocks(reading, state, self.config["batch_size"])) as blocks:
+            for rows, ascending in blocks:
+                extracted = dt.datetime.now(dt.timezone.utc).isoformat()
+                lines = self._lines.encode(reading.records(rows), extracted=extracted)
+                self._acumatica.output.write(lines)
+                reading.note(rows, ascending=ascending)
+                self._save(state, reading.bookmark)
+                counter.increment(len(rows))
+        reading.finish()
+        self._save(state, reading.bookmark)
+
+    def _sync_by_record(
+        self, tenant: str | None, part: TenantPart, counter: Counter, *, write: bool
+    ) -> Iterator[Record]:
+        """The SDK's own path, for stream maps, flattening and BATCH files of other formats."""
+        reading, state = self._open(tenant, part, compiled=False)
+        with closing(self._blocks(reading, state, self.config["batch_size"])) as blocks:
+            for rows, ascending in blocks:
+                for row in rows:
+                    record = reading.maker.record(row)
+                    if write:
+                        self._write_record_message(record)
+                    reading.note([row], ascending=ascending)
+                    if not write:
+                        self._keep(state, reading.bookmark)
+                    counter.increment()
+                    yield record
+                if write:
+                    self._save(state, reading.bookmark)
+        reading.finish()
+        self._keep(state, reading.bookmark)
+        if write:
+            self._save(state, reading.bookmark)
+
+    def _dry_run(self, tenant: str | None, part: TenantPart) -> Iterator[Record]:
+        """The first records, for ``--test``; the bookmark stays where it was."""
+        reading, state = self._open(tenant, part, compiled=False)
+        limit = self.ABORT_AT_RECORD_COUNT or 1
+        with closing(self._blocks(reading, state, limit)) as blocks:
+            for rows, _ in blocks:
+                for record in map(reading.maker.record, rows):
+                    self._write_record_message(record)
+                    yield record
+                break
+        self._save(state, reading.bookmark)
+
+    def _warn_of_gone(self) -> None:
+        known = self.definition.shape.schema["properties"]
+        gone = [name for name in self.wanted_columns if name not in known]
+        if gone and self.config["use_select"]:
+            self.logger.warning(
+                "%s: the service no longer has %s, which the catalog names; run discovery again "
+                "(a changed caption renames an inquiry's column). The other columns are read.",
+                self.name,
+                ", ".join(gone),
+            )
+
+    def _open(
+        self, tenant: str | None, part: TenantPart, *, compiled: bool
+    ) -> tuple[PartReading, dict[str, t.Any]]:
+        """The reading of a tenant's part, and its state.
+
+        Raises:
+            ServiceError: If the tenant failed before, or the stream cannot be read.
+        """
+        if part.connection.failure:
+            raise part.connection.failure
+        state = self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
+        reading = PartReading(
+            self.name,
+            part,
+            self.wanted_columns,
+            self.config,
+            tenant=tenant,
+            tracking=self.replication_key,
+            bookmark=self._bookmark_of(state),
+            compiled=compiled,
+        )
+        return reading, state
+
+    @contextmanager
+    def _own_failure(self, part: TenantPart) -> Iterator[None]:
+        """Note the failure of one tenant's part; the others go on."""
+        try:
+            yield
+        except (ServiceError, ValueMismatchError) as error:
+            self._complete = False
+            self._acumatica.stream_failed(self.name, part.connection, error)
+
+    def _blocks(
+        self, reading: PartReading, state: dict[str, t.Any], size: int
+    ) -> Generator[tuple[list[t.Any], bool], None, None]:
+        """Rows in blocks of at most ``size``, and whether their tracking values ascend."""
+        with closing(ahead(reading.stretches())) as stretches:
+            for stretch in stretches:
+                if stretch.rewind:
+                    reading.rewind()
+                    self._save(state, reading.bookmark)
+                for start in range(0, len(stretch.rows), size):
+                    yield stretch.rows[start : start + size], stretch.ascending
+                reading.tell_progress()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether records leave as they are: nothing asks for the SDK's own path."""
+        (first, *others) = self.stream_maps
+        nested = any(len(path) > _COLUMN_DEPTH and not on for path, on in self.mask.items())
+        return (
+            not others
+            and isinstance(first, SameRecordTransform)
+            and first.stream_alias == self.name
+            and not first.flattening_enabled
+            and not nested
+        )
+
+    @functools.cached_property
+    def _lines(self) -> RecordLines:
+        return RecordLines(self.name, version=self._stream_version)
+
+    def _bookmark_of(self, state: Mapping[str, t.Any]) -> str | None:
+        """The bookmark of an earlier run, if it is of the same replication key."""
+        if self.replication_key and state.get("replication_key") == self.replication_key:
+            return t.cast("str | None", state.get("replication_key_value"))
+        return None
+
+    def _keep(self, state: dict[str, t.Any], bookmark: Bookmark) -> None:
+        if self.replication_method == REPLICATION_INCREMENTAL:
+            if bookmark.value is not None:
+                state["replication_key"] = self.replication_key
+                state["replication_key_value"] = bookmark.value
+            else:
+                state.pop("replication_key_value", None)
+
+    def _save(self, state: dict[str, t.Any], bookmark: Bookmark) -> None:
+        self._keep(state, bookmark)
+        self.state_manager.is_flushed = False
+        self._write_state_message()
+
+    def _activate(self) -> None:
+        """ACTIVATE_VERSION after the last record of a completed read.
+
+        The SDK writes it before the first one; a target with hard deletes then empties the table,
+        and a run that is cut off leaves it empty.
+        """
+        if self._stream_version is not None:
+            self._write_activate_version_message(self._stream_version)
+
+    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
+        """SCHEMA messages with precision and scale, which the SDK's schema does not carry."""
+        for message in super()._generate_schema_messages():
+            restore_facets(message.schema, self.schema)
+            yield message
+
+    @property
+    def wanted_columns(self) -> dict[str, dict[str, t.Any]]:
+        """JSON Schemas of the selected columns, by name."""
+        properties = self.effective_schema["properties"]
+        return {
+            name: schema for name, schema in properties.items() if self.mask["properties", name]
+        }

@@ -1,0 +1,348 @@
+"""The tap: settings in, streams out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import typing as t
+import weakref
+
+import msgspec
+from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
+from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
+from singer_sdk.tap_base import CliTestOptionValue
+
+from tap_acumatica.acumatica.connection import Connection
+from tap_acumatica.acumatica.errors import (
+    AccessError,
+    ServiceError,
+    StreamError,
+)
+from tap_acumatica.acumatica.interface import services
+from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.command import TapCommand
+from tap_acumatica.discovery import Discovery
+from tap_acumatica.records.output import LineOutput
+from tap_acumatica.records.schema import restore_facets
+from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
+from tap_acumatica.streams import EntitySetStream
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import FrameType
+
+    import click
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_acumatica.acumatica.interface import Service
+
+
+class TapAcumatica(Tap):
+    """Singer tap for Acumatica ERP over OData."""
+
+    name = "tap-acumatica"
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = config_jsonschema()
+    dynamic_catalog = True
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Set up the tap; discovery, and so the first request, may happen here."""
+        self._connections: dict[str | None, Connection] | None = None
+        self.failures: list[str] = []
+        self.output = LineOutput()
+        self._closing: list[Connection] = []
+        self._finalizer = weakref.finalize(self, _close_all, self._closing)
+        try:
+            if kwargs.get("parse_env_config"):
+                self._check_environment()
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_environment(self) -> None:
+        """Name a variable that should hold a number and does not, which the SDK would not.
+
+        Raises:
+            SettingsError: If there is one.
+        """
+        for setting in SETTINGS:
+            variable = f"TAP_ACUMATICA_{setting.name.upper()}"
+            value = os.environ.get(variable, "")
+            if setting.schema["type"] == "integer" and value and not value.strip().isdigit():
+                msg = f"setting '{setting.name}' is wrong: {variable} holds no whole number"
+                raise SettingsError(msg)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings, with messages for people.
+
+        Raises:
+            SettingsError: If a setting is missing or wrong.
+        """
+        self._config = without_blanks(self._config)
+        if raise_errors:
+            check(self._config)
+        return super()._validate_config(raise_errors=raise_errors)
+
+    # Connections
+
+    @property
+    def connections(self) -> Mapping[str | None, Connection]:
+        """Connections to all services, by tenant."""
+        if self._connections is None:
+            found = services(
+                self.config["url"], self.config["interface"], self.config.get("tenants") or ()
+            )
+            self._connections = {
+                tenant: self._connect(service) for tenant, service in found.items()
+            }
+            self._closing.extend(self._connections.values())
+        return self._connections
+
+    def _connect(self, service: Service) -> Connection:
+        """A connection with the credentials of its tenant.
+
+        Raises:
+            SettingsError: If Acumatica is to be read without credentials.
+        """
+        own = (self.config.get("tenant_credentials") or {}).get(service.tenant or "", {})
+        username = own.get("username") or self.config.get("username")
+        password = own.get("password") or self.config.get("password")
+        for name, value, other in (
+            ("username", username, password),
+            ("password", password, username),
+        ):
+            if value is None and (service.site or other):
+                msg = f"setting '{name}' is missing: auth_mode 'basic' needs username and password"
+                raise SettingsError(msg)
+        limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
+        agent = f"{self.name}/{self.plugin_version}"
+        session = Session(
+            service, username=username, password=password, limits=limits, user_agent=agent
+        )
+        return Connection(service, session)
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
+        """Offer the SDK's own settings, the one for ACTIVATE_VERSION among them."""
+        Tap.append_builtin_config(config_jsonschema)
+        merge_missing_config_jsonschema(EMIT_ACTIVATE_VERSION_CONFIG, config_jsonschema)
+
+    def close(self) -> None:
+        """Sign out of all services; may be called twice."""
+        self._finalizer()
+
+    # Streams
+
+    def discover_streams(self) -> list[EntitySetStream]:
+        """The streams on offer; with an input catalog, only those that it selects."""
+        usable = self._reachable()
+        selected = self._selected_in_catalog()
+        config = self.config
+        discovery = Discovery(
+            usable,
+            include=config.get("entity_sets") or (),
+            exclude=config.get("exclude_entity_sets") or (),
+            tracking_fields=config["tracking_fields"] if config["tracking_type"] == "date" else (),
+            use_select=config["use_select"],
+            expand=config.get("expand"),
+            inquiry_parameters=config.get("inquiry_parameters"),
+        )
+        definitions = discovery.definitions(None if selected is None else selected.__contains__)
+        for name in sorted((selected or set()) - {definition.name for definition in definitions}):
+            self._fail(
+                name,
+                AccessError(
+                    f"{name} is selected in the catalog but not offered by the service "
+                    "(renamed, no longer exposed, or left out by 'entity_sets'); run discovery "
+                    "again"
+                ),
+            )
+        return [EntitySetStream(self, definition) for definition in definitions]
+
+    def _reachable(self) -> dict[str | None, Connection]:
+        """The connections whose metadata can be had.
+
+        Raises:
+            ServiceError: If there is none; a single one's own error.
+        """
+        usable: dict[str | None, Connection] = {}
+        for tenant, connection in self.connections.items():
+            try:
+                connection.model()
+                usable[tenant] = connection
+            except ServiceError as failure:  # noqa: PERF203  one a tenant
+                if len(self.connections) == 1:
+                    raise
+                self.stream_failed(None, connection, failure)
+        if not usable:
+            self._raise_failures()
+        return usable
+
+    def _selected_in_catalog(self) -> set[str] | None:
+        """Names of the streams that the input catalog selects, None without a catalog."""
+        if self.input_catalog is None:
+            return None
+        return {
+            entry.tap_stream_id
+            for entry in self.input_catalog.streams
+            if entry.metadata.resolve_selection().get((), True)
+        }
+
+    @property
+    def catalog_dict(self) -> dict[str, t.Any]:
+        """The catalog, with precision and scale, which the SDK's schema object does not carry."""
+        catalog = super().catalog_dict
+        for entry in catalog["streams"]:
+            restore_facets(entry["schema"], self.streams[entry["tap_stream_id"]].schema)
+        return catalog
+
+    # Failures
+
+    def stream_failed(self, name: str | None, connection: Connection, error: Exception) -> None:
+        """Note that a stream, or with None a whole tenant, could not be read; the others go on."""
+        if isinstance(error, ServiceError) and not isinstance(error, StreamError):
+            if connection.failure is None:
+                connection.failure = error
+                self._fail(connection.service.where, error)
+            elif name:
+                self.failures.append(name)
+            return
+        where = name or connection.service.where
+        self._fail(where, error if where in str(error) else type(error)(f"{where}: {error}"))
+
+    def _fail(self, what: str, error: Exception) -> None:
+        if isinstance(error, AccessError) and self.config["on_stream_error"] == "skip":
+            self.logger.warning("Left out: %s", error)
+            return
+        self.logger.error("%s", error)
+        self.failures.append(what)
+
+    def _raise_failures(self) -> None:
+        """End the run with what went wrong.
+
+        Raises:
+            StreamError: If a stream or a tenant could not be read.
+        """
+        if self.failures:
+            names = ", ".join(dict.fromkeys(self.failures))
+            msg = f"not read to the end: {names}; all else is complete, and bookmarks are kept"
+            raise StreamError(msg)
+
+    # Commands
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """The Singer command line, whose errors are one line each."""
+        command = super().get_singer_command()
+        command.__class__ = TapCommand
+        return command
+
+    @classmethod
+    def invoke(  # type: ignore[override]  # as Tap.invoke itself
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: t.IO[str] | None = None,
+        catalog: t.IO[str] | None = None,
+    ) -> None:
+        """Run the tap, sign out whatever happens, and fail if a stream failed."""
+        if about:
+            cls.print_about(about_format)
+            return
+        cls.print_version(print_fn=cls.logger.info)
+        tap = cls(
+            config=config.config if config else {},
+            state=_state(state) if state else None,
+            catalog=_selected(_document(catalog, "catalog")) if catalog else None,
+            parse_env_config=config.parse_env if config else False,
+            validate_config=True,
+        )
+        try:
+            tap.sync_all()
+            tap._raise_failures()
+        finally:
+            tap.close()
+
+    @classmethod
+    def cb_test(
+        cls: type[TapAcumatica], ctx: click.Context, param: click.Option, value: str
+    ) -> None:
+        """Test the connection, or the schemas; fails where a stream cannot be read."""
+        del param
+        if value == CliTestOptionValue.Disabled.value:
+            return
+        given: _ConfigInput | None = ctx.params.get("config")
+        tap = cls(
+            config=given.config if given else {},
+            parse_env_config=given.parse_env if given else False,
+        )
+        try:
+            if value == CliTestOptionValue.Schema.value:
+                tap.write_schemas()
+            else:
+                tap.run_connection_test()
+            tap._raise_failures()
+        finally:
+            tap.close()
+        ctx.exit()
+
+    def run_discovery(self) -> str:
+        """Write the catalog to standard output; fails where a tenant cannot be read."""
+        try:
+            text = self.catalog_json_text
+            self._raise_failures()
+            sys.stdout.write(f"{text}\n")
+            return text
+        finally:
+            self.close()
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Unwind, so that sessions are signed out, and end with the signal's exit code."""
+        del frame
+        self.logger.info("Ending on %s", signal.Signals(signum).name)
+        self.output.end(signum)
+
+
+def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
+    """A JSON object out of a file.
+
+    Raises:
+        SettingsError: If there is none in it.
+    """
+    try:
+        document = msgspec.json.decode(file.read())
+    except msgspec.DecodeError as error:
+        msg = f"the {what} file is no JSON ({error})"
+        raise SettingsError(msg) from error
+    if not isinstance(document, dict):
+        msg = f"the {what} file holds no JSON object"
+        raise SettingsError(msg)
+    return document
+
+
+def _state(file: t.IO[str]) -> dict[str, t.Any]:
+    """The state, also where the file holds a whole STATE message."""
+    document = _document(file, "state")
+    held = document.get("value") if document.get("type") == "STATE" else document
+    return held if isinstance(held, dict) else {}
+
+
+def _selected(catalog: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The catalog without what it deselects: the SDK takes long over thousands of streams."""
+    return {**catalog, "streams": [e for e in catalog.get("streams", ()) if not _deselected(e)]}
+
+
+def _deselected(entry: dict[str, t.Any]) -> bool:
+    for item in entry.get("metadata") or ():
+        if not item.get("breadcrumb"):
+            return item.get("metadata", {}).get("selected") is False
+    return entry.get("selected") is False
+
+
+def _close_all(connections: Iterable[Connection]) -> None:
+    for connection in connections:
+        connection.close()

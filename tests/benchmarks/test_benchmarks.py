@@ -1,0 +1,148 @@
+"""The benchmark's own programs, each at a tiny size."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+import pytest
+import requests
+
+from benchmarks import report
+from benchmarks.__main__ import SERIES, main
+from benchmarks.dataset import KEYS, TYPES, Rows
+from benchmarks.metadata import large_metadata, small_metadata
+from benchmarks.process import BenchmarkError, Measured, measure
+from benchmarks.results import Findings, Options, Result
+from benchmarks.server import serving
+from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, reading
+from tap_acumatica.odata.csdl import parse_metadata
+from tap_acumatica.odata.times import to_canonical
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROWS = 2500
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving(ROWS) as found:
+        yield found
+
+
+def ask(address: str, name: str, **options: t.Any) -> dict[str, t.Any]:
+    query = {f"${key}": value for key, value in options.items()}
+    answer = requests.get(f"{address}/any/{name}", params=query, timeout=10)
+    answer.raise_for_status()
+    return t.cast("dict[str, t.Any]", answer.json())
+
+
+def test_rows_ascend_by_time_and_key_across_blocks() -> None:
+    rows = json.loads(b"[" + b"".join(Rows(ROWS).between(0, ROWS)) + b"]")
+    assert [len(row) for row in rows] == [60] * ROWS
+    stamps = [to_canonical(row["LastModifiedDateTime"]) for row in rows]
+    assert stamps == sorted(set(stamps))
+    for key in KEYS.values():
+        values = [tuple(row[name] for name in key) for row in rows]
+        assert values == sorted(set(values))
+
+
+@pytest.mark.parametrize(
+    ("column", "operator"),
+    [(c, o) for c in ("LastModifiedDateTime", "OrderNbr", "EntryID") for o in ("ge", "gt", "le")],
+)
+def test_server_filters_as_it_should(address: str, column: str, operator: str) -> None:
+    rows = ask(address, LINES, top=ROWS)["value"]
+    value = rows[1203][column]
+    literal = f"'{value}'" if column == "OrderNbr" else value
+    found = ask(address, LINES, filter=f"{column} {operator} {literal}", top=ROWS)["value"]
+    same = [row for row in rows if row[column] == value]
+    before, behind = rows.index(same[0]), rows.index(same[-1]) + 1
+    expected = {"ge": rows[before:], "gt": rows[behind:], "le": rows[:behind]}[operator]
+    assert found == expected
+
+
+def test_server_pages_by_links_positions_and_second_keys(address: str) -> None:
+    first = ask(address, ENTRIES)
+    assert len(first["value"]) == 2000
+    rest = requests.get(first["@odata.nextLink"], timeout=10).json()
+    assert "@odata.nextLink" not in rest
+    rows = first["value"] + rest["value"]
+    assert len({row["EntryID"] for row in rows}) == ROWS
+    assert ask(address, LINES, top=3, skip=1999)["value"] == rows[1999:2002]
+    order = rows[1007]["OrderNbr"]
+    terms = f"OrderNbr eq '{order}' and LineNbr gt 2"
+    assert [row["LineNbr"] for row in ask(address, LINES, filter=terms, top=9)["value"]] == [
+        3,
+        4,
+        5,
+    ]
+    last = ask(address, LINES, orderby="LastModifiedDateTime desc", top=2)["value"]
+    assert last == rows[:-3:-1]
+    assert ask(address, LINES, filter="LastModifiedDateTime eq null", top=5)["value"] == []
+
+
+def test_server_refuses_what_it_does_not_know(address: str) -> None:
+    for path in ("Nothing", f"{LINES}?$filter=Status eq 'A'", f"{LINES}?$filter=a or b"):
+        assert requests.get(f"{address}/{path}", timeout=10).status_code in {400, 404}
+
+
+def test_metadata_has_the_shape_it_stands_for() -> None:
+    assert set(parse_metadata(small_metadata()).sets) == set(KEYS)
+    large = large_metadata()
+    assert len(large) > 15e6
+    assert large.count(b"<EntitySet ") == 5108 + len(KEYS)
+    assert large.count(b"<EntityType ") == 2265 + len(KEYS)
+    assert len(re.findall(rb"<Property ", large)) == pytest.approx(42_300, rel=0.05)
+
+
+@pytest.mark.parametrize("tap", [OURS, STOCK, TUNED, LIMIT])
+def test_every_program_copies_all_rows(tap: str, address: str, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    measured = measure(reading(tap, address, tmp_path), keep=output)
+    messages = [json.loads(line) for line in output.read_bytes().splitlines()]
+    records = [m["record"] for m in messages if m["type"] == "RECORD"]
+    assert len({(r["OrderNbr"], r["LineNbr"]) for r in records}) == ROWS
+    assert set(records[0]) == set(TYPES)
+    assert measured.lines == len(messages)
+    assert 0 < measured.first <= measured.seconds
+
+
+def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Path) -> None:
+    outputs = []
+    for tap in (OURS, LIMIT):
+        path = tmp_path / tap
+        measure(reading(tap, address, tmp_path), keep=path)
+        found = re.findall(rb'"record":(\{.*?\}),"time', path.read_bytes())
+        outputs.append(list(dict.fromkeys(found)))
+    assert outputs[0] == outputs[1]
+
+
+def test_a_process_that_fails_is_told_with_its_log() -> None:
+    with pytest.raises(BenchmarkError, match="no such thing"):
+        measure(["sh", "-c", "echo no such thing >&2; exit 3"])
+
+
+def test_report_holds_a_table_and_plots(tmp_path: Path) -> None:
+    run = Measured(timeline=[(n * 1000, n / 10) for n in range(1, 300)])
+    findings = Findings(
+        [Result("one", [1.0, 3.0, 2.0], at_least=2), Result("two", [5.0], at_most=2), Result("-")],
+        {"tap": [1.0, 2.0]},
+        [run],
+    )
+    report.write(findings, Options(3), tmp_path)
+    text = (tmp_path / "results.md").read_text("utf-8")
+    assert re.search(r"\| one +\| ≥ 2 x +\| 1.00 x +\| 2.00 x +\| 3.00 x +\| yes +\|", text)
+    assert "**no**" in text
+    assert str(tmp_path) not in text
+    assert all((tmp_path / name).stat().st_size > 5000 for name in ("rates.png", "depth.png"))
+
+
+def test_an_unknown_series_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["nothing"])
+    told = capsys.readouterr().err
+    assert all(name in told for name in SERIES)

@@ -1,0 +1,174 @@
+"""Addresses are encoded once; answers are taken only for what they are."""
+
+# ruff: noqa: E501  documents and tables of cases are best read line by line
+
+from __future__ import annotations
+
+import json
+import typing as t
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_acumatica.odata.csdl import parse_metadata
+from tap_acumatica.odata.errors import EmptyPayloadError, ExpandError, PayloadError
+from tap_acumatica.odata.expand import parse_expand, render
+from tap_acumatica.odata.model import FunctionImport, Parameter
+from tap_acumatica.odata.payload import error_text, parse_collection, parse_entity
+from tap_acumatica.odata.query import QueryOptions, address, compare, function_call, segment
+from tests.odata_service import csdl, parse_target
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.odata.model import Model
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+
+
+@given(TEXTS, TEXTS)
+def test_a_service_reads_back_what_was_meant(first: str, second: str) -> None:
+    terms = (compare("A", "eq", "Edm.String", first), compare("B", "gt", "Edm.String", second))
+    options = QueryOptions(
+        filter=terms, orderby=("A", "B"), select=("A",), top=5, skip=0, custom={"@p q": first}
+    )
+    path, query = parse_target(address("http://h/o", segment("Rows"), options))
+    assert path == "http://h/o/Rows".removeprefix("http://h")
+    assert query["$filter"] == " and ".join(terms)
+    assert query["$orderby"] == "A,B"
+    assert query["$skip"] == "0"
+    assert query["@p q"] == first
+
+
+@pytest.mark.parametrize(
+    "sign", ["+", "%", "#", "&", " ", "/", "?", "=", "''", "ü", "💶", "\\", '"', ";"]
+)
+def test_signs_with_a_meaning_of_their_own_are_encoded(sign: str) -> None:
+    options = QueryOptions(filter=(compare("A", "eq", "Edm.String", f"x{sign}y"),))
+    target = address("http://h/o", segment(f"PM-{sign}"), options)
+    assert target.isascii()
+    path, query = parse_target(target)
+    assert path == f"/o/PM-{sign}"
+    assert query == {"$filter": f"A eq 'x{sign.replace(chr(39), chr(39) * 2)}y'"}
+
+
+@given(TEXTS)
+def test_parameters_of_functions_travel_whole(value: str) -> None:
+    function = FunctionImport("Rows_WithParameters", (Parameter("P", "Edm.String"),), "Rows", None)
+    path, aliases = function_call(function, {"P": value})
+    spelled = "'" + value.replace("'", "''") + "'"
+    decoded, query = parse_target(address("http://h/o", path, QueryOptions(custom=aliases)))
+    assert decoded.removeprefix("/o/Rows_WithParameters") in {f"(P={spelled})", "(P=@P)"}
+    assert spelled in {query.get("@P"), decoded.partition("=")[2][:-1]}
+
+
+@pytest.mark.parametrize(
+    ("document", "link"),
+    [
+        ({"@odata.nextLink": "L", "value": []}, "L"), ({"@nextLink": "L", "value": []}, "L"), ({"odata.nextLink": "L", "value": []}, "L"),
+        ({"d": {"results": [], "__next": "L"}}, "L"), ({"d": []}, None), ({"value": []}, None), ({"value": [], "@odata.nextLink": ""}, None),
+        ({"value": [], "@odata.nextLink": None}, None),
+    ],
+)  # fmt: skip
+def test_next_links_under_each_spelling(document: dict[str, t.Any], link: str | None) -> None:
+    assert parse_collection(json.dumps(document).encode()).next_link == link
+
+
+def test_numbers_are_never_rounded() -> None:
+    body = b'{"value":[{"a":123456789012345678901234567890.1234500,"b":9007199254740993,"c":1.10,"d":123456789012345678901234567890}]}'
+    row = parse_collection(body).rows[0]
+    assert row == {
+        "a": Decimal("123456789012345678901234567890.1234500"),
+        "b": 9007199254740993,
+        "c": Decimal("1.10"),
+        "d": 123456789012345678901234567890,
+    }
+    assert str(row["c"]) == "1.10"
+
+
+@pytest.mark.parametrize("body", [b"", b" \r\n", b"\xef\xbb\xbf"])
+def test_an_empty_answer_is_told_apart(body: bytes) -> None:
+    with pytest.raises(EmptyPayloadError):
+        parse_collection(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html></html>", b"<feed/>", b'{"value":[{"a":1},{"a', b'{"value":[{"a":1}]', b"[]", b"null", b'{"value":{}}', b'{"value":[1]}',
+        b'{"error":{"message":"no"}}', b"{}", b'"text"', b'{"value":[{"a":NaN}]}', b"\xff\xfe",
+    ],
+)  # fmt: skip
+def test_what_is_no_collection_is_an_error(body: bytes) -> None:
+    with pytest.raises(PayloadError):
+        parse_collection(body)
+
+
+@given(st.integers(1, 10**6))
+def test_no_beginning_of_an_answer_passes_for_the_whole(cut: int) -> None:
+    body = json.dumps({"value": [{"Id": number, "Text": "x}]}"} for number in range(5)]}).encode()
+    with pytest.raises(PayloadError):
+        parse_collection(body[: cut % len(body)])
+
+
+def test_entities_and_their_absence() -> None:
+    assert parse_entity(b'{"@odata.context":"c","Id":1}').rows[0]["Id"] == 1
+    assert parse_entity(b"null").rows == []
+    assert parse_entity(b'{"d":{"Id":1}}').rows[0]["Id"] == 1
+    assert parse_entity(b'{"Id":1,"value":"plain"}').rows[0]["value"] == "plain"
+
+
+def test_the_readable_part_of_errors() -> None:
+    nested = b'{"error":{"code":"","message":"Outer","innererror":{"message":"Inner"}}}'
+    assert error_text(nested) == "Inner"
+    assert error_text(b"<html>") == ""
+    assert error_text(b"plain\ntext") == "plain text"
+    assert len(error_text(b"x" * 5000)) <= 200
+
+
+# $expand
+
+
+@pytest.fixture(scope="module")
+def orders() -> Model:
+    return parse_metadata(
+        csdl(
+            '<EntityType Name="Order"><Key><PropertyRef Name="Id"/></Key><Property Name="Id" Type="Edm.Int32"/>'
+            '<NavigationProperty Name="Lines" Type="Collection(N.Line)"/></EntityType><EntityType Name="Line"><Property Name="Nbr" Type="Edm.Int32"/>'
+            '<Property Name="Qty" Type="Edm.Decimal"/><NavigationProperty Name="Item" Type="N.Item"/></EntityType>'
+            '<EntityType Name="Item"><Property Name="Code" Type="Edm.String"/></EntityType>'
+            '<EntityContainer Name="C"><EntitySet Name="Orders" EntityType="N.Order"/></EntityContainer>',
+            'Namespace="N"',
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "rendered"),
+    [
+        ("Lines", "Lines"), (" Lines ", "Lines"), ("Lines($select=Nbr,Qty)", "Lines($select=Nbr,Qty)"),
+        ("Lines($select=Nbr;$expand=Item($select=Code))", "Lines($select=Nbr;$expand=Item($select=Code))"),
+        ("Lines($expand=Item)", "Lines($expand=Item)"), ("Lines( $select = Nbr )", "Lines($select=Nbr)"),
+    ],
+)  # fmt: skip
+def test_expansions_are_read_and_written(orders: Model, item: str, rendered: str) -> None:
+    assert render(parse_expand([item], "N.Order", orders)) == rendered
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "Nothing",
+        "Lines(",
+        "Lines)",
+        "Lines($select=No)",
+        "Lines($top=1)",
+        "Lines($expand=No)",
+        "Lines(Nbr)",
+        "",
+        "Lines()x",
+    ],
+)
+def test_expansions_that_do_not_fit_are_refused(orders: Model, item: str) -> None:
+    with pytest.raises(ExpandError):
+        parse_expand([item], "N.Order", orders)

@@ -1,0 +1,51 @@
+"""Read-ahead keeps order, brings errors where they happened, and leaves no thread."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+
+import pytest
+
+from tap_acumatica.reading.ahead import ahead
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "read-ahead"]
+
+
+def test_items_arrive_in_order_and_the_thread_ends() -> None:
+    assert list(ahead(iter(range(500)))) == list(range(500))
+    assert _threads() == []
+
+
+def test_an_error_comes_behind_the_items_before_it() -> None:
+    def failing() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise RuntimeError("broken")
+
+    seen: list[int] = []
+    with pytest.raises(RuntimeError, match="broken"):
+        for item in ahead(failing()):
+            seen.append(item)  # noqa: PERF402  what came before the error is the point
+    assert seen == [1, 2]
+    assert _threads() == []
+
+
+def test_no_more_is_made_than_a_few_items_ahead_and_a_consumer_may_stop() -> None:
+    made: list[int] = []
+
+    def counting() -> Iterator[int]:
+        for number in range(1000):
+            made.append(number)
+            yield number
+
+    items = ahead(counting())
+    assert next(items) == 0
+    items.close()  # type: ignore[attr-defined]  # a generator
+    assert len(made) < 8
+    assert _threads() == []

@@ -1,0 +1,144 @@
+"""Rows of wire values, and records of rows."""
+
+from __future__ import annotations
+
+import typing as t
+from decimal import Decimal
+
+import pytest
+
+from tap_acumatica.odata.csdl import parse_metadata
+from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
+from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
+from tap_acumatica.records.schema import shape_of, united
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.odata.model import Model
+
+METADATA = b"""<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx">
+<edmx:DataServices><Schema Namespace="S" xmlns="http://docs.oasis-open.org/odata/ns/edm">
+<EnumType Name="Colour"><Member Name="Red"/></EnumType>
+<TypeDefinition Name="Money" UnderlyingType="Edm.Decimal" Precision="19" Scale="4"/>
+<ComplexType Name="Address"><Property Name="City" Type="Edm.String"/>
+  <Property Name="Lines" Type="Collection(Edm.String)"/>
+  <Property Name="Inner" Type="S.Address"/></ComplexType>
+<EntityType Name="Base" Abstract="true"><Key><PropertyRef Name="ID"/></Key>
+  <Property Name="ID" Type="Edm.Int64" Nullable="false"/></EntityType>
+<EntityType Name="Thing" BaseType="S.Base">
+  <Property Name="Amount" Type="S.Money"/><Property Name="When" Type="Edm.DateTimeOffset"/>
+  <Property Name="Colour" Type="S.Colour"/><Property Name="Home" Type="S.Address"/>
+  <Property Name="Picture" Type="Edm.Stream"/><Property Name="Flag" Type="Edm.Boolean"/>
+  <Property Name="Mail" Type="Collection(Edm.String)"/></EntityType>
+<EntityContainer Name="C"><EntitySet Name="Things" EntityType="S.Thing"/></EntityContainer>
+</Schema></edmx:DataServices></edmx:Edmx>"""
+
+
+@pytest.fixture
+def model() -> Model:
+    return parse_metadata(METADATA)
+
+
+def _decode(model: Model, row: str) -> dict[str, object]:
+    codec = RowCodec(model, shape_of(model, "S.Thing").properties, key=("ID",))
+    decoded: list[dict[str, object]] = codec.decode(b'{"value": [' + row.encode() + b"]}").rows
+    return decoded[0]
+
+
+def test_a_shape_holds_inherited_keys_definitions_enumerations_and_complex_types(
+    model: Model,
+) -> None:
+    shape = shape_of(model, "S.Thing", tenant=True)
+    columns = shape.schema["properties"]
+    assert shape.key_properties == ("_tenant", "ID")
+    assert columns["ID"]["type"] == ["integer"]
+    assert columns["Amount"] == {"type": ["number", "null"], "precision": 19, "scale": 4}
+    assert columns["Colour"]["type"] == ["string", "null"]
+    assert columns["Home"]["properties"]["Lines"]["items"]["type"] == ["string", "null"]
+    assert columns["Mail"]["type"] == ["array", "null"]
+    assert "Picture" not in columns
+
+
+def test_values_arrive_as_they_left(model: Model) -> None:
+    row = _decode(
+        model,
+        '{"ID": 9007199254740993, "Amount": 12345678901234567890.1200, "Colour": "Red",'
+        ' "When": "2024-03-01T12:00:00.1234567+02:00", "Flag": true, "Mail": ["a"],'
+        ' "Home": {"City": "X", "Lines": ["1"], "Inner": {"City": "Y"}, "@odata.type": "#S.A"},'
+        ' "Unknown": 5, "@odata.etag": "x"}',
+    )
+    assert str(row["Amount"]) == "12345678901234567890.1200"
+    assert row["ID"] == 9007199254740993
+    assert row["When"] == "2024-03-01T10:00:00.123456+00:00"
+    assert row["Home"] == {
+        "City": "X",
+        "Lines": ["1"],
+        "Inner": {"City": "Y", "Lines": None, "Inner": None},
+    }
+    assert set(row) == {"ID", "Amount", "When", "Colour", "Home", "Flag", "Mail"}
+
+
+def test_numbers_sent_as_text_are_numbers(model: Model) -> None:
+    row = _decode(model, '{"ID": "9007199254740993", "Amount": "1.50"}')
+    assert (row["ID"], row["Amount"]) == (9007199254740993, Decimal("1.50"))
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ('{"ID": 7, "When": 5}', "row ID=7: the value of When \\(a number\\) is no date-time"),
+        ('{"ID": 7, "Flag": "yes"}', "Flag \\(a text\\) is no boolean"),
+        ('{"ID": 7, "Amount": "abc"}', "Amount \\(a text\\) is no number"),
+        ('{"ID": 1.5}', "is no integer"),
+        ('{"ID": 9223372036854775808}', "is no integer between"),
+        ('{"ID": 7, "Mail": "a"}', "is no list"),
+        ('{"ID": 7, "When": "2024-02-30T00:00:00Z"}', "is no date-time of the calendar"),
+    ],
+)
+def test_a_value_that_does_not_fit_names_key_column_and_kind(
+    model: Model, row: str, complaint: str
+) -> None:
+    with pytest.raises(ValueMismatchError, match=complaint):
+        _decode(model, row)
+
+
+def test_a_singleton_may_be_null(model: Model) -> None:
+    codec = RowCodec(model, shape_of(model, "S.Thing").properties, singleton=True)
+    assert codec.decode(b"null").rows == []
+    assert codec.decode(b'{"@odata.context": "x", "ID": 1}').rows[0]["ID"] == 1
+    with pytest.raises(PayloadError):
+        codec.decode(b"")
+
+
+def test_inquiries_are_told_apart_even_where_all_keys_are_null() -> None:
+    assert hashed_key({"A": 1, "B": None}, ("A", "B")) != hashed_key(
+        {"A": None, "B": 1}, ("A", "B")
+    )
+    assert hashed_key({"A": 1, "X": 1}, ("A",)) == hashed_key({"A": 1, "X": 2}, ("A",))
+    assert hashed_key({"A": None, "X": 1}, ("A",)) != hashed_key({"A": None, "X": 2}, ("A",))
+
+
+def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_them() -> None:
+    declared: dict[str, dict[str, t.Any]] = {
+        "A": {"type": ["number", "null"]},
+        "D": {"type": ["string"], "format": "date-time"},
+    }
+    wanted: dict[str, dict[str, t.Any]] = {
+        "A": {"type": ["string", "null"]},
+        "D": {"type": ["string"], "format": "date"},
+    }
+    maker = RecordMaker(
+        ["_tenant", "A", "D", "T"], tenant="Co", trim=True, overrides=overrides(declared, wanted)
+    )
+    row = {"A": Decimal("1.10"), "D": "2024-01-01T00:00:00.000000+00:00", "T": "x  ", "Z": 1}
+    assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "D": "2024-01-01", "T": "x"}
+    with pytest.raises(ValueMismatchError, match="the value of A"):
+        RecordMaker(["A"], overrides={"A": int}).record({"A": "x"})
+
+
+def test_tenants_that_differ_share_one_schema(model: Model) -> None:
+    one, two = shape_of(model, "S.Thing"), shape_of(model, "S.Thing")
+    two.schema["properties"]["UsrExtra"] = {"type": ["boolean", "null"]}
+    two.schema["properties"]["Flag"] = {"type": ["integer", "null"]}
+    columns = united([one, two]).schema["properties"]
+    assert columns["UsrExtra"]["type"] == ["boolean", "null"]
+    assert columns["Flag"]["type"] == ["string", "null"]

@@ -1,0 +1,64 @@
+"""Configurations for the sandbox, and its rows in the form the tap writes them in."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from decimal import Decimal
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.sandbox import Sandbox
+
+TENANT = "Company"
+OTHER = "Calipso LLC"
+
+
+def settings(site: Sandbox, **others: t.Any) -> dict[str, t.Any]:
+    """A configuration that reads the first tenant, plus ``others``."""
+    return {
+        "url": site.url,
+        "tenants": [TENANT],
+        "username": "admin",
+        "password": "secret",
+        "max_retries": 2,
+        **others,
+    }
+
+
+def wire(value: t.Any) -> t.Any:
+    """A value as the tests' reader of messages sees it: floats and decimals as text."""
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text if "." in text else int(text)
+    return value
+
+
+def expected(
+    site: Sandbox, entity: str, key: tuple[str, ...], tenant: str = TENANT
+) -> dict[t.Any, t.Any]:
+    """Rows of the source by key, in wire form."""
+    return {
+        tuple(row[name] for name in key): {name: wire(value) for name, value in row.items()}
+        for row in site.rows(tenant, entity)
+    }
+
+
+def upserted(
+    records: list[dict[str, t.Any]], key: tuple[str, ...]
+) -> dict[t.Any, dict[str, t.Any]]:
+    """What a target that upserts by key holds after the records."""
+    return {tuple(record[name] for name in key): record for record in records}
+
+
+def assert_same(
+    target: dict[t.Any, dict[str, t.Any]], source: dict[t.Any, dict[str, t.Any]]
+) -> None:
+    """Assert that every row of the source is at the target, value by value."""
+    assert set(target) >= set(source), set(source) - set(target)
+    for key, row in source.items():
+        held = target[key]
+        assert {name: held[name] for name in row if name in held} == {
+            name: row[name] for name in row if name in held
+        }, key

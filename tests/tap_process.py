@@ -1,0 +1,139 @@
+"""The reading room driven in this process: the tap's own reader over the service's own queries."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from tap_acumatica.acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
+from tap_acumatica.odata.csdl import parse_metadata
+from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
+from tap_acumatica.odata.query import address
+from tap_acumatica.odata.types import is_timestamp
+from tap_acumatica.reading.bookmark import Bookmark, first_stamp
+from tap_acumatica.reading.plan import Column, Plan, plan_for
+from tap_acumatica.reading.reader import Reader
+from tap_acumatica.records.codec import Page, RowCodec
+from tests.odata_service import NAMESPACE, Request, parse_target
+
+if t.TYPE_CHECKING:
+    import datetime as dt
+
+    from tap_acumatica.odata.query import QueryOptions
+    from tests.odata_service import ODataService, Row
+
+ROOT = "http://rows.example/some/odata"
+
+
+class ServiceSource:
+    """An entity set of a service that is asked without HTTP."""
+
+    def __init__(self, service: ODataService, name: str, *, most: int = 100_000) -> None:
+        self._service = service
+        self._name = name
+        self._most = most
+        model = parse_metadata(service.csdl().encode())
+        self._codec = RowCodec(model, model.properties(f"{NAMESPACE}.{name}Row"))
+        service.host = "rows.example"
+
+    def get(self, options: QueryOptions) -> Page:
+        """Answer a query."""
+        return self._ask(address(ROOT, self._name, options))
+
+    def follow(self, link: str) -> Page:
+        """Answer what a next link names."""
+        return self._ask(link if "://" in link else f"{ROOT}/{link}")
+
+    def _ask(self, target: str) -> Page:
+        self._most -= 1
+        assert self._most > 0, "the reading does not come to an end"
+        path, query = parse_target(target)
+        sent = self._service.respond(Request(path, query))
+        assert sent is not None
+        if sent.status != 200:
+            raise RefusedError(sent.body.decode())
+        try:
+            return self._codec.decode(sent.body)
+        except EmptyPayloadError as error:
+            raise EmptyAnswerError(str(error)) from error
+        except PayloadError as error:
+            raise AnswerError(str(error)) from error
+
+
+@dataclass
+class Warehouse:
+    """What the tap's messages leave at a target: rows by key, and the last state."""
+
+    key: tuple[str, ...]
+    rows: dict[tuple[t.Any, ...], Row] = field(default_factory=dict)
+    records: list[Row] = field(default_factory=list)
+    bookmark: str | None = None
+    states: list[str | None] = field(default_factory=list)
+
+    def take(self, row: Row) -> None:
+        """Upsert one record."""
+        self.records.append(row)
+        self.rows[tuple(row[name] for name in self.key)] = row
+
+    def state(self, bookmark: str | None) -> None:
+        """Keep a state."""
+        self.bookmark = bookmark
+        self.states.append(bookmark)
+
+
+def plan_of(service: ODataService, name: str, tracking: str | None, **others: t.Any) -> Plan:
+    """The plan the tap makes for a table."""
+    table = service.tables[name]
+    if tracking:
+        assert is_timestamp(table.columns[tracking].type)
+    return plan_for(
+        keys=[Column(key, table.columns[key].type) for key in table.key],
+        tracking=Column(tracking, "Edm.DateTimeOffset") if tracking else None,
+        **others,
+    )
+
+
+def run(  # noqa: PLR0913  a run has this many settings
+    service: ODataService,
+    name: str,
+    warehouse: Warehouse,
+    *,
+    began: dt.datetime,
+    tracking: str | None = None,
+    time_offset: int = 0,
+    start_date: str | None = None,
+    batch_size: int = 1,
+    killed_after: int | None = None,
+    **plan: t.Any,
+) -> None:
+    """Read a table into a warehouse, as the stream does; ``killed_after`` records it ends."""
+    reader = Reader(
+        ServiceSource(service, name), plan_of(service, name, tracking, **plan), name=name
+    )
+    initial = warehouse.bookmark
+    bookmark = Bookmark(initial, ceiling=began)
+    start = first_stamp(bookmark.value, start_date=start_date, time_offset=time_offset)
+    newest: str | None = None
+    unsaved = written = 0
+    first_load = tracking is not None and bookmark.value is None
+    for stretch in reader.read(start if tracking else None, first_load=first_load):
+        if stretch.rewind:
+            bookmark = Bookmark(initial, ceiling=began)
+            warehouse.state(bookmark.value)
+        for read in stretch.rows:
+            if written == killed_after:
+                return
+            row = {column: read[column] for column in service.tables[name].columns}
+            warehouse.take(row)
+            written += 1
+            stamp = row[tracking] if tracking else None
+            if stamp is not None:
+                newest = stamp if newest is None else max(newest, stamp)
+            if stretch.ascending:
+                bookmark.advance(stamp)
+            unsaved += 1
+            if unsaved >= batch_size:
+                warehouse.state(bookmark.value)
+                unsaved = 0
+    bookmark.advance(newest)
+    warehouse.state(bookmark.value)

@@ -1,0 +1,52 @@
+"""Settings are checked before any request is made."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tap_acumatica.settings import SETTINGS, SettingsError, check, without_blanks
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        ({}, "setting 'url' is missing"),
+        ({"url": "https://h", "page_size": 0}, "'page_size' is wrong: 0 is no whole number from 1"),
+        ({"url": "https://h", "page_size": 2.5}, "'page_size' is wrong"),
+        ({"url": "https://h", "time_offset": 3601}, "from 0 to 3600"),
+        ({"url": "https://h", "interface": "x"}, "'x' is not one of dac, gi"),
+        ({"url": "https://h", "tenants": "A"}, "'tenants' is wrong: 'A' is not of type array"),
+        ({"url": "https://h", "start_date": "soon"}, "'start_date' is wrong"),
+        ({"url": "https://h", "password": 5}, "'password' is wrong: its value"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(
+    config: dict[str, t.Any], complaint: str
+) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        check(config)
+
+
+def test_all_faults_are_told_in_one_line() -> None:
+    with pytest.raises(SettingsError) as caught:
+        check({"page_size": 0, "batch_size": 0})
+    assert all(name in str(caught.value) for name in ("url", "page_size", "batch_size"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_variable_is_no_value() -> None:
+    assert without_blanks({"url": "x", "start_date": "", "tenants": []}) == {
+        "url": "x",
+        "tenants": [],
+    }
+
+
+def test_defaults_are_within_their_own_ranges() -> None:
+    check({"url": "https://h"} | {s.name: s.default for s in SETTINGS if s.default is not None})
+
+
+def test_secrets_are_marked() -> None:
+    secret = {setting.name for setting in SETTINGS if setting.json_schema().get("secret")}
+    assert secret == {"password", "tenant_credentials"}
