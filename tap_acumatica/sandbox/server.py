@@ -81,25 +81,27 @@ class Handler(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     """One thread a connection; stopping ends them all."""
 
-    daemon_threads = False
     request_queue_size = 64
 
     def __init__(self, address: tuple[str, int], site: Site) -> None:
         self.site = site
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[socket.socket, threading.Thread] = {}
         self._guard = threading.Lock()
         super().__init__(address, Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, and remember it."""
+        """Serve a connection, and remember it; it never keeps the process from ending."""
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
         with self._guard:
-            self._connections.add(request)
-        super().process_request(request, client_address)
+            self._connections[request] = thread
+        thread.start()
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection, and forget it."""
         with self._guard:
-            self._connections.discard(request)
+            self._connections.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -112,7 +114,10 @@ class Server(ThreadingHTTPServer):
         self.site.stopping.set()
         self.shutdown()
         with self._guard:
-            for connection in self._connections:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            open_now = dict(self._connections)
+        for connection in open_now:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in open_now.values():
+            thread.join()
         self.server_close()
