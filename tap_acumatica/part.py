@@ -7,6 +7,7 @@ import time
 import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError
+from tap_acumatica.acumatica.wire_log import PLANS
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
@@ -14,10 +15,12 @@ from tap_acumatica.reading.by_time import Stretch
 from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource
+from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
-from tap_acumatica.settings import canonical_start, clock_of
+from tap_acumatica.settings import canonical_start
+from tap_acumatica.values import clock_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -166,10 +169,28 @@ class PartReading:
                 time_offset=self._config["time_offset"],
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
+        if self._config["verbosity"] >= PLANS:
+            logger.info("%s: %s", self.name, self._plan.described)
+        self._check_zone()
         first_load = self._tracking is not None and self.bookmark.value is None
         yield from Reader(self._source, self._plan, name=self.name).read(
             start, first_load=first_load
         )
+
+    def _check_zone(self) -> None:
+        """Warn, once a connection, where the newest rows contradict the time zone that is set."""
+        tracking, connection = self._plan.tracking, self._part.connection
+        if tracking is None or tracking.type != "Edm.DateTime" or connection.zone_checked:
+            return
+        connection.zone_checked = True
+        if fault := zone_fault(self._source, self._plan, connection.now):
+            zone = self._config["time_zone"]
+            logger.warning(
+                "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
+                self.name,
+                fault,
+                zone,
+            )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
         """The records of rows, ready to be encoded.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -26,15 +27,9 @@ from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.settings import (
-    SETTINGS,
-    SettingsError,
-    check,
-    clock_of,
-    config_jsonschema,
-    without_blanks,
-)
+from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
 from tap_acumatica.streams import EntitySetStream
+from tap_acumatica.values import clock_of, transport_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,6 +54,8 @@ class TapAcumatica(Tap):
         self.failures: list[str] = []
         self.output = LineOutput()
         self._closing: list[Connection] = []
+        # It would log whole addresses, with what rows are compared with and secret parameters.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
@@ -123,12 +120,21 @@ class TapAcumatica(Tap):
             if value is None and (service.site or other):
                 msg = f"setting '{name}' is missing: auth_mode 'basic' needs username and password"
                 raise SettingsError(msg)
-        limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
+        limits = Limits(
+            timeout=self.config["timeout"],
+            tries=self.config["max_retries"],
+            stay=self.config["pooling"],
+        )
         agent = f"{self.name}/{self.plugin_version}"
         session = Session(
-            service, username=username, password=password, limits=limits, user_agent=agent
+            service,
+            username=username,
+            password=password,
+            limits=limits,
+            user_agent=agent,
+            transport=transport_of(self.config, service),
         )
-        return Connection(service, session)
+        return Connection(service, session, verbosity=self.config["verbosity"])
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:

@@ -33,6 +33,7 @@ from tap_acumatica.acumatica.errors import (
     diagnose,
     explain,
 )
+from tap_acumatica.acumatica.transport import Transport, mount
 from tap_acumatica.odata.errors import EmptyPayloadError, MetadataError, PayloadError
 from tap_acumatica.odata.payload import error_text
 
@@ -61,10 +62,12 @@ class Limits:
     Attributes:
         timeout: Seconds to wait for an answer.
         tries: Tries of one request.
+        stay: Whether to stay signed in between requests.
     """
 
     timeout: float = 600
     tries: int = 8
+    stay: bool = True
 
 
 class _AgainError(ServiceError):
@@ -96,7 +99,7 @@ class _AgainError(ServiceError):
 class Session:
     """Requests to one service, by one user, over kept-alive connections with the same cookies."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a session depends on is this much
         self,
         service: Service,
         *,
@@ -104,6 +107,7 @@ class Session:
         password: str | None = None,
         limits: Limits | None = None,
         user_agent: str = "tap-acumatica",
+        transport: Transport | None = None,
     ) -> None:
         """Prepare a session; nothing is sent yet.
 
@@ -113,15 +117,19 @@ class Session:
             password: Its password.
             limits: How long and how often to ask.
             user_agent: Name to give.
+            transport: Carries the requests.
         """
         self.service = service
         self.limits = limits or Limits()
         self.requests = 0
         self.server_time: dt.datetime | None = None
+        self.ahead = dt.timedelta()
         self._reached = False
         self._signed_in = False
         self._failure: SignInError | None = None
         self._http = requests.Session()
+        self._transport = transport or Transport(service.root)
+        mount(self._http, self._transport)
         self._http.headers.update({"User-Agent": user_agent, "OData-MaxVersion": "4.0"})
         if username is not None:
             self._http.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
@@ -159,7 +167,7 @@ class Session:
                 return parse(body)
             except (PayloadError, MetadataError) as error:
                 bad_answers += 1
-                message = f"{what}: {error}"
+                message = f"{what}: {self._transport.redact(str(error))}"
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
                     empty = isinstance(error, EmptyPayloadError)
                     raise (EmptyAnswerError if empty else AnswerError)(message) from error
@@ -185,6 +193,9 @@ class Session:
             return tried()
         except _AgainError as error:
             raise self._given_up(error, tries) from error
+        finally:
+            if not self.limits.stay:
+                self._sign_out()
 
     def _given_up(self, error: _AgainError, tries: int) -> ServiceError:
         if error.seats:
@@ -227,10 +238,7 @@ class Session:
                 url,
                 headers={"Accept": accept},
                 timeout=(connect, self.limits.timeout),
-                stream=True,
             )
-            # Read at once: requests itself would take a page in pieces of 10 KB.
-            return response, response.raw.read(decode_content=True)
         except requests.exceptions.SSLError as error:
             msg = f"{what}: the certificate of {_host(url)} was not accepted ({_reason(error)})"
             raise UnreachableError(msg) from error
@@ -243,11 +251,14 @@ class Session:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             msg = f"{what}: no connection with {_host(url)} ({_reason(error)})"
             raise _AgainError(msg) from error
+        return response, response.content
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
         if self.server_time is None:
             self.server_time = _http_date(response.headers.get("Date", ""))
+            if self.server_time:
+                self.ahead = self.server_time - dt.datetime.now(dt.timezone.utc)
 
     def _judge(self, response: requests.Response, body: bytes, url: str, what: str) -> None:
         """Raise what the status means, nothing for a success."""
@@ -283,6 +294,10 @@ class Session:
 
     def close(self) -> None:
         """Sign out, once, and give the connections back; never raises."""
+        self._sign_out()
+        self._http.close()
+
+    def _sign_out(self) -> None:
         if self._signed_in and self.service.site:
             self._signed_in = False
             try:
@@ -290,7 +305,7 @@ class Session:
                 self._http.post(f"{self.service.site}/entity/auth/logout", timeout=CONNECT_SECONDS)
             except requests.exceptions.RequestException as error:
                 logger.warning("Signing out of %s failed: %s", self.service.where, _reason(error))
-        self._http.close()
+            self._http.cookies.clear()
 
 
 def _waits() -> Generator[float, t.Any, None]:
