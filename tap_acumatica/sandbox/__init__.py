@@ -3,9 +3,9 @@
 What it imitates, and how surely (see the project's notes on Acumatica):
 
 * documented by Acumatica: the addresses and the tenant in them, OData 3.0 at one of them, names,
-  keys and types of the data access classes, shapes of metadata, service documents and rows, padded keys, inquiries
-  without an order, their keys and `_WithParameters`, which query options there are, empty answers
-  to filters on calculated columns, gzip from 860 bytes;
+  keys and types of the data access classes, shapes of metadata, service documents and rows,
+  padded keys, inquiries without an order, their keys and `_WithParameters`, which query options
+  there are, empty answers to filters on calculated columns, gzip from 860 bytes;
 * seen on live sites by others: 401 on every path without credentials, sessions minted without
   cookies, lock-outs, error texts, wrong rows for a filter on an appended key, 411 at sign-out,
   fields that are neither filtered nor selected, times of a 300th of a second;

@@ -25,7 +25,7 @@ META = "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}"
 STOCK = "IN-Stock Items"
 
 
-def get(client: Client, path: str, accept: str = "", **options: object) -> requests.Response:
+def get(client: Client, path: str, accept: str = "", **options: Any) -> requests.Response:
     query = {f"${name}": str(value) for name, value in options.items()}
     headers = {"Accept": accept} if accept else {}
     return client.http.get(
@@ -33,7 +33,7 @@ def get(client: Client, path: str, accept: str = "", **options: object) -> reque
     )
 
 
-def light(client: Client, path: str, **options: object) -> list[dict[str, Any]]:
+def light(client: Client, path: str, **options: Any) -> list[dict[str, Any]]:
     answer = get(client, path, format="json", **options)
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()["value"]
@@ -124,8 +124,8 @@ def test_moments_are_told_in_the_zone_of_the_profile_and_filtered_by_it(
 def test_the_hour_that_occurs_twice_is_told_twice(start: Callable[..., Client]) -> None:
     client = start(Habits(profile_zone="America/New_York"))
     first = datetime(2025, 11, 2, 5, 30, tzinfo=timezone.utc)
-    items = client.sandbox.rows("Company", "InventoryItem")[:2]
-    for number, item in enumerate(items):
+    items = [row for row in client.sandbox.rows("Company", "InventoryItem") if row["StkItem"]]
+    for number, item in enumerate(items[:2]):
         client.sandbox.update(
             "Company",
             "InventoryItem",
@@ -151,8 +151,9 @@ def test_literals_are_those_of_version_3(client: Client, text: str, status: int)
 
 def test_counts_are_refused_where_they_are_not_known(start: Callable[..., Client]) -> None:
     client = start()
+    path = f"odata/{STOCK}"
     for option in ("inlinecount", "count"):
-        assert get(client, f"odata/{STOCK}", **{option: "allpages"}).status_code == 500
+        assert get(client, path, **{option: "allpages"}).status_code == 500
     client.sandbox.habits.count = True
     counted = get(client, f"odata/{STOCK}", format="json", inlinecount="allpages", top=1).json()
     assert int(counted["odata.count"]) == len(light(client, f"odata/{STOCK}"))
@@ -160,14 +161,14 @@ def test_counts_are_refused_where_they_are_not_known(start: Callable[..., Client
 
 @pytest.mark.parametrize("kind", ["absolute", "relative", "skiptoken"])
 def test_pages_are_linked_in_each_form(start: Callable[..., Client], kind: str) -> None:
-    client = start(Habits(max_page=7, next_link=kind))
+    client = start(Habits(max_page=4, next_link=kind))
     whole = {row["InventoryID"] for row in client.rows(f"gi/{STOCK}")}
     plain = get(client, f"odata/{STOCK}", format="json", orderby="InventoryID").json()
     verbose = get(client, f"odata/{STOCK}", format="verbosejson", orderby="InventoryID").json()
     feed = etree.fromstring(get(client, f"odata/{STOCK}", orderby="InventoryID").content)
     links = [link.get("href") for link in feed.findall(f"{ATOM}link") if link.get("rel") == "next"]
-    assert len(plain["value"]) == len(verbose["d"]["results"]) == 7
-    assert len(whole) > 7
+    assert len(plain["value"]) == len(verbose["d"]["results"]) == 4
+    assert len(whole) > 4
     for link in (plain["odata.nextLink"], verbose["d"]["__next"], *links):
         assert ("://" in link) == (kind != "relative")
     assert len(links) == 1
