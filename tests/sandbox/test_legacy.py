@@ -162,13 +162,11 @@ def test_counts_are_refused_where_they_are_not_known(start: Callable[..., Client
 @pytest.mark.parametrize("kind", ["absolute", "relative", "skiptoken"])
 def test_pages_are_linked_in_each_form(start: Callable[..., Client], kind: str) -> None:
     client = start(Habits(max_page=4, next_link=kind))
-    whole = {row["InventoryID"] for row in client.rows(f"gi/{STOCK}")}
     plain = get(client, f"odata/{STOCK}", format="json", orderby="InventoryID").json()
     verbose = get(client, f"odata/{STOCK}", format="verbosejson", orderby="InventoryID").json()
     feed = etree.fromstring(get(client, f"odata/{STOCK}", orderby="InventoryID").content)
     links = [link.get("href") for link in feed.findall(f"{ATOM}link") if link.get("rel") == "next"]
     assert len(plain["value"]) == len(verbose["d"]["results"]) == 4
-    assert len(whole) > 4
     for link in (plain["odata.nextLink"], verbose["d"]["__next"], *links):
         assert ("://" in link) == (kind != "relative")
     assert len(links) == 1
