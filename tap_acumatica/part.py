@@ -8,15 +8,16 @@ import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
+from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
 from tap_acumatica.reading.by_time import Stretch
 from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
-from tap_acumatica.records.compiled import CompiledCodec, column_of
+from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
-from tap_acumatica.settings import canonical_start
+from tap_acumatica.settings import canonical_start, clock_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +79,14 @@ class PartReading:
         needed = {*part.shape.key, self._tracking}
         names = [name for name in declared if name in columns or name in needed]
         own = part.shape.schema["properties"]
+        dates = {
+            name
+            for name in names
+            if is_timestamp(declared[name].type)
+            and columns.get(name, own.get(name, {})).get("format") == "date"
+        }
+        tracked = declared[self._tracking].type if self._tracking else None
+        clock = clock_of(config, local=tracked == "Edm.DateTime")
         extra = {name: schema for name, schema in columns.items() if name not in own}
         kept_extra = {} if config["use_select"] else extra
         exact = RowCodec(
@@ -87,6 +96,8 @@ class PartReading:
             expansions=part.expansions,
             extra=kept_extra,
             singleton=part.entity.entity_set.singleton,
+            clock=clock,
+            dates=dates,
         )
         converted = overrides(own, columns)
         self.maker = RecordMaker(
@@ -110,7 +121,7 @@ class PartReading:
         aliases: dict[str, str] = {}
         if part.entity.function and part.parameters is not None:
             path, aliases = function_call(
-                part.entity.function, part.parameters, version=part.model.version
+                part.entity.function, part.parameters, version=part.model.version, clock=clock
             )
         self._source = EntitySource(part.connection.session, path, codec, name=self.name)
         self._plan = plan_for(
@@ -123,6 +134,7 @@ class PartReading:
             expand=",".join(map(str, part.expansions)) or None,
             page_size=config["page_size"] if config["client_side_paging"] else None,
             version=part.model.version,
+            clock=clock,
             custom=tuple(aliases.items()),
         )
         self._initial = bookmark
@@ -172,7 +184,7 @@ class PartReading:
         self.rows += len(rows)
         if self._tracking is None or not rows:
             return
-        stamps = [stamp for stamp in column_of(rows, self._tracking) if stamp is not None]
+        stamps = [stamp for stamp in self._plan.stamps(rows) if stamp is not None]
         if stamps:
             newest = stamps[-1] if ascending else max(stamps)
             self._newest = max(self._newest or "", newest)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jsonschema import Draft202012Validator
 
 from tap_acumatica.odata import times
+from tap_acumatica.odata.clock import Clock, UnknownZoneError, zone_named
 from tap_acumatica.odata.errors import ValueMismatchError
 
 if t.TYPE_CHECKING:
@@ -163,6 +164,29 @@ SETTINGS: tuple[Setting, ...] = (
         default=300,
     ),
     Setting(
+        "time_zone",
+        _TEXT,
+        "Time Zone",
+        "Zone of date-times that carry none, as OData 3.0 services send them; for Acumatica, that "
+        "of the user's profile. An IANA name (America/New_York) or a Windows one (Eastern Standard "
+        "Time).",
+        default="UTC",
+    ),
+    Setting(
+        "convert_to_utc",
+        _SWITCH,
+        "Convert to UTC",
+        "All date-times leave in UTC. false: they leave in time_zone, with its offset.",
+        default=True,
+    ),
+    Setting(
+        "date_fields",
+        _TEXTS,
+        "Date Fields",
+        "Glob patterns stream.field (SOOrder.OrderDate, *.TranDate) of timestamps that are plain "
+        "dates: they leave as dates, as the service's clock shows them, never shifted by a zone.",
+    ),
+    Setting(
         "client_side_paging",
         _SWITCH,
         "Use Client-Side Paging",
@@ -269,6 +293,8 @@ def check(config: Mapping[str, t.Any]) -> None:
                 f"setting '{setting.name}' is wrong: {found} {_allowed(error, setting)}"
             )
     problems.extend(_check_start_date(config.get("start_date")))
+    problems.extend(_check_time_zone(config.get("time_zone")))
+    problems.extend(_check_date_fields(config.get("date_fields")))
     if problems:
         raise SettingsError("; ".join(problems))
 
@@ -309,6 +335,38 @@ def _check_start_date(value: t.Any) -> list[str]:
             f"setting 'start_date' is wrong: {value!r} {error}; write it as 2024-01-31T00:00:00Z"
         ]
     return []
+
+
+def _check_time_zone(value: t.Any) -> list[str]:
+    if not isinstance(value, str):
+        return []
+    try:
+        zone_named(value)
+    except UnknownZoneError:
+        allowed = "an IANA name such as America/New_York, or a Windows one, Eastern Standard Time"
+        return [f"setting 'time_zone' is wrong: {value!r} is no time zone; give {allowed}"]
+    return []
+
+
+def _check_date_fields(value: t.Any) -> list[str]:
+    patterns = value if isinstance(value, list) else []
+    return [
+        f"setting 'date_fields' is wrong: {pattern!r} is no pattern stream.field"
+        for pattern in patterns
+        if isinstance(pattern, str) and "." not in pattern
+    ]
+
+
+def clock_of(config: Mapping[str, t.Any], *, local: bool = False) -> Clock:
+    """How date-times are read and in what form they leave.
+
+    Args:
+        config: The configuration, checked.
+        local: Whether the service is known to speak local time.
+    """
+    return Clock(
+        zone_named(config["time_zone"]), convert_to_utc=config["convert_to_utc"], local=local
+    )
 
 
 def canonical_start(value: str) -> str:

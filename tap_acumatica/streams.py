@@ -69,6 +69,9 @@ class EntitySetStream(Stream):
                 )
             wanted = self.forced_replication_method == REPLICATION_INCREMENTAL
             self.replication_key = tracking if wanted and not self.replication_key else None
+        for name in self.definition.shape.dates:
+            if name in self.schema["properties"]:
+                self.schema["properties"][name]["format"] = "date"
         if self.replication_key is None:
             self.forced_replication_method = REPLICATION_FULL_TABLE
 

@@ -26,7 +26,14 @@ from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
+from tap_acumatica.settings import (
+    SETTINGS,
+    SettingsError,
+    check,
+    clock_of,
+    config_jsonschema,
+    without_blanks,
+)
 from tap_acumatica.streams import EntitySetStream
 
 if t.TYPE_CHECKING:
@@ -148,6 +155,8 @@ class TapAcumatica(Tap):
             use_select=config["use_select"],
             expand=config.get("expand"),
             inquiry_parameters=config.get("inquiry_parameters"),
+            date_fields=config.get("date_fields") or (),
+            clock=clock_of(config),
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):

@@ -11,6 +11,7 @@ from tap_acumatica.odata.types import literal
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_acumatica.odata.clock import Clock
     from tap_acumatica.odata.model import FunctionImport
 
 _QUERY_SAFE = "$,()':*@;/!"
@@ -68,7 +69,11 @@ def segment(name: str) -> str:
 
 
 def function_call(
-    function: FunctionImport, values: Mapping[str, object], *, version: str = "4.0"
+    function: FunctionImport,
+    values: Mapping[str, object],
+    *,
+    version: str = "4.0",
+    clock: Clock | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Spell the call of a function import.
 
@@ -79,6 +84,7 @@ def function_call(
         function: The function import as declared.
         values: Wire value of every parameter, by name.
         version: OData version of the service.
+        clock: The service's clock.
 
     Returns:
         The encoded path segment, and the query options that carry the aliases.
@@ -86,7 +92,7 @@ def function_call(
     arguments: list[str] = []
     aliases: dict[str, str] = {}
     for parameter in function.parameters:
-        spelled = literal(parameter.type, values[parameter.name], version=version)
+        spelled = literal(parameter.type, values[parameter.name], version=version, clock=clock)
         if set(spelled) <= _PLAIN_IN_PATH:
             arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
         else:
@@ -95,8 +101,14 @@ def function_call(
     return f"{segment(function.name)}({','.join(arguments)})", aliases
 
 
-def compare(
-    name: str, operator: str, type_name: str, value: object, *, version: str = "4.0"
+def compare(  # noqa: PLR0913  what decides how a comparison is spelled
+    name: str,
+    operator: str,
+    type_name: str,
+    value: object,
+    *,
+    version: str = "4.0",
+    clock: Clock | None = None,
 ) -> str:
     """One comparison, for example ``OrderNbr gt 'SO0001'``."""
-    return f"{name} {operator} {literal(type_name, value, version=version)}"
+    return f"{name} {operator} {literal(type_name, value, version=version, clock=clock)}"

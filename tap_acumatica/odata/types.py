@@ -22,6 +22,8 @@ from tap_acumatica.odata.model import NO_FACETS, Facets
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tap_acumatica.odata.clock import Clock
+
 Schema = dict[str, t.Any]
 Wire = t.Any
 """What leaves in a record: str, int, Decimal, bool, list, dict or None."""
@@ -84,20 +86,25 @@ def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
     return schema
 
 
-def literal(name: str, value: Wire, *, version: str = "4.0") -> str:
+def literal(name: str, value: Wire, *, version: str = "4.0", clock: Clock | None = None) -> str:
     """Spell a wire value for use in ``$filter`` or in a function call, not yet percent-encoded.
 
     Args:
         name: Qualified type name; an enumeration's name is spelled as its prefix.
         value: The wire value, None for null.
         version: OData version of the service.
+        clock: The service's clock, for literals that are local times; UTC where there is none.
     """
     if value is None:
         return "null"
     if name not in _TABLE:
         return f"{name}{_quoted(str(value))}"
     row = _TABLE[name]
-    return row.literal(value) if version.startswith("4") else row.literal3(value)
+    if version.startswith("4"):
+        return row.literal(value)
+    if name == "Edm.DateTime" and clock:
+        value = f"{clock.wall(value)}+00:00"
+    return row.literal3(value)
 
 
 def _mismatch(expected: str) -> t.NoReturn:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.types import edm_type
+from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +44,9 @@ class Column:
     type: str
     nullable: bool = False
 
-    def term(self, operator: str, value: object, version: str) -> str:
+    def term(self, operator: str, value: object, version: str, clock: Clock | None = None) -> str:
         """One comparison with a wire value."""
-        return compare(self.name, operator, self.type, value, version=version)
+        return compare(self.name, operator, self.type, value, version=version, clock=clock)
 
     @property
     def orderable(self) -> bool:
@@ -76,6 +78,7 @@ class Plan:
         null_rows: Whether rows without tracking value can be asked for.
         not_null: Whether rows with any tracking value can be asked for as such.
         version: OData version, for literals.
+        clock: The service's clock.
         custom: Further query options, such as parameter aliases.
     """
 
@@ -92,6 +95,7 @@ class Plan:
     null_rows: bool = True
     not_null: bool = True
     version: str = "4.0"
+    clock: Clock = field(default_factory=Clock)
     custom: tuple[tuple[str, str], ...] = ()
 
     def options(
@@ -123,7 +127,17 @@ class Plan:
 
     def term(self, column: Column, operator: str, value: object) -> str:
         """One comparison, spelled for the service."""
-        return column.term(operator, value, self.version)
+        return column.term(operator, value, self.version, self.clock)
+
+    def stamps(self, rows: Sequence[Row]) -> list[str | None]:
+        """The tracking values of rows, by which the service's order ascends."""
+        if self.tracking is None:
+            return [None] * len(rows)
+        found = column_of(rows, self.tracking.name)
+        if self.clock.plain:
+            return found
+        order = self.clock.order
+        return [None if stamp is None else order(stamp) for stamp in found]
 
 
 def plan_for(

@@ -12,10 +12,11 @@ from decimal import Decimal
 
 import msgspec
 
+from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.payload import is_control_information, parse_collection, parse_entity
-from tap_acumatica.odata.times import to_canonical
-from tap_acumatica.odata.types import edm_type, is_known
+from tap_acumatica.odata.times import plain_date
+from tap_acumatica.odata.types import edm_type, is_known, is_timestamp
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -51,6 +52,8 @@ class RowCodec:
         expansions: Sequence[Expansion] = (),
         extra: Mapping[str, Mapping[str, t.Any]] | None = None,
         singleton: bool = False,
+        clock: Clock | None = None,
+        dates: Iterable[str] = (),
     ) -> None:
         """Compile the conversions.
 
@@ -61,18 +64,26 @@ class RowCodec:
             expansions: Navigation properties that come along.
             extra: JSON Schemas of columns the metadata does not declare but the catalog names.
             singleton: Whether an answer is one entity.
+            clock: The service's clock; UTC where it is None.
+            dates: Date-times that are plain dates.
         """
         self._key = tuple(key)
+        self.clock = clock or Clock()
+        self.dates = frozenset(dates)
         self._parse = parse_entity if singleton else parse_collection
+        conversions = _Conversions(model, self.clock)
         self._convert: dict[str, Convert] = {
-            name: _converter(model, prop) for name, prop in properties.items()
+            name: _date if name in self.dates else conversions.of(prop)
+            for name, prop in properties.items()
         }
         for expansion in expansions:
-            self._convert[expansion.navigation.name] = _expansion_converter(model, expansion)
+            self._convert[expansion.navigation.name] = conversions.of_expansion(expansion)
         for name, schema in (extra or {}).items():
-            self._convert[name] = (
-                to_canonical_or_none if schema.get("format") == "date-time" else _keep
-            )
+            is_time = schema.get("format") == "date-time"
+            self._convert[name] = self._time_or_as_it_is if is_time else _keep
+
+    def _time_or_as_it_is(self, value: t.Any) -> t.Any:
+        return self.clock.emitted(value) if isinstance(value, str) else value
 
     def converter(self, name: str) -> Convert:
         """What turns the JSON value of a column into its wire value."""
@@ -122,43 +133,58 @@ def _keep(value: t.Any) -> t.Any:
     return value
 
 
-def to_canonical_or_none(value: t.Any) -> t.Any:
-    """A date-time in the canonical form where the value is one."""
-    return to_canonical(value) if isinstance(value, str) else value
+def _date(value: t.Any) -> str:
+    if not isinstance(value, str):
+        msg = "is no date-time"
+        raise ValueMismatchError(msg)
+    return plain_date(value)
 
 
-def _converter(model: Model, prop: Property) -> Convert:
-    one = _value_converter(model, prop)
-    return _each(one) if prop.collection else one
+class _Conversions:
+    """From JSON values to what leaves in a record, by declared type."""
 
+    def __init__(self, model: Model, clock: Clock) -> None:
+        self._model = model
+        self._clock = clock
 
-def _value_converter(model: Model, prop: Property) -> Convert:
-    if is_known(prop.type):
+    def of(self, prop: Property) -> Convert:
+        one = self._of_value(prop)
+        return _each(one) if prop.collection else one
+
+    def _of_value(self, prop: Property) -> Convert:
+        if is_timestamp(prop.type):
+            return self._time
+        if is_known(prop.type):
+            return edm_type(prop.type).parse
+        if self._model.is_enum(prop.type):
+            return str
+        if self._model.structured(prop.type):
+            # Built at first use: complex types may hold themselves.
+            return _members(
+                lambda: {
+                    name: self.of(self._model.underlying(member))
+                    for name, member in self._model.properties(prop.type).items()
+                }
+            )
         return edm_type(prop.type).parse
-    if model.is_enum(prop.type):
-        return str
-    if model.structured(prop.type):
-        # Built at first use: complex types may hold themselves.
-        return _members(
-            lambda: {
-                name: _converter(model, model.underlying(member))
-                for name, member in model.properties(prop.type).items()
-            }
-        )
-    return edm_type(prop.type).parse
 
+    def _time(self, value: t.Any) -> str:
+        if not isinstance(value, str):
+            msg = "is no date-time"
+            raise ValueMismatchError(msg)
+        return self._clock.forms[value]
 
-def _expansion_converter(model: Model, expansion: Expansion) -> Convert:
-    def build() -> dict[str, Convert]:
-        declared = model.properties(expansion.navigation.type)
-        names = expansion.select or tuple(declared)
-        built = {name: _converter(model, model.underlying(declared[name])) for name in names}
-        for nested in expansion.nested:
-            built[nested.navigation.name] = _expansion_converter(model, nested)
-        return built
+    def of_expansion(self, expansion: Expansion) -> Convert:
+        def build() -> dict[str, Convert]:
+            declared = self._model.properties(expansion.navigation.type)
+            names = expansion.select or tuple(declared)
+            built = {name: self.of(self._model.underlying(declared[name])) for name in names}
+            for nested in expansion.nested:
+                built[nested.navigation.name] = self.of_expansion(nested)
+            return built
 
-    one = _members(build)
-    return _each(one) if expansion.navigation.collection else one
+        one = _members(build)
+        return _each(one) if expansion.navigation.collection else one
 
 
 def _each(convert: Convert) -> Convert:
@@ -275,9 +301,7 @@ def overrides(
         if name not in declared or not isinstance(schema, dict):
             continue
         before, after = _first_type(declared[name]), _first_type(schema)
-        if schema.get("format") == "date" and declared[name].get("format") == "date-time":
-            found[name] = _to_date
-        elif after != before and after in _TO_TYPE:
+        if after != before and after in _TO_TYPE:
             found[name] = _TO_TYPE[after]
     return found
 
@@ -286,10 +310,6 @@ def _first_type(schema: Mapping[str, t.Any]) -> str | None:
     kinds = schema.get("type")
     listed = [kinds] if isinstance(kinds, str) else kinds or []
     return next((kind for kind in listed if kind != "null"), None)
-
-
-def _to_date(value: t.Any) -> str:
-    return str(value)[:10]
 
 
 def _to_text(value: t.Any) -> str:

@@ -14,8 +14,9 @@ from operator import attrgetter
 
 import msgspec
 
+from tap_acumatica.odata.clock import Cache
 from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.odata.times import to_canonical
+from tap_acumatica.odata.times import plain_date
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec, hashed_key
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
@@ -26,7 +27,6 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.model import Property
 
 _NOT_FINITE = (b'INF"', b'NaN"')
-_MOST_CACHED = 20_000
 _GUID_LENGTH = 36
 
 _DIRECT: dict[str, t.Any] = {
@@ -94,8 +94,9 @@ class CompiledCodec:
             rename={"next_link": "@odata.nextLink", "context": "@odata.context"},
         )
         self._decoder = msgspec.json.Decoder(envelope, float_hook=Decimal)
+        dates = Cache(plain_date)
         self._times = [
-            self._fields[name]
+            (self._fields[name], dates if name in exact.dates else exact.clock.forms)
             for name, prop in properties.items()
             if name in self._fields and is_timestamp(prop.type) and not prop.collection
         ]
@@ -110,7 +111,6 @@ class CompiledCodec:
             for name in columns
             if name in properties
         )
-        self._canonical = _Cache()
 
     def _compile(self, properties: Mapping[str, Property]) -> type[CompiledRow]:
         fields: list[tuple[str, t.Any, t.Any]] = []
@@ -152,12 +152,11 @@ class CompiledCodec:
         return Page([self._from_wire(row) for row in page.rows], page.next_link, page.context)
 
     def _put_right(self, rows: list[t.Any]) -> None:
-        canonical = self._canonical
-        for field in self._times:
+        for field, forms in self._times:
             for row in rows:
                 text = getattr(row, field)
                 if text is not None:
-                    setattr(row, field, canonical[text])
+                    setattr(row, field, forms[text])
         for field, convert in self._others:
             for row in rows:
                 value = getattr(row, field)
@@ -184,17 +183,6 @@ class CompiledCodec:
         if self._hashes:
             setattr(row, self._fields[KEY_COLUMN], self._hash(row))
         return row
-
-
-class _Cache(dict[str, str]):
-    """Canonical forms of date-times already seen; business dates come again and again."""
-
-    def __missing__(self, text: str) -> str:
-        if len(self) >= _MOST_CACHED:
-            self.clear()
-        value = to_canonical(text)
-        self[text] = value
-        return value
 
 
 def _field_type(prop: Property | None) -> t.Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tap_acumatica.odata.types import is_known, is_timestamp, json_schema
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
@@ -29,18 +29,20 @@ class Shape:
         key: Names of the entity's key properties.
         schema: JSON Schema of a record, with the columns the tap adds.
         key_properties: Key of the records, as the target shall use it.
+        dates: Timestamps that are plain dates.
     """
 
     properties: dict[str, Property]
     key: tuple[str, ...]
     schema: Schema = field(default_factory=dict)
     key_properties: tuple[str, ...] = ()
+    dates: frozenset[str] = frozenset()
 
     def tracking_field(self, candidates: Iterable[str]) -> str | None:
-        """The first candidate that is there and is a timestamp."""
+        """The first candidate that is there and is a timestamp, and no plain date."""
         for name in candidates:
             prop = self.properties.get(name)
-            if prop and is_timestamp(prop.type) and not prop.collection:
+            if name not in self.dates and prop and is_timestamp(prop.type) and not prop.collection:
                 return name
         return None
 
@@ -53,6 +55,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     hashed_key: bool = False,
     tenant: bool = False,
     expansions: Sequence[Expansion] = (),
+    is_date: Callable[[str], bool] = lambda _: False,
 ) -> Shape:
     """Work out the shape of an entity type's rows.
 
@@ -63,6 +66,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         hashed_key: Whether the records' key is a hash of the entity's key, which may hold nulls.
         tenant: Whether rows carry their tenant.
         expansions: Navigation properties that come along.
+        is_date: Tells by its name whether a timestamp is a plain date.
     """
     key = model.key(type_name)
     properties = {
@@ -71,7 +75,12 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         if prop.type != "Edm.Stream" and (name not in hidden or name in key)
     }
     key = tuple(name for name in key if name in properties)
-    shape = Shape(properties, key)
+    dates = frozenset(
+        name
+        for name, prop in properties.items()
+        if is_timestamp(prop.type) and not prop.collection and is_date(name)
+    )
+    shape = Shape(properties, key, dates=dates)
     columns: dict[str, Schema] = {}
     keys: list[str] = []
     if tenant:
@@ -84,6 +93,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         keys.extend(key)
     for name, prop in properties.items():
         columns[name] = property_schema(model, prop)
+        if name in dates:
+            columns[name]["format"] = "date"
         if name in keys:
             columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
     for expansion in expansions:
@@ -148,7 +159,11 @@ def united(shapes: Sequence[Shape]) -> Shape:
                 columns[name] = {"type": ["string", "null"]}
         properties = {**other.properties, **properties}
     return Shape(
-        properties, first.key, {"type": "object", "properties": columns}, first.key_properties
+        properties,
+        first.key,
+        {"type": "object", "properties": columns},
+        first.key_properties,
+        frozenset().union(*(shape.dates for shape in shapes)),
     )
 
 
