@@ -29,9 +29,9 @@ class Dialect:
     """
 
     version: str
-    headers: Mapping[str, str]
-    media_types: Mapping[str, str]
-    formats: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(hash=False)
+    media_types: Mapping[str, str] = field(hash=False)
+    formats: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def speaks(self, version: str) -> bool:
         """Whether a service of that version is of this generation."""
@@ -40,6 +40,16 @@ class Dialect:
     def accept(self, data_format: str) -> str:
         """The media type to ask for."""
         return self.media_types.get(data_format) or next(iter(self.media_types.values()))
+
+    @property
+    def long_as_text(self) -> bool:
+        """Whether ``Edm.Int64`` comes as text in JSON."""
+        return not self.speaks("4.0")
+
+    def options(self, data_format: str) -> dict[str, str]:
+        """Query options of each request for rows."""
+        wanted = self.formats.get(data_format)
+        return {"$format": wanted} if wanted else {}
 
     def streams(self, data_format: str) -> bool:
         """Whether answers in the data format are read as they arrive."""
