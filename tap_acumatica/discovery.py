@@ -163,18 +163,20 @@ class Discovery:
             shape=shape,
             expansions=expansions,
             not_comparable=_not_comparable(model, entity, shape),
-            parameters=self._parameter_values(entity),
+            parameters=self._parameter_values(entity, model.version),
         )
 
-    def _parameter_values(self, entity: Entity) -> Mapping[str, t.Any] | None:
+    def _parameter_values(self, entity: Entity, version: str) -> Mapping[str, t.Any] | None:
         """Wire values of an inquiry's parameters, None where none are given.
+
+        OData 3.0 does not declare them: they are taken as they are.
 
         Raises:
             SettingsError: If they do not fit the metadata.
         """
         given = next((self._parameters[a] for a in entity.aliases if a in self._parameters), None)
-        if given is None:
-            return None
+        if given is None or (entity.inquiry and not entity.function and version < "4"):
+            return given
         declared = entity.function.parameters if entity.function else ()
         names = {parameter.name: parameter for parameter in declared}
         unknown = [name for name in given if name not in names]

@@ -8,6 +8,8 @@ import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError
 from tap_acumatica.acumatica.wire_log import PLANS
+from tap_acumatica.odata.dialect import V4
+from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
@@ -26,6 +28,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantPart
+    from tap_acumatica.odata.dialect import Dialect
+    from tap_acumatica.odata.expand import Expansion
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +81,7 @@ class PartReading:
         self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
         self._part = part
         self._config = config
+        dialect = part.connection.dialect
         declared = part.shape.properties
         self._tracking = tracking if tracking in declared else None
         needed = {*part.shape.key, self._tracking}
@@ -119,26 +124,44 @@ class PartReading:
         self.compiled = compiled and as_read and not part.entity.entity_set.singleton
         codec: RowCodec | CompiledCodec = exact
         if self.compiled:
-            codec = CompiledCodec(exact, shown, declared, key=part.shape.key, tenant=tenant)
+            codec = CompiledCodec(
+                exact,
+                shown,
+                declared,
+                key=part.shape.key,
+                tenant=tenant,
+                long_as_text=dialect.long_as_text,
+            )
         path = segment(part.entity.entity_set.name)
-        aliases: dict[str, str] = {}
-        if part.entity.function and part.parameters is not None:
-            path, aliases = function_call(
+        custom = dialect.options(config["data_format"])
+        if part.parameters is not None and not part.entity.function:
+            custom |= {name: str(value) for name, value in part.parameters.items()}
+        elif part.parameters is not None and part.entity.function:
+            path, arguments = function_call(
                 part.entity.function, part.parameters, version=part.model.version, clock=clock
             )
-        self._source = EntitySource(part.connection.session, path, codec, name=self.name)
+            custom |= arguments
+        expand, expanded = _expand(part.expansions, dialect)
+        self._source = EntitySource(
+            part.connection.session,
+            path,
+            codec,
+            name=self.name,
+            dialect=dialect,
+            data_format=config["data_format"],
+        )
         self._plan = plan_for(
             keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
             not_comparable=part.not_comparable,
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
             else None,
-            select=tuple(names) if config["use_select"] else (),
-            expand=",".join(map(str, part.expansions)) or None,
+            select=(*names, *expanded) if config["use_select"] else (),
+            expand=expand,
             page_size=config["page_size"] if config["client_side_paging"] else None,
             version=part.model.version,
             clock=clock,
-            custom=tuple(aliases.items()),
+            custom=tuple(custom.items()),
         )
         self._initial = bookmark
         try:
@@ -238,3 +261,12 @@ class PartReading:
             seconds,
             self.rows / seconds,
         )
+
+
+def _expand(
+    expansions: Sequence[Expansion], dialect: Dialect
+) -> tuple[str | None, tuple[str, ...]]:
+    """The value of ``$expand``, and what ``$select`` must name for it."""
+    if not expansions:
+        return None, ()
+    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)

@@ -87,18 +87,19 @@ SETTINGS: tuple[Setting, ...] = (
         {"type": "string", "minLength": 1},
         "URL",
         "Site (https://company.acumatica.com, with its path if it has one) or a whole OData "
-        "service root "
-        "(https://company.acumatica.com/t/Tenant/api/odata/gi, or any other OData 4.0 service). "
-        "%20 is kept as typed.",
+        "service root (https://company.acumatica.com/t/Tenant/api/odata/gi, or any other service "
+        "of OData 4.0 or 3.0). %20 is kept as typed.",
         required=True,
     ),
     Setting(
         "interface",
-        _choice("dac", "gi"),
+        _choice("dac", "gi", "dac-legacy", "gi-legacy"),
         "Interface",
         "What to read of a site: dac (data access classes, the tables) or gi (generic inquiries "
-        "exposed "
-        "through OData). Not used where url is a whole service root.",
+        "exposed through OData); before 2024 R2 by their older addresses, dac-legacy "
+        "(/odatav4/Tenant) and gi-legacy (/odata/Tenant, OData 3.0), which take no tenant as well. "
+        "Not used where url is a whole service root, but for gi-legacy, whose addresses others "
+        "have too.",
         default="dac",
     ),
     Setting(
@@ -279,6 +280,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Secret Additional Properties",
         "The same, for values that are never shown.",
         secret=True,
+    ),
+    Setting(
+        "data_format",
+        _choice("json", "atom"),
+        "Data Format",
+        "Form in which OData 3.0 services are asked for rows; atom is read while it arrives, for "
+        "services without pages. OData 4.0 is always JSON.",
+        default="json",
     ),
     Setting(
         "use_select",

@@ -113,6 +113,8 @@ class TapAcumatica(Tap):
         own = (self.config.get("tenant_credentials") or {}).get(service.tenant or "", {})
         username = own.get("username") or self.config.get("username")
         password = own.get("password") or self.config.get("password")
+        if username is None and service.otherwise:
+            service = service.otherwise  # no Acumatica is read without credentials
         for name, value, other in (
             ("username", username, password),
             ("password", password, username),

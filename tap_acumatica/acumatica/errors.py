@@ -8,6 +8,7 @@
         * ``AccessError``    no rights, not there, or refused: ``on_stream_error`` decides
         * ``AnswerError``    an answer that is none, or that contradicts an earlier one
             * ``EmptyAnswerError``  nothing at all: so Acumatica refuses a filter on a formula
+        * ``BrokenOffError``   rows of an answer were handed on, the rest of it did not come
     * ``RefusedError``     the service does not take a filter, an order or a column
 """
 
@@ -50,6 +51,10 @@ class AnswerError(StreamError):
 
 class EmptyAnswerError(AnswerError):
     """Status 200 and an empty body, repeatedly."""
+
+
+class BrokenOffError(AnswerError):
+    """An answer ended in its middle, after rows of it were handed on."""
 
 
 class RefusedError(ServiceError):

@@ -20,6 +20,7 @@ import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
 
+from tap_acumatica.acumatica.body import Body
 from tap_acumatica.acumatica.errors import (
     SEATS,
     AccessError,
@@ -38,7 +39,7 @@ from tap_acumatica.odata.errors import EmptyPayloadError, MetadataError, Payload
 from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from tap_acumatica.acumatica.interface import Service
 
@@ -49,6 +50,7 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 LONGEST_WAIT_SECONDS = 60.0
+_JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
 _EXPLAINED_TRIES = 3
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
@@ -130,12 +132,18 @@ class Session:
         self._http = requests.Session()
         self._transport = transport or Transport(service.root)
         mount(self._http, self._transport)
-        self._http.headers.update({"User-Agent": user_agent, "OData-MaxVersion": "4.0"})
+        self._http.headers["User-Agent"] = user_agent
         if username is not None:
             self._http.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
 
     def fetch(
-        self, url: str, parse: Callable[[bytes], T], *, what: str, accept: str = "application/json"
+        self,
+        url: str,
+        parse: Callable[[t.Any], T],
+        *,
+        what: str,
+        headers: Mapping[str, str] = _JSON,
+        stream: bool = False,
     ) -> T:
         """Get an address and parse what comes, trying again where that can help.
 
@@ -143,7 +151,9 @@ class Session:
             url: Address, encoded.
             parse: Turns a body into a value; its ``PayloadError`` makes the answer count as none.
             what: What is asked for, for messages.
-            accept: Media type asked for.
+            headers: What to accept, and further headers of this request.
+            stream: Whether ``parse`` gets a :class:`Body` to read from while it arrives, instead
+                of all its bytes.
 
         Returns:
             What ``parse`` made of the body.
@@ -162,7 +172,7 @@ class Session:
         def attempt() -> T:
             nonlocal tries, bad_answers
             tries += 1
-            body = self._get(url, what, accept)
+            body = self._get(url, what, headers, stream=stream)
             try:
                 return parse(body)
             except (PayloadError, MetadataError) as error:
@@ -212,20 +222,27 @@ class Session:
         )
         return UnreachableError(f"{error}; {advice}")
 
-    def _get(self, url: str, what: str, accept: str) -> bytes:
+    def _get(
+        self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
+    ) -> bytes | Body:
         """One try of one request.
 
         Raises:
             _AgainError: If another try may succeed.
             ServiceError: If none will.
         """
-        response, body = self._exchange(url, what, accept)
+        response, body = self._exchange(url, what, headers, stream=stream)
         self._note(response)
         self._judge(response, body, url, what)
+        if stream:
+            lost = f"{what}: the connection with {_host(url)} was lost"
+            return Body(response, lambda error: _AgainError(f"{lost} ({_reason(error)})"))
         return b"null" if response.status_code == requests.codes.no_content else body
 
-    def _exchange(self, url: str, what: str, accept: str) -> tuple[requests.Response, bytes]:
-        """Send a request and receive all of its answer.
+    def _exchange(
+        self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
+    ) -> tuple[requests.Response, bytes]:
+        """Send a request and receive all of its answer, but for one to be read as it arrives.
 
         Raises:
             _AgainError: If it did not arrive whole.
@@ -236,8 +253,9 @@ class Session:
         try:
             response = self._http.get(
                 url,
-                headers={"Accept": accept},
+                headers=dict(headers),
                 timeout=(connect, self.limits.timeout),
+                stream=stream,
             )
         except requests.exceptions.SSLError as error:
             msg = f"{what}: the certificate of {_host(url)} was not accepted ({_reason(error)})"
@@ -251,7 +269,7 @@ class Session:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             msg = f"{what}: no connection with {_host(url)} ({_reason(error)})"
             raise _AgainError(msg) from error
-        return response, response.content
+        return response, b"" if stream and response.ok else response.content
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True

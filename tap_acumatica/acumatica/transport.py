@@ -92,6 +92,9 @@ class Transport(HTTPAdapter):
         if urlsplit(url).netloc.lower() == self._origin:
             request.url = self._extras.address(url)
             request.headers.update(self._extras.headers)
+        else:  # redirected, with the headers of the request before
+            for name in self._extras.headers:
+                request.headers.pop(name, None)
         if not self._keep:
             request.headers["Connection"] = "close"
 

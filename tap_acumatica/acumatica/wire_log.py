@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import typing as t
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 PLANS, REQUESTS, OPTIONS, HEADERS = 2, 3, 4, 5
 _MASK = "…"
 _TEXT_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_LITERAL = re.compile(r"\b[a-z]*'(?:[^']|'')*'|(?<![\w$])[-+]?\d[^\s(),]*")
 _COMPARED = re.compile(r"\b(eq|ne|gt|ge|lt|le) (?!null\b)[^\s()]+")
 _SHOWN_OPTIONS = frozenset(
     {"$select", "$orderby", "$top", "$skip", "$expand", "$format", "$count", "$inlinecount"}
@@ -118,9 +119,8 @@ def shown_options(url: str) -> str:
 
 
 def _shown_option(pair: str) -> str:
-    name, _, value = (unquote(part) for part in pair.partition("="))
+    name, _, value = (unquote_plus(part) for part in pair.partition("="))
     if name == "$filter":
-        plain = _TEXT_LITERAL.sub(_MASK, value)
-        value = _COMPARED.sub(rf"\1 {_MASK}", plain)
+        value = _COMPARED.sub(rf"\1 {_MASK}", _LITERAL.sub(_MASK, value))
         return f"{name}={value}"
     return f"{name}={value if name in _SHOWN_OPTIONS else _MASK}"

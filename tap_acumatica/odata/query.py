@@ -78,7 +78,8 @@ def function_call(
     """Spell the call of a function import.
 
     Values that a web server may not accept inside a path travel as parameter aliases
-    (OData 4.01 Part 2, section 5.3.2).
+    (OData 4.01 Part 2, section 5.3.2). In OData 1.0 to 3.0 all are query options (OData 3.0 URL
+    Conventions, section 6).
 
     Args:
         function: The function import as declared.
@@ -87,18 +88,21 @@ def function_call(
         clock: The service's clock.
 
     Returns:
-        The encoded path segment, and the query options that carry the aliases.
+        The encoded path segment, and the query options that carry values.
     """
     arguments: list[str] = []
     aliases: dict[str, str] = {}
     for parameter in function.parameters:
         spelled = literal(parameter.type, values[parameter.name], version=version, clock=clock)
-        if set(spelled) <= _PLAIN_IN_PATH:
+        if not version.startswith("4"):
+            aliases[parameter.name] = spelled
+        elif set(spelled) <= _PLAIN_IN_PATH:
             arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
         else:
             arguments.append(f"{parameter.name}=@{parameter.name}")
             aliases[f"@{parameter.name}"] = spelled
-    return f"{segment(function.name)}({','.join(arguments)})", aliases
+    call = f"({','.join(arguments)})" if version.startswith("4") else ""
+    return f"{segment(function.name)}{call}", aliases
 
 
 def compare(  # noqa: PLR0913  what decides how a comparison is spelled

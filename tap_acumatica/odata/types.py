@@ -9,6 +9,8 @@ the older versions).
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 import re
 import typing as t
@@ -32,6 +34,7 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _DURATION = re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
+_TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 _NO_NUMBERS = frozenset({"INF", "-INF", "NaN"})
 
 
@@ -105,6 +108,31 @@ def literal(name: str, value: Wire, *, version: str = "4.0", clock: Clock | None
     if name == "Edm.DateTime" and clock:
         value = f"{clock.wall(value)}+00:00"
     return row.literal3(value)
+
+
+def text_parser(name: str) -> Callable[[t.Any], Wire]:
+    """From the text of an XML element to the wire value; see :attr:`EdmType.parse` for JSON's.
+
+    An empty element is an empty text, of other types no value.
+    """
+    row = edm_type(name)
+    if name == "Edm.String" or row.parse in {_anything, _as_text}:
+        return row.parse
+    parse = _truth if name == "Edm.Boolean" else row.parse
+
+    def parse_text(text: t.Any) -> Wire:
+        if not isinstance(text, str):
+            return parse(text)
+        packed = "".join(text.split()) if name == "Edm.Binary" else text.strip()
+        return parse(packed) if packed else None
+
+    return parse_text
+
+
+def _truth(value: t.Any) -> bool:
+    """A boolean of XML Schema."""
+    known = isinstance(value, str) and value in _TRUE | _FALSE
+    return value in _TRUE if known else _boolean(value)
 
 
 def _mismatch(expected: str) -> t.NoReturn:
@@ -213,6 +241,14 @@ def _prefixed(prefix: str) -> Callable[[Wire], str]:
     return lambda value: f"{prefix}{_quoted(str(value))}"
 
 
+def _hexadecimal(value: str) -> str:
+    """Binary in OData 1.0 to 3.0; its values travel in Base64."""
+    try:
+        return f"binary'{base64.b64decode(value, validate=True).hex().upper()}'"
+    except binascii.Error:
+        _mismatch("Base64")
+
+
 def _instant(value: str) -> str:
     """``…Z`` with no more fraction digits than needed: some parsers take at most three."""
     head, _, micros = value[:-6].partition(".")
@@ -297,6 +333,7 @@ _TABLE: dict[str, EdmType] = {
         {"type": "string", "contentEncoding": "base64"},
         _string,
         _prefixed("binary"),
+        _hexadecimal,
         orderable=False,
     ),
 } | {

@@ -11,19 +11,21 @@ from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Row = t.Any
 """A row in wire values, read by column name."""
 
 
 class Page(t.Protocol):
-    """Rows in wire values, and the next link, if the answer has one."""
+    """Rows in wire values, and the next link, if the answer has one; or its next part."""
 
     @property
     def rows(self) -> list[Row]: ...  # noqa: D102
     @property
     def next_link(self) -> str | None: ...  # noqa: D102
+    @property
+    def rest(self) -> Callable[[], Page] | None: ...  # noqa: D102
 
 
 class Source(t.Protocol):

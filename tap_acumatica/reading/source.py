@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import typing as t
+from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import AnswerError
-from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.acumatica.errors import AnswerError, BrokenOffError, ServiceError
+from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.dialect import JSON, V4
+from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.odata.atom import Readable
+    from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
 
 _PORTS = {"http": 80, "https": 443}
@@ -22,11 +30,23 @@ class Codec(t.Protocol):
     def decode(self, body: bytes) -> Page:
         """The rows of an answer."""
 
+    def begin(self, answer: Answer) -> Page:
+        """The first rows of an answer that arrives meanwhile."""
+
 
 class EntitySource:
     """Pages of one entity set; counts them."""
 
-    def __init__(self, session: Session, segment: str, codec: Codec, *, name: str) -> None:
+    def __init__(  # noqa: PLR0913  what decides a request is this much
+        self,
+        session: Session,
+        segment: str,
+        codec: Codec,
+        *,
+        name: str,
+        dialect: Dialect = V4,
+        data_format: str = JSON,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -34,8 +54,12 @@ class EntitySource:
             segment: Path segment below the service root, encoded.
             codec: Decodes the answers.
             name: What to call it in messages.
+            dialect: How the service is spoken to.
+            data_format: ``json`` or ``atom``.
         """
         self.pages = 0
+        self._headers = {"Accept": dialect.accept(data_format), **dialect.headers}
+        self._streams = dialect.streams(data_format)
         self._session = session
         self._root = session.service.root
         self._segment = segment
@@ -63,8 +87,41 @@ class EntitySource:
     def _fetch(self, url: str) -> Page:
         self._last = url
         self.pages += 1
+        parse = self._begin if self._streams else self._codec.decode
+        with self._explained():
+            page = self._session.fetch(
+                url, parse, what=self._name, headers=self._headers, stream=self._streams
+            )
+        return self._guarded(page)
+
+    def _begin(self, body: Readable) -> Page:
+        return self._codec.begin(Answer(body))
+
+    def _guarded(self, page: Page) -> Page:
+        return page._replace(rest=partial(self._go_on, page.rest)) if page.rest else page
+
+    def _go_on(self, rest: Callable[[], Page]) -> Page:
+        """The next part of an answer.
+
+        Raises:
+            BrokenOffError: If it does not come: what came before was handed on already.
+            AnswerError: If a value does not fit its type.
+        """
         try:
-            return self._session.fetch(url, self._codec.decode, what=self._name)
+            with self._explained():
+                return self._guarded(rest())
+        except PayloadError as error:
+            msg = f"{self._name}: {error}"
+            raise BrokenOffError(msg) from error
+        except AnswerError:
+            raise
+        except ServiceError as error:
+            raise BrokenOffError(str(error)) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error

@@ -7,37 +7,44 @@ asked for. A record is what leaves: the selected columns, with those that the ta
 from __future__ import annotations
 
 import hashlib
+import io
 import typing as t
 from decimal import Decimal
+from functools import cached_property, partial
+from itertools import islice
 
 import msgspec
 
+from tap_acumatica.odata.atom import Answer, AtomReader
 from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.odata.payload import is_control_information, parse_collection, parse_entity
-from tap_acumatica.odata.times import plain_date
-from tap_acumatica.odata.types import edm_type, is_known, is_timestamp
+from tap_acumatica.odata.payload import decoded_name, parse_collection, parse_entity
+from tap_acumatica.odata.types import edm_type
+from tap_acumatica.records.conversions import Conversions
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
+    from tap_acumatica.records.conversions import Convert
 
 Row = dict[str, t.Any]
-Convert = t.Callable[[t.Any], t.Any]
+_PART_ROWS = 1000
 
 
 class Page(t.NamedTuple):
     """Rows of one answer in wire values, and the next link as the service spelled it.
 
-    A row is read by column name; it is a dict or a compiled row.
+    A row is read by column name; it is a dict or a compiled row. Where an answer is read while it
+    arrives, ``rest`` waits for its next part; the next link comes with the last one.
     """
 
     rows: list[t.Any]
     next_link: str | None = None
     context: str | None = None
+    rest: Callable[[], Page] | None = None
 
 
 class RowCodec:
@@ -71,16 +78,31 @@ class RowCodec:
         self.clock = clock or Clock()
         self.dates = frozenset(dates)
         self._parse = parse_entity if singleton else parse_collection
-        conversions = _Conversions(model, self.clock)
-        self._convert: dict[str, Convert] = {
-            name: _date if name in self.dates else conversions.of(prop)
-            for name, prop in properties.items()
+        self._model = model
+        self._properties = properties
+        self._expansions = expansions
+        self._extra = extra or {}
+        self._convert = self._conversions(Conversions(model, self.clock))
+        self._plain_names = {name: decoded_name(name) for name in self._convert}
+        self._places = {
+            self._plain_names[name]: prop.place for name, prop in properties.items() if prop.place
         }
-        for expansion in expansions:
-            self._convert[expansion.navigation.name] = conversions.of_expansion(expansion)
-        for name, schema in (extra or {}).items():
+
+    def _conversions(self, conversions: Conversions) -> dict[str, Convert]:
+        found: dict[str, Convert] = {
+            name: conversions.date if name in self.dates else conversions.of(prop)
+            for name, prop in self._properties.items()
+        }
+        for expansion in self._expansions:
+            found[expansion.navigation.name] = conversions.of_expansion(expansion)
+        for name, schema in self._extra.items():
             is_time = schema.get("format") == "date-time"
-            self._convert[name] = self._time_or_as_it_is if is_time else _keep
+            found[name] = self._time_or_as_it_is if is_time else _keep
+        return found
+
+    @cached_property
+    def _convert_text(self) -> dict[str, Convert]:
+        return self._conversions(Conversions(self._model, self.clock, text=True))
 
     def _time_or_as_it_is(self, value: t.Any) -> t.Any:
         return self.clock.emitted(value) if isinstance(value, str) else value
@@ -97,13 +119,44 @@ class RowCodec:
             ValueMismatchError: If a value does not fit its type; the message names key, property
                 and kind.
         """
+        answer = Answer(io.BytesIO(body))
+        if answer.is_xml:
+            return whole(self.begin(answer))
         payload = self._parse(body)
-        return Page([self._row(row) for row in payload.rows], payload.next_link, payload.context)
+        names = None
+        if any("_x" in name for raw in payload.rows[:1] for name in (*raw, *self._convert)):
+            names = self._plain_names
+            payload.rows[:] = [_with_plain_names(raw) for raw in payload.rows]
+        rows = [self._row(raw, self._convert, names) for raw in payload.rows]
+        return Page(rows, payload.next_link, payload.context)
 
-    def _row(self, raw: Row) -> Row:
+    def begin(self, answer: Answer) -> Page:
+        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it.
+
+        Raises:
+            PayloadError: As :meth:`decode`; from ``rest`` as well.
+            ValueMismatchError: Likewise.
+        """
+        if not answer.is_xml:
+            return self.decode(answer.read())
+        reader = AtomReader(answer, self._places)
+        return self._part(reader, iter(reader))
+
+    def _part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
+        rows = [
+            self._row(raw, self._convert_text, self._plain_names)
+            for raw in islice(entries, _PART_ROWS)
+        ]
+        if len(rows) < _PART_ROWS:
+            return Page(rows, reader.next_link)
+        return Page(rows, rest=partial(self._part, reader, entries))
+
+    def _row(
+        self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None
+    ) -> Row:
         row = {}
-        for name, convert in self._convert.items():
-            value = raw.get(name)
+        for name, convert in conversions.items():
+            value = raw.get(names[name] if names else name)
             if value is not None:
                 try:
                     value = convert(value)
@@ -133,86 +186,17 @@ def _keep(value: t.Any) -> t.Any:
     return value
 
 
-def _date(value: t.Any) -> str:
-    if not isinstance(value, str):
-        msg = "is no date-time"
-        raise ValueMismatchError(msg)
-    return plain_date(value)
+def _with_plain_names(raw: Row) -> Row:
+    return {decoded_name(name): value for name, value in raw.items()}
 
 
-class _Conversions:
-    """From JSON values to what leaves in a record, by declared type."""
-
-    def __init__(self, model: Model, clock: Clock) -> None:
-        self._model = model
-        self._clock = clock
-
-    def of(self, prop: Property) -> Convert:
-        one = self._of_value(prop)
-        return _each(one) if prop.collection else one
-
-    def _of_value(self, prop: Property) -> Convert:
-        if is_timestamp(prop.type):
-            return self._time
-        if is_known(prop.type):
-            return edm_type(prop.type).parse
-        if self._model.is_enum(prop.type):
-            return str
-        if self._model.structured(prop.type):
-            # Built at first use: complex types may hold themselves.
-            return _members(
-                lambda: {
-                    name: self.of(self._model.underlying(member))
-                    for name, member in self._model.properties(prop.type).items()
-                }
-            )
-        return edm_type(prop.type).parse
-
-    def _time(self, value: t.Any) -> str:
-        if not isinstance(value, str):
-            msg = "is no date-time"
-            raise ValueMismatchError(msg)
-        return self._clock.forms[value]
-
-    def of_expansion(self, expansion: Expansion) -> Convert:
-        def build() -> dict[str, Convert]:
-            declared = self._model.properties(expansion.navigation.type)
-            names = expansion.select or tuple(declared)
-            built = {name: self.of(self._model.underlying(declared[name])) for name in names}
-            for nested in expansion.nested:
-                built[nested.navigation.name] = self.of_expansion(nested)
-            return built
-
-        one = _members(build)
-        return _each(one) if expansion.navigation.collection else one
-
-
-def _each(convert: Convert) -> Convert:
-    def convert_all(values: t.Any) -> list[t.Any]:
-        if not isinstance(values, list):
-            msg = "is no list"
-            raise ValueMismatchError(msg)
-        return [None if value is None else convert(value) for value in values]
-
-    return convert_all
-
-
-def _members(build: Callable[[], dict[str, Convert]]) -> Convert:
-    built: dict[str, Convert] = {}
-
-    def convert_members(value: t.Any) -> Row:
-        if not isinstance(value, dict):
-            msg = "is no object"
-            raise ValueMismatchError(msg)
-        if not built:
-            built.update(build())
-        return {
-            name: None if value.get(name) is None else convert(value[name])
-            for name, convert in built.items()
-            if name in value or not is_control_information(name)
-        }
-
-    return convert_members
+def whole(page: Page) -> Page:
+    """An answer's parts as one page."""
+    rows = page.rows
+    while rest := page.rest:
+        page = rest()
+        rows = rows + page.rows
+    return page._replace(rows=rows)
 
 
 class RecordMaker:
