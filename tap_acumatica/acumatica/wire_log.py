@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 PLANS, REQUESTS, OPTIONS, HEADERS = 2, 3, 4, 5
 _MASK = "…"
 _TEXT_LITERAL = re.compile(r"'(?:[^']|'')*'")
-_LITERAL = re.compile(r"\b[a-z]*'(?:[^']|'')*'|(?<![\w$])[-+]?\d[^\s(),]*")
+_LITERAL = re.compile(r"(?:\b[a-z]+)?'(?:[^']|'')*'|(?<![\w$])[-+]?\d[^\s(),]*")
 _COMPARED = re.compile(r"\b(eq|ne|gt|ge|lt|le) (?!null\b)[^\s()]+")
 _SHOWN_OPTIONS = frozenset(
     {"$select", "$orderby", "$top", "$skip", "$expand", "$format", "$count", "$inlinecount"}
