@@ -59,6 +59,7 @@ class EntitySetStream(Stream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take keys, replication and schema from the input catalog, as far as they can be had."""
         super().apply_catalog(catalog)
+        restore_facets(self.effective_schema, self.schema)
         tracking = self.definition.tracking
         if self.config.get("tracking_type") == "none" or not self._can_track(self.replication_key):
             if self.replication_key and self.config.get("tracking_type") != "none":
@@ -69,15 +70,14 @@ class EntitySetStream(Stream):
                 )
             wanted = self.forced_replication_method == REPLICATION_INCREMENTAL
             self.replication_key = tracking if wanted and not self.replication_key else None
-        for name in self.definition.shape.dates:
-            if name in self.schema["properties"]:
-                self.schema["properties"][name]["format"] = "date"
         if self.replication_key is None:
             self.forced_replication_method = REPLICATION_FULL_TABLE
 
     def _can_track(self, name: str | None) -> bool:
-        shape = self.definition.shape
-        return name is not None and shape.tracking_field([name]) == name
+        if name is None or self.definition.shape.tracking_field([name]) != name:
+            return False
+        column: dict[str, t.Any] = self.effective_schema["properties"].get(name, {})
+        return column.get("format") != "date"
 
     @property
     def is_sorted(self) -> bool:

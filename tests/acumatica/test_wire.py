@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from tap_acumatica.acumatica import transport as module
 from tap_acumatica.acumatica.extras import (
     Extras,
     UnknownLocaleError,
@@ -174,7 +173,7 @@ def test_addresses_are_shown_without_what_rows_are_compared_with(
 
 def test_connections_are_kept_but_for_idle_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     counts = []
     with a_site() as site, a_session(site.url, idle_seconds=60) as session:
         for pause in (0, 59, 61, 1):
