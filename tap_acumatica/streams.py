@@ -175,7 +175,8 @@ class EntitySetStream(Stream):
         versioned = bool(self.config.get("emit_activate_version_messages"))
         if versioned and self.replication_method == REPLICATION_FULL_TABLE:
             self._stream_version = self._initialized_at // 1000
-        self._complete = True
+        connections = self._acumatica.connections.values()
+        self._complete = all(connection.failure is None for connection in connections)
         with self.get_record_counter() as counter, self.get_sync_timer():
             for part in self.definition.parts.items():
                 with self._own_failure(part[1]):
