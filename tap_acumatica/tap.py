@@ -139,6 +139,11 @@ class TapAcumatica(Tap):
         )
         return Connection(service, pool)
 
+    def setup_mapper(self) -> None:
+        """Map streams after their catalog entries are complete: the mapper takes keys from them."""
+        _ = self.streams
+        super().setup_mapper()
+
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
         """Offer the SDK's own settings, the one for ACTIVATE_VERSION among them."""
@@ -357,22 +362,49 @@ def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
 
 
 def _state(file: t.IO[str]) -> dict[str, t.Any]:
-    """The state, also where the file holds a whole STATE message."""
+    """The state, also where the file holds a whole STATE message.
+
+    Raises:
+        SettingsError: If it has another form.
+    """
     document = _document(file, "state")
     held = document.get("value") if document.get("type") == "STATE" else document
-    return held if isinstance(held, dict) else {}
+    if not isinstance(held, dict):
+        return {}
+    bookmarks = held.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
+        msg = (
+            "the state file holds no bookmarks by stream; "
+            "give the value of the last STATE message, or none to read all rows again"
+        )
+        raise SettingsError(msg)
+    return held
 
 
 def _selected(catalog: dict[str, t.Any]) -> dict[str, t.Any]:
     """The catalog without what it deselects: the SDK takes long over thousands of streams."""
-    return {**catalog, "streams": [e for e in catalog.get("streams", ()) if not _deselected(e)]}
+    streams = [_as_meant(e) for e in catalog.get("streams", ()) if not _deselected(e)]
+    return {**catalog, "streams": streams}
+
+
+def _as_meant(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A catalog entry where the SDK looks for it: people write the method into the metadata."""
+    method = _root(entry).get("replication-method")
+    named = {"tap_stream_id": entry.get("stream"), **entry}
+    return {**named, "replication_method": method} if method else named
 
 
 def _deselected(entry: dict[str, t.Any]) -> bool:
+    return _root(entry).get("selected", entry.get("selected")) is False
+
+
+def _root(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The metadata of the stream itself."""
     for item in entry.get("metadata") or ():
         if not item.get("breadcrumb"):
-            return item.get("metadata", {}).get("selected") is False
-    return entry.get("selected") is False
+            found: dict[str, t.Any] = item.get("metadata", {})
+            return found
+    return {}
 
 
 def _close_all(held: Sequence[Connection | Turn]) -> None:
