@@ -26,7 +26,7 @@ Bound = tuple[str, t.Any]
 _HALF = 2
 _DIFFERENCES = 3
 _MOST_TIES = 10_000
-"""Rows that are remembered, so as not to leave twice; more of one value are read by the next key."""
+"""Rows remembered, so as not to leave twice; more of one value are read by the next column."""
 
 
 class OrderDisagreesError(Exception):
