@@ -141,6 +141,7 @@ class Discovery:
             hidden=entity.restricted if hides else frozenset(),
             hashed_key=entity.inquiry,
             tenant=tenant is not None,
+            singleton=entity_set.singleton,
             expansions=expansions,
         )
         return TenantPart(

@@ -35,6 +35,8 @@ if t.TYPE_CHECKING:
 
 MARGIN_SECONDS = 0.01
 _TICK_SECONDS = 0.001
+_MOST_RECENT = 10_000
+"""Rows that are remembered, so as not to leave twice, where one page holds fewer."""
 EARLIEST = "1753-01-01T00:00:00.000000+00:00"
 """The earliest SQL Server ``datetime``."""
 
@@ -237,7 +239,7 @@ class _TimeReader:
             if row[name] < horizon:
                 break
             added.append((row[name], content(row)))
-        self._recent = sorted(kept + added)
+        self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
     def _goes_on(self, chain: Chain, last: Row, fresh_rows: int) -> bool:
         """Whether rows may follow; a short page is no end, since a service may cap pages."""

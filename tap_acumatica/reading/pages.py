@@ -54,7 +54,7 @@ class Chain:
             yield page.rows
             link = page.next_link
             if link is None:
-                self.more = self.options.top is not None and self.total >= self.options.top
+                self.more = self.total == self.options.top  # more than that: $top has no effect
                 return
             if self._seeks and _counts(link):
                 self.more = True

@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
 Row = dict[str, t.Any]
 Convert = t.Callable[[t.Any], t.Any]
 
@@ -297,7 +299,7 @@ def _to_text(value: t.Any) -> str:
         isinstance(value, int) and not isinstance(value, bool)
     ):
         return str(value)
-    return msgspec.json.encode(value).decode()
+    return _ENCODER.encode(value).decode()
 
 
 _TO_TYPE: dict[str, Convert] = {
