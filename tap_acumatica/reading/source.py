@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.acumatica.errors import AnswerError, SlowAnswerError
 from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
@@ -13,6 +15,9 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.session import Session
     from tap_acumatica.records.codec import Page
 
+logger = logging.getLogger(__name__)
+
+_SMALLEST_PAGE = 10
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -24,7 +29,10 @@ class Codec(t.Protocol):
 
 
 class EntitySource:
-    """Pages of one entity set; counts them."""
+    """Pages of one entity set; counts them.
+
+    A page that does not come in time is asked for again by halves; the size that came is kept.
+    """
 
     def __init__(self, session: Session, segment: str, codec: Codec, *, name: str) -> None:
         """Prepare.
@@ -42,6 +50,7 @@ class EntitySource:
         self._codec = codec
         self._name = name
         self._last = self._root
+        self._most: int | None = None
 
     def get(self, options: QueryOptions) -> Page:
         """Answer a query.
@@ -50,7 +59,15 @@ class EntitySource:
             ServiceError: As :meth:`Session.fetch`.
             AnswerError: If a value does not fit its type.
         """
-        return self._fetch(address(self._root, self._segment, options))
+        while True:
+            top = _least(options.top, self._most)
+            url = address(self._root, self._segment, replace(options, top=top))
+            halves = top is not None and top > _SMALLEST_PAGE
+            try:
+                return self._fetch(url, patient=not halves)
+            except SlowAnswerError as error:
+                self._most = (top or 0) // 2
+                logger.warning("%s; from now on %d rows are asked for", error, self._most)
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names, absolute or relative to the last request.
@@ -60,14 +77,16 @@ class EntitySource:
         """
         return self._fetch(self._resolve(link))
 
-    def _fetch(self, url: str) -> Page:
+    def _fetch(self, url: str, *, patient: bool = True) -> Page:
         self._last = url
         self.pages += 1
         try:
-            return self._session.fetch(url, self._codec.decode, what=self._name)
+            page = self._session.fetch(url, self._codec.decode, what=self._name, patient=patient)
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error
+        self._session.service.check_answer(url, page.context)
+        return page
 
     def _resolve(self, link: str) -> str:
         resolved = urlsplit(urljoin(self._last, link))
@@ -80,6 +99,10 @@ class EntitySource:
             msg = f"{self._name}: the next link leads to another host, {host}; it is not followed"
             raise AnswerError(msg)
         return urlunsplit((root.scheme, root.netloc, resolved.path, resolved.query, ""))
+
+
+def _least(top: int | None, most: int | None) -> int | None:
+    return top if top is None or most is None else min(top, most)
 
 
 def _port(scheme: str, port: int | None) -> int | None:

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tap_acumatica.acumatica import session as module
+from tap_acumatica.acumatica import tries as module
+from tap_acumatica.acumatica.auth import Authenticator, BasicAuthenticator
 from tap_acumatica.acumatica.errors import (
     AccessError,
     AnswerError,
@@ -30,7 +31,9 @@ FINE: Answer = (200, {}, b'{"value": [{"a": 1}]}')
 
 
 @contextmanager
-def _site(*answers: Answer, tries: int = 4) -> Iterator[tuple[Session, list[str]]]:
+def _site(
+    *answers: Answer, tries: int = 4, auth: Authenticator | None = None
+) -> Iterator[tuple[Session, list[str]]]:
     """A server that gives these answers in turn, the last one again and again."""
     log: list[str] = []
 
@@ -52,6 +55,7 @@ def _site(*answers: Answer, tries: int = 4) -> Iterator[tuple[Session, list[str]
         thread.start()
         session = Session(
             Service(f"http://127.0.0.1:{server.server_port}/svc"),
+            auth=auth,
             limits=Limits(timeout=5, tries=tries),
         )
         try:
@@ -90,7 +94,7 @@ def test_tries_end(waits: list[float]) -> None:
 
 
 def test_a_wrong_password_is_sent_once_even_for_later_requests() -> None:
-    with _site((401, {}, b"")) as (session, log):
+    with _site((401, {}, b""), auth=BasicAuthenticator("me", "wrong")) as (session, log):
         for _ in range(3):
             with pytest.raises(SignInError, match="lock the account"):
                 _get(session)
