@@ -138,6 +138,18 @@ class Identity:
             self._issue(consent)
             return consent.refresh_token
 
+    def is_good(self, token: str) -> bool:
+        """Tell whether a refresh token could be used now."""
+        consent = self._refresh.get(token)
+        return consent is not None and not consent.dead and consent.refresh_token == token
+
+    def forget(self) -> None:
+        """End all consents and access tokens, as an administrator can."""
+        with self._lock:
+            self._codes.clear()
+            self._access.clear()
+            self._refresh.clear()
+
     def use(self, token: str) -> Consent:
         """Let an access token open one request.
 
