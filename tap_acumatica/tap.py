@@ -22,6 +22,7 @@ from tap_acumatica.acumatica.errors import (
     StreamError,
 )
 from tap_acumatica.acumatica.interface import services
+from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.acumatica.session import Limits, Session
 from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
@@ -32,11 +33,15 @@ from tap_acumatica.sign_in import authenticators
 from tap_acumatica.streams import EntitySetStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     import click
     from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_acumatica.acumatica.auth import Authenticator
+    from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.part import Turn
 
 
 class TapAcumatica(Tap):
@@ -51,7 +56,7 @@ class TapAcumatica(Tap):
         self._connections: dict[str | None, Connection] | None = None
         self.failures: list[str] = []
         self.output = LineOutput()
-        self._closing: list[Connection] = []
+        self._closing: list[Connection | Turn] = []
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
@@ -96,19 +101,37 @@ class TapAcumatica(Tap):
             )
             agent = f"{self.name}/{self.plugin_version}"
             signed = authenticators(self.config, found, user_agent=agent)
-            limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
             brake = Brake(self.config.get("requests_per_minute"))
             self._connections = {
-                tenant: Connection(
-                    service,
-                    Session(
-                        service, auth=signed[tenant], limits=limits, brake=brake, user_agent=agent
-                    ),
-                )
+                tenant: self._connect(service, signed[tenant], brake, agent)
                 for tenant, service in found.items()
             }
             self._closing.extend(self._connections.values())
         return self._connections
+
+    def _connect(
+        self, service: Service, auth: Authenticator, brake: Brake, agent: str
+    ) -> Connection:
+        """A connection whose sessions share what signs in, and the brake."""
+        limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
+
+        def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
+            return Session(
+                service,
+                auth=auth,
+                limits=limits,
+                brake=brake,
+                user_agent=agent,
+                waits_for_seat=worth_waiting,
+            )
+
+        pool = SessionPool(
+            service,
+            session,
+            size=self.config["max_pool_size"],
+            wait=self.config["pool_wait_time"],
+        )
+        return Connection(service, pool)
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
@@ -147,6 +170,22 @@ class TapAcumatica(Tap):
                 ),
             )
         return [EntitySetStream(self, definition) for definition in definitions]
+
+    def begin_following(self, stream: EntitySetStream, tenant: str | None) -> None:
+        """Begin to read what is written after a tenant's part of a stream, as seats allow."""
+        further = self.config["max_pool_size"] - 1
+        if not further:
+            return
+        turns = [
+            (each, of)
+            for each in t.cast("Mapping[str, EntitySetStream]", self.streams).values()
+            if each.selected
+            for of in each.definition.parts
+        ]
+        here = turns.index((stream, tenant)) + 1
+        for each, of in turns[here : here + further]:
+            if begun := each.begin(of):
+                self._closing.append(begun)
 
     def _reachable(self) -> dict[str | None, Connection]:
         """The connections whose metadata can be had.
@@ -330,6 +369,7 @@ def _deselected(entry: dict[str, t.Any]) -> bool:
     return entry.get("selected") is False
 
 
-def _close_all(connections: Iterable[Connection]) -> None:
-    for connection in connections:
-        connection.close()
+def _close_all(held: Sequence[Connection | Turn]) -> None:
+    """Close what was opened, the last first: readings before the sessions they use."""
+    for each in reversed(held):
+        each.close()

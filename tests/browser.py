@@ -6,6 +6,7 @@ of the page it ends at. Everything has a time limit: the browser is killed at th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -16,7 +17,6 @@ import sys
 import tempfile
 import time
 import typing as t
-from contextlib import contextmanager
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ class Page:
         return answer
 
 
-@contextmanager
+@contextlib.contextmanager
 def page(executable: str, seconds: float = SECONDS) -> Iterator[Page]:
     """A page of a browser of its own, which is ended whatever happens."""
     to_browser, write = os.pipe()
@@ -147,14 +147,12 @@ def sign_in(executable: str, address: str, user: str, password: str) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the browser and its children."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(5)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(5)
 
 
 if __name__ == "__main__":

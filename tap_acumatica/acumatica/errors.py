@@ -4,7 +4,7 @@
     * ``SignInError``      user, password or consent refused: never tried again
     * ``TokenFileError``   the file that keeps tokens cannot be used
     * ``UnreachableError`` no answer at all, or only failures, for all tries
-        * ``SeatsError``     the license allows no further session
+        * ``SeatsTakenError``  no license seat became free
     * ``AddressError``     something answers, but it is not the service that was meant
     * ``StreamError``      one stream cannot be read; the others can
         * ``AccessError``    no rights, not there, or refused: ``on_stream_error`` decides
@@ -35,8 +35,8 @@ class UnreachableError(ServiceError):
     """The site gave no usable answer."""
 
 
-class SeatsError(UnreachableError):
-    """All license seats were taken, for all tries."""
+class SeatsTakenError(UnreachableError):
+    """All license seats are taken, for all tries."""
 
 
 class TokenFileError(ServiceError):

@@ -28,7 +28,7 @@ from tap_acumatica.acumatica.errors import (
     AnswerError,
     EmptyAnswerError,
     RefusedError,
-    SeatsError,
+    SeatsTakenError,
     ServiceError,
     SlowAnswerError,
     UnreachableError,
@@ -83,7 +83,7 @@ class Limits:
 class Session:
     """Requests to one service, by one user, over kept-alive connections with the same cookies."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each may differ from session to session
         self,
         service: Service,
         *,
@@ -91,6 +91,7 @@ class Session:
         limits: Limits | None = None,
         brake: Brake | None = None,
         user_agent: str = "tap-acumatica",
+        waits_for_seat: bool = True,
     ) -> None:
         """Prepare a session; nothing is sent yet.
 
@@ -100,6 +101,7 @@ class Session:
             limits: How long and how often to ask.
             brake: How many requests may begin a minute.
             user_agent: Name to give.
+            waits_for_seat: Whether to try again where the license has no seat left.
         """
         self.service = service
         self.limits = limits or Limits()
@@ -107,9 +109,10 @@ class Session:
         self.server_time: dt.datetime | None = None
         self._auth = auth or Authenticator()
         self._brake = brake or Brake()
+        self._seat_tries = None if waits_for_seat else 1
         self._reached = False
         self._opened = False
-        self._closed = False
+        self._ended = False
         self._http = requests.Session()
         self._http.headers.update({"User-Agent": user_agent, "OData-MaxVersion": "4.0"})
         self._http.auth = self._auth
@@ -121,7 +124,7 @@ class Session:
         *,
         what: str,
         accept: str = "application/json",
-        patient: bool = True,
+        halves: bool = False,
     ) -> T:
         """Get an address and parse what comes, trying again where that can help.
 
@@ -130,7 +133,7 @@ class Session:
             parse: Turns a body into a value; its ``PayloadError`` makes the answer count as none.
             what: What is asked for, for messages.
             accept: Media type asked for.
-            patient: Whether to ask once more for what did not come in time.
+            halves: Whether a smaller page is asked for in place of one that did not come in time.
 
         Returns:
             What ``parse`` made of the body.
@@ -139,9 +142,9 @@ class Session:
             SignInError: If the credentials are refused, now or earlier in this run.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
-            SlowAnswerError: If it did not come in time, and ``patient`` is not set.
+            SlowAnswerError: If it did not come in time, and ``halves`` is set.
             AnswerError: If what came is no answer, repeatedly.
-            SeatsError: If the site takes no further session.
+            SeatsTakenError: If the site takes no further session.
             UnreachableError: If the site did not answer.
         """
         self._auth.check()
@@ -165,7 +168,7 @@ class Session:
 
         def give_up(error: Exception) -> bool:
             if isinstance(error, AgainError) and (
-                (error.tries and tries >= error.tries) or (not patient and _too_slow(error, tries))
+                (error.tries and tries >= error.tries) or (halves and _too_slow(error, tries))
             ):
                 return True
             return not self._reached and time.monotonic() - started > NEVER_REACHED_SECONDS
@@ -182,13 +185,13 @@ class Session:
         try:
             return tried()
         except AgainError as error:
-            if not patient and _too_slow(error, tries):
+            if halves and _too_slow(error, tries):
                 raise SlowAnswerError(str(error)) from error
             raise self._given_up(error, tries) from error
 
     def _given_up(self, error: AgainError, tries: int) -> ServiceError:
         if error.seats:
-            return SeatsError(f"{error}; given up after {tries} tries")
+            return SeatsTakenError(f"{error}; given up after {tries} tries")
         if error.status == requests.codes.server_error:
             # So some services say that they do not take a filter, an order or a column.
             return RefusedError(f"{error}; given up after {tries} tries")
@@ -228,8 +231,9 @@ class Session:
             ServiceError: If it never will.
         """
         self._brake.wait()
-        if self._closed:
-            msg = f"{what}: not asked for, since the session is signed out"
+        if self._ended:
+            # A request behind the sign-out would take a seat that nobody gives back.
+            msg = f"{what}: the run is at its end"
             raise UnreachableError(msg)
         self.requests += 1
         connect = min(CONNECT_SECONDS, self.limits.timeout)
@@ -278,7 +282,13 @@ class Session:
         # Where no session is open yet, a limit without words is most likely that of the seats.
         seats = symptom is SEATS or (symptom is UNNAMED_LIMIT and not self._opened)
         if seats:
-            raise AgainError(message, wait=retry_after(response), status=status, seats=True)
+            raise AgainError(
+                message,
+                wait=retry_after(response),
+                status=status,
+                tries=self._seat_tries,
+                seats=True,
+            )
         self._opened = True
         if status in {requests.codes.forbidden, requests.codes.not_found, requests.codes.gone}:
             raise AccessError(message)
@@ -304,9 +314,14 @@ class Session:
         message = explain(what, response.status_code, said, _text(body), refusal)
         return self._auth.hide(message)
 
+    def end(self) -> None:
+        """Send nothing more but the sign-out."""
+        self._ended = True
+
     def close(self) -> None:
         """Sign out, once, and give the connections back; never raises."""
-        opened, self._opened, self._closed = self._opened, False, True
+        self.end()
+        opened, self._opened = self._opened, False
         if opened and self.service.site:
             self._sign_out(self.service.site)
         self._http.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import typing as t
 from dataclasses import replace
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -12,7 +13,7 @@ from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
 if t.TYPE_CHECKING:
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.records.codec import Page
 
 logger = logging.getLogger(__name__)
@@ -28,46 +29,82 @@ class Codec(t.Protocol):
         """The rows of an answer."""
 
 
-class EntitySource:
-    """Pages of one entity set; counts them.
+class RequestCount:
+    """How many requests were made for a stream, and how much was asked for at once.
 
     A page that does not come in time is asked for again by halves; the size that came is kept.
     """
 
-    def __init__(self, session: Session, segment: str, codec: Codec, *, name: str) -> None:
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self.made = 0
+        self._most: int | None = None
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.made += 1
+
+    def at_most(self, top: int | None) -> int | None:
+        """The rows to ask for where ``top`` are wanted."""
+        most = self._most
+        return top if top is None or most is None else min(top, most)
+
+    def halve(self, top: int) -> int:
+        """Ask for half of ``top`` rows at most, from now on; returns how many."""
+        with self._lock:
+            self._most = min(top // 2, self._most or top)
+            return self._most
+
+
+class EntitySource:
+    """Pages of one entity set."""
+
+    def __init__(  # noqa: PLR0913  a request is made of these
+        self,
+        sessions: SessionPool,
+        segment: str,
+        codec: Codec,
+        *,
+        name: str,
+        count: RequestCount,
+        current: threading.Event,
+    ) -> None:
         """Prepare.
 
         Args:
-            session: Session with the service.
+            sessions: Sessions with the service.
             segment: Path segment below the service root, encoded.
             codec: Decodes the answers.
             name: What to call it in messages.
+            count: Counts the requests.
+            current: Set once the stream is the one being written; until then others go first.
         """
-        self.pages = 0
-        self._session = session
-        self._root = session.service.root
+        self._sessions = sessions
+        self._root = sessions.service.root
+        self._count = count
+        self._current = current
         self._segment = segment
         self._codec = codec
         self._name = name
         self._last = self._root
-        self._most: int | None = None
 
     def get(self, options: QueryOptions) -> Page:
         """Answer a query.
 
         Raises:
-            ServiceError: As :meth:`Session.fetch`.
+            ServiceError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
         while True:
-            top = _least(options.top, self._most)
+            top = self._count.at_most(options.top)
             url = address(self._root, self._segment, replace(options, top=top))
-            halves = top is not None and top > _SMALLEST_PAGE
             try:
-                return self._fetch(url, patient=not halves)
+                return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
             except SlowAnswerError as error:
-                self._most = (top or 0) // 2
-                logger.warning("%s; from now on %d rows are asked for", error, self._most)
+                most = self._count.halve(top or 0)
+                logger.warning("%s; from now on %d rows are asked for", error, most)
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names, absolute or relative to the last request.
@@ -77,15 +114,21 @@ class EntitySource:
         """
         return self._fetch(self._resolve(link))
 
-    def _fetch(self, url: str, *, patient: bool = True) -> Page:
+    def _fetch(self, url: str, *, halves: bool = False) -> Page:
         self._last = url
-        self.pages += 1
+        self._count.add()
         try:
-            page = self._session.fetch(url, self._codec.decode, what=self._name, patient=patient)
+            page = self._sessions.fetch(
+                url,
+                self._codec.decode,
+                what=self._name,
+                patient=not self._current.is_set(),
+                halves=halves,
+            )
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error
-        self._session.service.check_answer(url, page.context)
+        self._sessions.service.check_answer(url, page.context)
         return page
 
     def _resolve(self, link: str) -> str:
@@ -99,10 +142,6 @@ class EntitySource:
             msg = f"{self._name}: the next link leads to another host, {host}; it is not followed"
             raise AnswerError(msg)
         return urlunsplit((root.scheme, root.netloc, resolved.path, resolved.query, ""))
-
-
-def _least(top: int | None, most: int | None) -> int | None:
-    return top if top is None or most is None else min(top, most)
 
 
 def _port(scheme: str, port: int | None) -> int | None:
