@@ -10,6 +10,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 import typing as t
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -31,6 +33,7 @@ CLIENT_ID = f"9986313F-C5E6-161F-ED75-346CBBCB948F@{TENANT}"
 SECRET = "ZIRz91x0ZSn_bunidUlZsB"
 LOGIN = Path(sys.executable).with_name("tap-acumatica-login")
 SECONDS = 90
+ADDRESS = re.compile(r"https?://[^\s\"]+/connect/authorize\?[^\s\"]+")
 
 
 def free_port() -> int:
@@ -83,11 +86,16 @@ def start(
 
 
 def address_in(process: subprocess.Popen[str]) -> str:
-    """The address that the command prints."""
+    """The address that the command prints, in a line of its own or in one of Meltano's log."""
     assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("http"):
-            return line.strip()
+    limit = threading.Timer(SECONDS, process.kill)
+    limit.start()
+    try:
+        for line in process.stderr:
+            if found := ADDRESS.search(line):
+                return found[0]
+    finally:
+        limit.cancel()
     pytest.fail("no address was printed")
 
 
@@ -241,8 +249,6 @@ def test_signing_in_through_meltano(config: dict[str, t.Any], tmp_path: Path) ->
 
 
 def _wait_for_text(path: Path, text: str) -> None:
-    import time  # noqa: PLC0415
-
     end = time.monotonic() + 10
     while text not in path.read_text():
         assert time.monotonic() < end, path.read_text()

@@ -321,5 +321,5 @@ def to_the_end(action: t.Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
             future.set_exception(error)
 
-    threading.Thread(target=run, name="token-request").start()
+    threading.Thread(target=run, name="token-request", daemon=False).start()
     return future.result()

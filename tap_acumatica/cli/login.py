@@ -227,17 +227,18 @@ def _sign_in(config: Mapping[str, t.Any], service: Service, *, no_browser: bool,
 
 
 def _by_hand(attempt: Login, service: Service) -> None:
+    # Whole lines, for Meltano shows no others.
     click.echo(f"Sign in to {service.where} at this address:\n\n{attempt.address()}\n", err=True)
     click.echo(
-        "The browser then goes to the callback address, which may show an error: no matter.",
+        "The browser then goes to the callback address, and may show an error: no matter. Paste "
+        "that address here and press Enter.",
         err=True,
     )
-    try:
-        pasted = click.prompt("Paste that address here", hide_input=sys.stdin.isatty(), err=True)
-    except click.Abort:
+    pasted = sys.stdin.readline().strip()
+    if not pasted:
         msg = "no callback address was given"
-        raise CallbackError(msg) from None
-    attempt.finish(parameters(pasted.strip()))
+        raise CallbackError(msg)
+    attempt.finish(parameters(pasted))
 
 
 def _by_browser(attempt: Login, service: Service, callback: str, wait: int) -> None:

@@ -143,6 +143,12 @@ class Identity:
         consent = self._refresh.get(token)
         return consent is not None and not consent.dead and consent.refresh_token == token
 
+    def expire(self) -> None:
+        """End the time of all access tokens."""
+        with self._lock:
+            for access in self._access.values():
+                access.ended = True
+
     def forget(self) -> None:
         """End all consents and access tokens, as an administrator can."""
         with self._lock:
