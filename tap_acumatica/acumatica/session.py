@@ -321,17 +321,18 @@ class Session:
     def close(self) -> None:
         """Sign out, once, and give the connections back; never raises."""
         self.end()
-        opened, self._opened = self._opened, False
-        if opened and self.service.site:
-            self._sign_out(self.service.site)
+        self._sign_out()
         self._http.close()
 
-    def _sign_out(self, site: str) -> None:
-        """End the session on the site; its token, if it has one, stays good."""
+    def _sign_out(self) -> None:
+        """End the session on the site, if there is one; its token, if it has one, stays good."""
+        if not (self._opened and self.service.site):
+            return
+        self._opened = False
         try:
             # A body-less POST carries Content-Length: 0, without which IIS answers 411.
             response = self._http.post(
-                f"{site}/entity/auth/logout",
+                f"{self.service.site}/entity/auth/logout",
                 auth=self._auth.as_it_is,
                 timeout=CONNECT_SECONDS,
                 allow_redirects=False,
@@ -340,9 +341,8 @@ class Session:
             logger.warning("Signing out of %s failed: %s", self.service.where, reason(error))
             return
         if not (response.ok or _is_unauthorized(response)):
-            logger.warning(
-                "Signing out of %s failed: HTTP %d", self.service.where, response.status_code
-            )
+            status = response.status_code
+            logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)
 
 
 def _check_host(response: requests.Response, url: str, what: str) -> None:
