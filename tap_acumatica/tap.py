@@ -14,6 +14,7 @@ from singer_sdk.configuration._dict_config import merge_missing_config_jsonschem
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_acumatica.acumatica.brakes import Brake
 from tap_acumatica.acumatica.connection import Connection
 from tap_acumatica.acumatica.errors import (
     AccessError,
@@ -28,6 +29,7 @@ from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
+from tap_acumatica.sign_in import authenticators
 from tap_acumatica.streams import EntitySetStream
 
 if t.TYPE_CHECKING:
@@ -37,6 +39,7 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
+    from tap_acumatica.acumatica.auth import Authenticator
     from tap_acumatica.acumatica.interface import Service
     from tap_acumatica.part import Turn
 
@@ -96,37 +99,28 @@ class TapAcumatica(Tap):
             found = services(
                 self.config["url"], self.config["interface"], self.config.get("tenants") or ()
             )
+            agent = f"{self.name}/{self.plugin_version}"
+            signed = authenticators(self.config, found, user_agent=agent)
+            brake = Brake(self.config.get("requests_per_minute"))
             self._connections = {
-                tenant: self._connect(service) for tenant, service in found.items()
+                tenant: self._connect(service, signed[tenant], brake, agent)
+                for tenant, service in found.items()
             }
             self._closing.extend(self._connections.values())
         return self._connections
 
-    def _connect(self, service: Service) -> Connection:
-        """A connection with the credentials of its tenant.
-
-        Raises:
-            SettingsError: If Acumatica is to be read without credentials.
-        """
-        own = (self.config.get("tenant_credentials") or {}).get(service.tenant or "", {})
-        username = own.get("username") or self.config.get("username")
-        password = own.get("password") or self.config.get("password")
-        for name, value, other in (
-            ("username", username, password),
-            ("password", password, username),
-        ):
-            if value is None and (service.site or other):
-                msg = f"setting '{name}' is missing: auth_mode 'basic' needs username and password"
-                raise SettingsError(msg)
+    def _connect(
+        self, service: Service, auth: Authenticator, brake: Brake, agent: str
+    ) -> Connection:
+        """A connection whose sessions share what signs in, and the brake."""
         limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
-        agent = f"{self.name}/{self.plugin_version}"
 
         def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
             return Session(
                 service,
-                username=username,
-                password=password,
+                auth=auth,
                 limits=limits,
+                brake=brake,
                 user_agent=agent,
                 waits_for_seat=worth_waiting,
             )

@@ -69,7 +69,7 @@ class SessionPool:
         """The service's time at its first answer, None before it."""
         return next((s.server_time for s in self._all if s.server_time is not None), None)
 
-    def fetch(
+    def fetch(  # noqa: PLR0913  a request is this much
         self,
         url: str,
         parse: Callable[[bytes], T],
@@ -77,6 +77,7 @@ class SessionPool:
         what: str,
         accept: str = "application/json",
         patient: bool = False,
+        halves: bool = False,
     ) -> T:
         """As :meth:`Session.fetch`, by whichever session is free.
 
@@ -86,6 +87,7 @@ class SessionPool:
             what: What is asked for, for messages.
             accept: Media type asked for.
             patient: Whether others go first, and the wait has no end.
+            halves: As :meth:`Session.fetch`.
 
         Raises:
             UnreachableError: If no session becomes free in time.
@@ -94,7 +96,7 @@ class SessionPool:
         while True:
             with self._lent(what, patient=patient) as session:
                 try:
-                    answer = session.fetch(url, parse, what=what, accept=accept)
+                    answer = session.fetch(url, parse, what=what, accept=accept, halves=halves)
                 except SeatsTakenError:
                     if not self._do_without(session):
                         raise

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import typing as t
+from dataclasses import replace
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.acumatica.errors import AnswerError, SlowAnswerError
 from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
@@ -14,6 +16,9 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.records.codec import Page
 
+logger = logging.getLogger(__name__)
+
+_SMALLEST_PAGE = 10
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -25,17 +30,32 @@ class Codec(t.Protocol):
 
 
 class RequestCount:
-    """How many requests were made for a stream."""
+    """How many requests were made for a stream, and how much was asked for at once.
+
+    A page that does not come in time is asked for again by halves; the size that came is kept.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
         self._lock = threading.Lock()
         self.made = 0
+        self._most: int | None = None
 
     def add(self) -> None:
         """Count one more."""
         with self._lock:
             self.made += 1
+
+    def at_most(self, top: int | None) -> int | None:
+        """The rows to ask for where ``top`` are wanted."""
+        most = self._most
+        return top if top is None or most is None else min(top, most)
+
+    def halve(self, top: int) -> int:
+        """Ask for half of ``top`` rows at most, from now on; returns how many."""
+        with self._lock:
+            self._most = min(top // 2, self._most or top)
+            return self._most
 
 
 class EntitySource:
@@ -77,7 +97,14 @@ class EntitySource:
             ServiceError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
-        return self._fetch(address(self._root, self._segment, options))
+        while True:
+            top = self._count.at_most(options.top)
+            url = address(self._root, self._segment, replace(options, top=top))
+            try:
+                return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
+            except SlowAnswerError as error:
+                most = self._count.halve(top or 0)
+                logger.warning("%s; from now on %d rows are asked for", error, most)
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names, absolute or relative to the last request.
@@ -87,16 +114,22 @@ class EntitySource:
         """
         return self._fetch(self._resolve(link))
 
-    def _fetch(self, url: str) -> Page:
+    def _fetch(self, url: str, *, halves: bool = False) -> Page:
         self._last = url
         self._count.add()
         try:
-            return self._sessions.fetch(
-                url, self._codec.decode, what=self._name, patient=not self._current.is_set()
+            page = self._sessions.fetch(
+                url,
+                self._codec.decode,
+                what=self._name,
+                patient=not self._current.is_set(),
+                halves=halves,
             )
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error
+        self._sessions.service.check_answer(url, page.context)
+        return page
 
     def _resolve(self, link: str) -> str:
         resolved = urlsplit(urljoin(self._last, link))
