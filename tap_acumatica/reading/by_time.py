@@ -26,7 +26,6 @@ from tap_acumatica.reading.pages import (
     check_order,
     row_behind,
 )
-from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -133,8 +132,7 @@ class _TimeReader:
         self._floor = ""
 
     def read(self, start: str | None) -> Iterator[Stretch]:
-        if start is None and not self._plan.not_null:
-            start = EARLIEST
+        start = start or (None if self._plan.not_null else EARLIEST)
         operator, bound = ("ge", start) if start else ("ne", None)
         self._floor = times.shifted(start, seconds=-MARGIN_SECONDS) if start else ""
         while True:
@@ -147,13 +145,14 @@ class _TimeReader:
             yield from self._ordered([], hold=False)
             if not goes_on:
                 return
-            margin_start = times.shifted(self._newest, seconds=-MARGIN_SECONDS)
+            clock = self._plan.clock
+            margin_start = clock.before(times.shifted(self._newest, seconds=-MARGIN_SECONDS))
             if bound is None or margin_start > bound:
                 operator, bound = "ge", margin_start
                 self._seeks += 1
                 self._floor = times.shifted(bound, seconds=-MARGIN_SECONDS)
                 continue
-            margin_end = times.shifted(self._newest, seconds=MARGIN_SECONDS)
+            margin_end = clock.after(times.shifted(self._newest, seconds=MARGIN_SECONDS))
             seen = {held for _, held in self._recent}
             for rows in self._drain(self._between(bound, margin_end)):
                 fresh = [row for row in rows if content(row) not in seen]
@@ -200,7 +199,8 @@ class _TimeReader:
 
     def _refuse_descent(self, last: Row, first: Row) -> None:
         """From one part of an answer to the next, rows ascend as they do within it."""
-        if first[self._column.name] < last[self._column.name]:
+        before, behind = self._plan.stamps([last, first])
+        if before is not None and behind is not None and behind < before:
             raise OrderIgnoredError
 
     def _between(self, start: str, end: str) -> tuple[str, str]:
@@ -208,19 +208,21 @@ class _TimeReader:
 
     def _fresh(self, rows: list[Row]) -> list[Row]:
         """The rows not seen yet; remembers those that the next query may answer with again."""
-        name = self._column.name
-        stamps = column_of(rows, name)
-        if None in stamps or min(stamps) < self._floor:
+        found = self._plan.stamps(rows)
+        stamps = [stamp for stamp in found if stamp is not None]
+        if len(stamps) < len(found) or min(stamps) < self._floor:
             self._outside()
         if not all(map(operator.le, stamps, stamps[1:])):
             raise OrderIgnoredError
+        self._newest = max(self._newest, stamps[-1])
         fresh = rows
         if self._recent and stamps[0] <= self._recent[-1][0]:
             seen = {held for _, held in self._recent}
             known = bisect.bisect_right(stamps, self._recent[-1][0])
-            fresh = [row for row in rows[:known] if content(row) not in seen] + rows[known:]
-        self._newest = max(self._newest, stamps[-1])
-        self._remember(fresh)
+            kept = [place for place in range(known) if content(rows[place]) not in seen]
+            fresh = [rows[place] for place in kept] + rows[known:]
+            stamps = [stamps[place] for place in kept] + stamps[known:]
+        self._remember(fresh, stamps)
         return fresh
 
     def _outside(self) -> t.NoReturn:
@@ -230,15 +232,14 @@ class _TimeReader:
         msg = "the service answers with rows that were not asked for, or a page repeats itself"
         raise AnswerError(msg)
 
-    def _remember(self, fresh: list[Row]) -> None:
-        name = self._column.name
+    def _remember(self, fresh: list[Row], stamps: list[str]) -> None:
         horizon = times.shifted(self._newest, seconds=-MARGIN_SECONDS)
         kept = [entry for entry in self._recent if entry[0] >= horizon]
         added = []
-        for row in reversed(fresh):
-            if row[name] < horizon:
+        for row, stamp in zip(reversed(fresh), reversed(stamps), strict=True):
+            if stamp < horizon:
                 break
-            added.append((row[name], content(row)))
+            added.append((stamp, content(row)))
         self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
     def _goes_on(self, chain: Chain, last: Row, fresh_rows: int) -> bool:

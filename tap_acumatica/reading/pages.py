@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
-from tap_acumatica.acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
+from tap_acumatica.acumatica.errors import (
+    AnswerError,
+    BrokenOffError,
+    EmptyAnswerError,
+    RefusedError,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tap_acumatica.odata.query import QueryOptions
     from tap_acumatica.reading.plan import Plan, Row, Source
+
+
+logger = logging.getLogger(__name__)
 
 
 class OrderIgnoredError(Exception):
@@ -52,6 +61,16 @@ class Chain:
         while True:
             self.total += len(page.rows)
             yield page.rows
+            if page.rest is not None:
+                try:
+                    page = page.rest()
+                except BrokenOffError as error:
+                    if not self._seeks:
+                        raise
+                    logger.info("Going on behind the rows that came: %s", error)
+                    self.more = True
+                    return
+                continue
             link = page.next_link
             if link is None:
                 self.more = self.total == self.options.top  # more than that: $top has no effect

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.model import EDM
 from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.types import edm_type
+from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _ORDER_CHARACTERS = 1000
 
@@ -19,12 +21,14 @@ Row = t.Any
 
 
 class Page(t.Protocol):
-    """Rows in wire values, and the next link, if the answer has one."""
+    """Rows in wire values, and the next link, if the answer has one; or its next part."""
 
     @property
     def rows(self) -> list[Row]: ...  # noqa: D102
     @property
     def next_link(self) -> str | None: ...  # noqa: D102
+    @property
+    def rest(self) -> Callable[[], Page] | None: ...  # noqa: D102
 
 
 class Source(t.Protocol):
@@ -45,9 +49,9 @@ class Column:
     type: str
     nullable: bool = False
 
-    def term(self, operator: str, value: object, version: str) -> str:
+    def term(self, operator: str, value: object, version: str, clock: Clock | None = None) -> str:
         """One comparison with a wire value."""
-        return compare(self.name, operator, self.type, value, version=version)
+        return compare(self.name, operator, self.type, value, version=version, clock=clock)
 
     @property
     def orderable(self) -> bool:
@@ -79,6 +83,7 @@ class Plan:
         null_rows: Whether rows without tracking value can be asked for.
         not_null: Whether rows with any tracking value can be asked for as such.
         version: OData version, for literals.
+        clock: The service's clock.
         custom: Further query options, such as parameter aliases.
     """
 
@@ -95,6 +100,7 @@ class Plan:
     null_rows: bool = True
     not_null: bool = True
     version: str = "4.0"
+    clock: Clock = field(default_factory=Clock)
     custom: tuple[tuple[str, str], ...] = ()
 
     def options(
@@ -126,7 +132,26 @@ class Plan:
 
     def term(self, column: Column, operator: str, value: object) -> str:
         """One comparison, spelled for the service."""
-        return column.term(operator, value, self.version)
+        return column.term(operator, value, self.version, self.clock)
+
+    @property
+    def described(self) -> str:
+        """How a stream is read, for people."""
+        names = ", ".join(column.name for column in self.keys) or "nothing"
+        way = "by value" if self.seek else "by position"
+        pages = f"{self.page_size} rows a page" if self.page_size else "pages as the service cuts"
+        full = f"sorted by {names}, {way}, {pages}"
+        return f"what changed by {self.tracking.name}, else {full}" if self.tracking else full
+
+    def stamps(self, rows: Sequence[Row]) -> list[str | None]:
+        """The tracking values of rows, by which the service's order ascends."""
+        if self.tracking is None:
+            return [None] * len(rows)
+        found = column_of(rows, self.tracking.name)
+        if self.clock.plain:
+            return found
+        order = self.clock.order
+        return [None if stamp is None else order(stamp) for stamp in found]
 
 
 def plan_for(
