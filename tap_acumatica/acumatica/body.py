@@ -1,57 +1,53 @@
-"""The body of an answer, read as it arrives."""
+"""The body of an answer that may be larger than memory."""
 
 from __future__ import annotations
 
+import tempfile
 import typing as t
 
-import requests
-import urllib3
-
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping
 
-_CHUNK = 65536
-_FAILURES = (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError)
+_HELD = 4 * 1024 * 1024
 
 
 class Body:
-    """Reads a body piece by piece, decompressed.
+    """A received body, read piece by piece; what is large waits on disk.
+
+    It is received whole before it is read. Acumatica answers the requests of a session one after
+    another: one that is left unread would keep all others from being answered.
 
     Attributes:
         headers: Those of the answer, whose names know no upper and lower case.
+        size: Bytes received.
     """
 
-    def __init__(self, response: requests.Response, lost: Callable[[Exception], Exception]) -> None:
-        """Prepare.
+    def __init__(self, headers: Mapping[str, str], pieces: Iterable[bytes]) -> None:
+        """Receive a body.
 
         Args:
-            response: An answer of which nothing but the headers was read.
-            lost: Makes the error to raise of the one that shows that the connection was lost.
+            headers: Headers of the answer.
+            pieces: The body as it arrives, decompressed.
         """
-        self.headers: Mapping[str, str] = response.headers
-        self._response = response
-        self._lost = lost
-        self._pieces = response.raw.stream(_CHUNK, decode_content=True)
-        self._held = b""
+        self.headers = headers
+        self.size = 0
+        self._file = tempfile.SpooledTemporaryFile(_HELD)  # noqa: SIM115  closed when read
+        try:
+            for piece in pieces:
+                self.size += self._file.write(piece)
+        except BaseException:
+            self.close()
+            raise
+        self._file.seek(0)
 
     def read(self, size: int = -1, /) -> bytes:
         """At most so many bytes, empty at the end; with no size, all the rest."""
-        try:
-            if size < 0:
-                held, self._held = self._held, b""
-                return held + b"".join(self._pieces)
-            if not self._held:
-                self._held = next(self._pieces, b"")
-        except _FAILURES as error:
-            self.close()
-            raise self._lost(error) from error
-        piece, self._held = self._held[:size], self._held[size:]
-        return piece
+        return self._file.read(size)
 
     def close(self) -> None:
-        """Give the connection up, if the body was not read to its end."""
-        self._response.close()
+        """Forget it."""
+        self._file.close()
 
     def __del__(self) -> None:
-        """Give the connection up when nobody reads on."""
+        """Forget what nobody reads on."""
         self.close()

@@ -1,4 +1,4 @@
-"""One tenant's service, ready to read: its session, its model, its clock."""
+"""One tenant's service, ready to read: its sessions, its model, its clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.body import Body
     from tap_acumatica.acumatica.errors import ServiceError
     from tap_acumatica.acumatica.interface import Service
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.model import Model
 
@@ -27,17 +27,19 @@ _VERSION_HEADERS = ("OData-Version", "DataServiceVersion")
 
 
 class Connection:
-    """A session and what is known of the service behind it.
+    """The sessions with a service, and what is known of it.
 
     Attributes:
+        service: The service.
+        sessions: Sessions with it.
         failure: Why nothing more can be had of it in this run, None while all is well.
         zone_checked: Whether its rows were held against its clock.
     """
 
-    def __init__(self, service: Service, session: Session, *, verbosity: int = 1) -> None:
+    def __init__(self, service: Service, sessions: SessionPool, *, verbosity: int = 1) -> None:
         """Prepare; nothing is sent yet."""
         self.service = service
-        self.session = session
+        self.sessions = sessions
         self._verbosity = verbosity
         self.failure: ServiceError | None = None
         self.zone_checked = False
@@ -52,16 +54,16 @@ class Connection:
     @property
     def began(self) -> dt.datetime:
         """Start of the run by the service's clock; by this machine's where it tells none."""
-        return self.session.server_time or self._began
+        return self.sessions.server_time or self._began
 
     @property
     def now(self) -> dt.datetime:
         """The time by the service's clock."""
-        return dt.datetime.now(dt.timezone.utc) + self.session.ahead
+        return dt.datetime.now(dt.timezone.utc) + self.sessions.ahead
 
     def _tell_clock(self) -> None:
         """Say how the service's clock differs from this machine's."""
-        seconds = round(self.session.ahead.total_seconds())
+        seconds = round(self.sessions.ahead.total_seconds())
         where = "ahead of" if seconds > 0 else "behind"
         text = f"The clock of {self.service.where} is {abs(seconds)} s {where} this machine's"
         if abs(seconds) > _MOST_SECONDS:
@@ -118,10 +120,11 @@ class Connection:
         # Of a generation that is not known yet, the headers of either may be refused.
         headers = {"Accept": "application/xml", **(interface.dialect.headers if interface else {})}
         url = f"{self.service.root}/$metadata"
-        return self.session.fetch(url, _model_of, what=what, headers=headers, stream=True)
+        return self.sessions.fetch(url, _model_of, what=what, headers=headers, stream=True)
 
     def _turn_to(self, service: Service) -> None:
-        self.service = self.session.service = service
+        self.service = service
+        self.sessions.turn_to(service)
 
     @property
     def dialect(self) -> Dialect:
@@ -139,7 +142,7 @@ class Connection:
 
     def close(self) -> None:
         """Sign out."""
-        self.session.close()
+        self.sessions.close()
 
 
 def _model_of(body: Body) -> Model:

@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 
+from tap_acumatica.acumatica.body import Body
 from tap_acumatica.acumatica.extras import Extras
 from tap_acumatica.acumatica.wire_log import WireLog
 
 if t.TYPE_CHECKING:
     import requests
+
+
+_CHUNK = 65536
 
 
 class Transport(HTTPAdapter):
@@ -42,50 +46,79 @@ class Transport(HTTPAdapter):
         self._log = WireLog(verbosity, self._extras)
         self._keep = keep
         self._idle_seconds = idle_seconds
-        self._used = 0.0
+        self._used = self._started = 0.0
 
     def send(  # type: ignore[override]  # its arguments are passed on as they come
         self, request: requests.PreparedRequest, **options: t.Any
     ) -> requests.Response:
-        """Send a request and, unless ``stream`` is set, receive all of its answer.
-
-        The body of a refusal is received in any case, and holds no secret.
+        """Send a request; its answer is to be received by :meth:`receive` or :meth:`spool`.
 
         Raises:
             RequestException: If it fails.
-            HTTPError: Of urllib3, if the answer does not arrive whole.
         """
         self._add(request)
-        started = time.monotonic()
-        if not self._keep or started - self._used > self._idle_seconds:
+        self._started = time.monotonic()
+        if not self._keep or self._started - self._used > self._idle_seconds:
             self.close()
-        told: dict[str, t.Any] = {"status": "no answer", "sent": request.headers}
         try:
             response = super().send(request, **options)
-            told |= {"size": response.headers.get("Content-Length"), "received": response.headers}
-            if not options.get("stream") or not response.ok:
-                told["size"] = self._receive(response)
-            told["status"] = response.status_code
+        except Exception:
+            self._tell(request)
+            raise
         finally:
             self._used = time.monotonic()
-            seconds = self._used - started
-            self._log.tell(str(request.method), str(request.url), seconds=seconds, **told)
+        if response.is_redirect:
+            self._tell(request, response)
         return response
+
+    def receive(self, response: requests.Response) -> bytes:
+        """Receive a body at once: requests itself would take a page in pieces of 10 KB.
+
+        That of a refusal holds no secret: some services repeat the address they were asked at.
+
+        Raises:
+            HTTPError: Of urllib3, if it does not arrive whole.
+        """
+        body: bytes = response.raw.read(decode_content=True)
+        self._received(response, len(body))
+        if not response.ok and self._extras.secrets:
+            body = self.redact(body.decode("utf-8", "replace")).encode()
+        return body
+
+    def spool(self, response: requests.Response) -> Body:
+        """Receive a body that may be larger than memory.
+
+        Raises:
+            HTTPError: Of urllib3, if it does not arrive whole.
+        """
+        pieces = response.raw.stream(_CHUNK, decode_content=True)
+        body = Body(response.headers, pieces)
+        self._received(response, body.size)
+        return body
+
+    def _received(self, response: requests.Response, size: int) -> None:
+        self._used = time.monotonic()
+        self._tell(response.request, response, size)
+
+    def _tell(
+        self,
+        request: requests.PreparedRequest,
+        response: requests.Response | None = None,
+        size: int | str | None = None,
+    ) -> None:
+        self._log.tell(
+            str(request.method),
+            str(request.url),
+            status="no answer" if response is None else response.status_code,
+            seconds=time.monotonic() - self._started,
+            size=size,
+            sent=request.headers,
+            received=None if response is None else response.headers,
+        )
 
     def redact(self, text: str) -> str:
         """What a service says, without the secrets that it was told."""
         return self._extras.redact(text)
-
-    def _receive(self, response: requests.Response) -> int:
-        """Receive a body at once: requests itself would take a page in pieces of 10 KB."""
-        body: bytes = response.raw.read(decode_content=True)
-        size = len(body)
-        if not response.ok and self._extras.secrets:
-            # Some services repeat the address they were asked at.
-            body = self.redact(body.decode("utf-8", "replace")).encode()
-        response._content = body  # noqa: SLF001
-        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
-        return size
 
     def _add(self, request: requests.PreparedRequest) -> None:
         url = str(request.url)
