@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import operator
 import re
 import typing as t
 import zoneinfo
@@ -21,12 +22,14 @@ from hypothesis import strategies as st
 from tap_acumatica.acumatica.errors import RefusedError
 from tap_acumatica.odata.clock import UTC, Clock, zone_named
 from tap_acumatica.reading.bookmark import Bookmark, first_stamp
+from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.records.codec import Page
 
 if t.TYPE_CHECKING:
     from tap_acumatica.odata.query import QueryOptions
+    from tap_acumatica.reading.plan import Plan
 
 CHANGES = {
     "back": ("America/New_York", dt.datetime(2024, 11, 3, 6, tzinfo=UTC)),
@@ -77,7 +80,8 @@ class LocalService:
     def get(self, options: QueryOptions) -> Page:
         self.requests += 1
         assert self.requests < 20_000, "the reading does not come to an end"
-        found = [n for n in self.rows if all(self.meets(n, term) for term in options.filter)]
+        terms = [self.meets(term) for term in options.filter]
+        found = [number for number in self.rows if all(meets(number) for meets in terms)]
         for name in reversed(options.orderby):
             column, _, direction = name.partition(" ")
             found.sort(key=self.value if column == "T" else int, reverse=direction == "desc")
@@ -88,21 +92,17 @@ class LocalService:
     def follow(self, link: str) -> Page:
         raise AssertionError(link)
 
-    def meets(self, number: int, term: str) -> bool:
+    def meets(self, term: str) -> t.Callable[[int], bool]:
         match = TERM.fullmatch(term)
         assert match
-        column, operator, literal = match.groups()
+        column, name, literal = match.groups()
         if literal == "null":
-            return operator == "ne"
-        value: t.Any = self.value(number) if column == "T" else number
-        bound: t.Any = self.meant(literal[9:-1]) if column == "T" else int(literal)
-        found: bool = {
-            "eq": value == bound,
-            "ge": value >= bound,
-            "gt": value > bound,
-            "le": value <= bound,
-        }[operator]
-        return found
+            return lambda _: name == "ne"
+        compare = getattr(operator, name)
+        if column == "Id":
+            return lambda number: bool(compare(number, int(literal)))
+        bound = self.meant(literal[9:-1])
+        return lambda number: bool(compare(self.value(number), bound))
 
     def row(self, number: int) -> dict[str, t.Any]:
         return {
@@ -124,6 +124,16 @@ class Target:
     written: int = 0
 
 
+def plan_of(service: LocalService, **others: t.Any) -> Plan:
+    return plan_for(
+        keys=[Column("Id", "Edm.Int32")],
+        tracking=Column("T", "Edm.DateTime"),
+        version="3.0",
+        clock=CLOCKS[service.zone.key],
+        **others,
+    )
+
+
 def run(  # noqa: PLR0913  a run has this many settings
     service: LocalService,
     target: Target,
@@ -135,14 +145,7 @@ def run(  # noqa: PLR0913  a run has this many settings
     time_order: bool = True,
 ) -> None:
     """Read into the target; where it is killed, the bookmark of the last row written stays."""
-    plan = plan_for(
-        keys=[Column("Id", "Edm.Int32")],
-        tracking=Column("T", "Edm.DateTime"),
-        page_size=page_size,
-        version="3.0",
-        clock=CLOCKS[service.zone.key],
-        time_order=time_order,
-    )
+    plan = plan_of(service, page_size=page_size, time_order=time_order)
     bookmark = Bookmark(target.bookmark, ceiling=began)
     start = first_stamp(bookmark.value, start_date=None, time_offset=time_offset)
     newest = ""
@@ -210,6 +213,29 @@ def test_a_mass_of_rows_in_the_hour_of_the_change_is_read_once(
     run(service, target, change + dt.timedelta(hours=9), page_size=20)
     assert set(target.versions) == set(range(600))
     assert target.written <= 660
+
+
+@pytest.mark.parametrize("direction", CHANGES)
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_several_sessions_divide_a_stream_with_a_change_in_it(
+    direction: str, meaning: Meaning, caplog: pytest.LogCaptureFixture
+) -> None:
+    name, change = CHANGES[direction]
+    service = LocalService(zoneinfo.ZoneInfo(name), meaning)
+    for number in range(1500):
+        moment = change + dt.timedelta(seconds=(number * 7919 % 1500) * 60 - 45_000)
+        service.rows[number] = moment, 1
+    reader = ParallelReader(
+        lambda: service,
+        plan_of(service, page_size=12),
+        name="rows",
+        workers=3,
+        may_divide=lambda: True,
+    )
+    stretches = list(reader.read(None, first_load=False))
+    assert {row["Id"] for stretch in stretches for row in stretch.rows} == set(range(1500))
+    assert len({stretch.mark for stretch in stretches}) > 2, "it was not divided"
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @given(
