@@ -1,4 +1,4 @@
-"""One tenant's service, ready to read: its session, its model, its clock."""
+"""One tenant's service, ready to read: its sessions, its model, its clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tap_acumatica.odata.csdl import parse_metadata
 if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.errors import ServiceError
     from tap_acumatica.acumatica.interface import Service
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.odata.model import Model
 
 logger = logging.getLogger(__name__)
@@ -21,16 +21,18 @@ _NAMED = 3
 
 
 class Connection:
-    """A session and what is known of the service behind it.
+    """The sessions with a service, and what is known of it.
 
     Attributes:
+        service: The service.
+        sessions: Sessions with it.
         failure: Why nothing more can be had of it in this run, None while all is well.
     """
 
-    def __init__(self, service: Service, session: Session) -> None:
+    def __init__(self, service: Service, sessions: SessionPool) -> None:
         """Prepare; nothing is sent yet."""
         self.service = service
-        self.session = session
+        self.sessions = sessions
         self.failure: ServiceError | None = None
         self._model: Model | None = None
         self._began = dt.datetime.now(dt.timezone.utc)
@@ -43,7 +45,7 @@ class Connection:
     @property
     def began(self) -> dt.datetime:
         """Start of the run by the service's clock; by this machine's where it tells none."""
-        return self.session.server_time or self._began
+        return self.sessions.server_time or self._began
 
     def model(self) -> Model:
         """The service's model, asked for once a run.
@@ -60,7 +62,7 @@ class Connection:
         what = f"the metadata of {self.service.where}"
         url = f"{self.service.root}/$metadata"
         try:
-            model = self.session.fetch(url, parse_metadata, what=what, accept="application/xml")
+            model = self.sessions.fetch(url, parse_metadata, what=what, accept="application/xml")
         except AnswerError as error:
             msg = f"{error}; {self._advice()}"
             raise AddressError(msg) from error
@@ -84,4 +86,4 @@ class Connection:
 
     def close(self) -> None:
         """Sign out."""
-        self.session.close()
+        self.sessions.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -10,7 +11,7 @@ from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
 if t.TYPE_CHECKING:
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.records.codec import Page
 
 _PORTS = {"http": 80, "https": 443}
@@ -23,21 +24,47 @@ class Codec(t.Protocol):
         """The rows of an answer."""
 
 
-class EntitySource:
-    """Pages of one entity set; counts them."""
+class RequestCount:
+    """How many requests were made for a stream."""
 
-    def __init__(self, session: Session, segment: str, codec: Codec, *, name: str) -> None:
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self.made = 0
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.made += 1
+
+
+class EntitySource:
+    """Pages of one entity set."""
+
+    def __init__(  # noqa: PLR0913  a request is made of these
+        self,
+        sessions: SessionPool,
+        segment: str,
+        codec: Codec,
+        *,
+        name: str,
+        count: RequestCount,
+        current: threading.Event,
+    ) -> None:
         """Prepare.
 
         Args:
-            session: Session with the service.
+            sessions: Sessions with the service.
             segment: Path segment below the service root, encoded.
             codec: Decodes the answers.
             name: What to call it in messages.
+            count: Counts the requests.
+            current: Set once the stream is the one being written; until then others go first.
         """
-        self.pages = 0
-        self._session = session
-        self._root = session.service.root
+        self._sessions = sessions
+        self._root = sessions.service.root
+        self._count = count
+        self._current = current
         self._segment = segment
         self._codec = codec
         self._name = name
@@ -47,7 +74,7 @@ class EntitySource:
         """Answer a query.
 
         Raises:
-            ServiceError: As :meth:`Session.fetch`.
+            ServiceError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
         return self._fetch(address(self._root, self._segment, options))
@@ -62,9 +89,11 @@ class EntitySource:
 
     def _fetch(self, url: str) -> Page:
         self._last = url
-        self.pages += 1
+        self._count.add()
         try:
-            return self._session.fetch(url, self._codec.decode, what=self._name)
+            return self._sessions.fetch(
+                url, self._codec.decode, what=self._name, patient=not self._current.is_set()
+            )
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error
