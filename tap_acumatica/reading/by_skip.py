@@ -56,12 +56,14 @@ def read_by_skip(source: Source, plan: Plan, terms: Sequence[str] = ()) -> Itera
         largest = max(largest, len(met))
         overlap = 1 if position and met[0] == known[-1] else 0
         if len(met) == overlap:
-            # Where pages hold one row, the one to overlap by says nothing of an end.
-            rows = _page(source, plan, terms, position, 1) if largest == 1 else []
-            if not rows:
+            if largest > 1:
                 return
+            # Where pages hold one row, the one to overlap by says nothing of an end.
+            rows = _page(source, plan, terms, position, 1)
             if _identities(_page(source, plan, terms, start, 1), names) != met:
                 continue
+            if not rows:
+                return
             start, overlap, met = position, 0, _identities(rows, names)
         repeats = repeats + 1 if met == known else 0
         if repeats > _MOST_REPEATS:
