@@ -12,7 +12,7 @@ from tap_acumatica.odata.types import edm_type
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_ORDER_CHARACTERS = 1000
+_ORDER_CHARACTERS = 400
 
 Row = t.Any
 """A row in wire values, read by column name."""
