@@ -9,7 +9,11 @@ import time
 import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError
+from tap_acumatica.acumatica.wire_log import PLANS
+from tap_acumatica.odata.dialect import V4
+from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
+from tap_acumatica.odata.types import is_known, is_timestamp
 from tap_acumatica.reading.ahead import ReadAhead
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
 from tap_acumatica.reading.by_time import Stretch
@@ -18,15 +22,19 @@ from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.watermark import Watermark
+from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
-from tap_acumatica.records.compiled import CompiledCodec, column_of
+from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 from tap_acumatica.settings import canonical_start
+from tap_acumatica.values import clock_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantPart
+    from tap_acumatica.odata.dialect import Dialect
+    from tap_acumatica.odata.expand import Expansion
 
 logger = logging.getLogger(__name__)
 
@@ -116,11 +124,20 @@ class PartReading:
         self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
         self._part = part
         self._config = config
+        dialect = part.connection.dialect
         declared = part.shape.properties
         self._tracking = tracking if tracking in declared else None
         needed = {*part.shape.key, self._tracking}
         names = [name for name in declared if name in columns or name in needed]
         own = part.shape.schema["properties"]
+        dates = {
+            name
+            for name in names
+            if is_timestamp(declared[name].type)
+            and columns.get(name, own.get(name, {})).get("format") == "date"
+        }
+        tracked = declared[self._tracking].type if self._tracking else None
+        clock = clock_of(config, local=tracked == "Edm.DateTime")
         extra = {name: schema for name, schema in columns.items() if name not in own}
         kept_extra = {} if config["use_select"] else extra
         exact = RowCodec(
@@ -130,6 +147,8 @@ class PartReading:
             expansions=part.expansions,
             extra=kept_extra,
             singleton=part.entity.entity_set.singleton,
+            clock=clock,
+            dates=dates,
         )
         converted = overrides(own, columns)
         self.maker = RecordMaker(
@@ -148,13 +167,24 @@ class PartReading:
         self.compiled = compiled and as_read and not part.entity.entity_set.singleton
         codec: RowCodec | CompiledCodec = exact
         if self.compiled:
-            codec = CompiledCodec(exact, shown, declared, key=part.shape.key, tenant=tenant)
-        path = segment(part.entity.entity_set.name)
-        aliases: dict[str, str] = {}
-        if part.entity.function and part.parameters is not None:
-            path, aliases = function_call(
-                part.entity.function, part.parameters, version=part.model.version
+            codec = CompiledCodec(
+                exact,
+                shown,
+                declared,
+                key=part.shape.key,
+                tenant=tenant,
+                long_as_text=dialect.long_as_text,
             )
+        path = segment(part.entity.entity_set.name)
+        custom = dialect.options(config["data_format"])
+        if part.parameters is not None and not part.entity.function:
+            custom |= {name: str(value) for name, value in part.parameters.items()}
+        elif part.parameters is not None and part.entity.function:
+            path, arguments = function_call(
+                part.entity.function, part.parameters, version=part.model.version, clock=clock
+            )
+            custom |= arguments
+        expand, expanded = _expand(part.expansions, dialect)
         self.current = threading.Event()
         self._requests = RequestCount()
         self._source = functools.partial(
@@ -165,18 +195,23 @@ class PartReading:
             name=self.name,
             count=self._requests,
             current=self.current,
+            dialect=dialect,
+            data_format=config["data_format"],
         )
         self._plan = plan_for(
             keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
+            columns=_sortable(part, names),
+            unique=not part.entity.inquiry,
             not_comparable=part.not_comparable,
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
             else None,
-            select=tuple(names) if config["use_select"] else (),
-            expand=",".join(map(str, part.expansions)) or None,
+            select=(*names, *expanded) if config["use_select"] else (),
+            expand=expand,
             page_size=config["page_size"] if config["client_side_paging"] else None,
             version=part.model.version,
-            custom=tuple(aliases.items()),
+            clock=clock,
+            custom=tuple(custom.items()),
         )
         self._initial = bookmark
         try:
@@ -208,6 +243,9 @@ class PartReading:
                 time_offset=self._config["time_offset"],
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
+        if self._config["verbosity"] >= PLANS:
+            logger.info("%s: %s", self.name, self._plan.described)
+        self._check_zone()
         first_load = self._tracking is not None and self.bookmark.value is None
         yield from self._reader().read(start, first_load=first_load)
 
@@ -223,6 +261,21 @@ class PartReading:
             may_divide=self.current.is_set,
         )
 
+    def _check_zone(self) -> None:
+        """Warn, once a connection, where the newest rows contradict the time zone that is set."""
+        tracking, connection = self._plan.tracking, self._part.connection
+        if tracking is None or tracking.type != "Edm.DateTime" or connection.zone_checked:
+            return
+        connection.zone_checked = True
+        if fault := zone_fault(self._source(), self._plan, connection.now):
+            zone = self._config["time_zone"]
+            logger.warning(
+                "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
+                self.name,
+                fault,
+                zone,
+            )
+
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
         """The records of rows, ready to be encoded.
 
@@ -236,16 +289,14 @@ class PartReading:
         self.rows += len(rows)
         if self._tracking is None or not rows:
             return
-        stamps = [stamp for stamp in column_of(rows, self._tracking) if stamp is not None]
+        stamps = [stamp for stamp in self._plan.stamps(rows) if stamp is not None]
         if not stamps:
             return
         newest = stamps[-1] if stretch.ascending else max(stamps)
         self._newest = max(self._newest or "", newest)
-        if not stretch.ascending:
-            return
-        if stretch.mark:
-            newest = self._watermark.note(stretch.mark._replace(done=False), newest)
-        self.bookmark.advance(newest)
+        if stretch.ascending:
+            mark = stretch.mark
+            self.bookmark.advance(self._watermark.note(mark, newest) if mark else newest)
 
     def note_end(self, stretch: Stretch) -> None:
         """Note that all rows of a stretch were written, and with it perhaps those of its range."""
@@ -279,3 +330,25 @@ class PartReading:
             seconds,
             self.rows / seconds,
         )
+
+
+def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:
+    """Columns that rows can be sorted by where the key does not do."""
+    declared = part.shape.properties
+    columns = [
+        Column(name, declared[name].type, nullable=True)
+        for name in names
+        if not declared[name].collection
+        and name not in part.not_comparable
+        and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
+    ]
+    return [column for column in columns if column.orderable]
+
+
+def _expand(
+    expansions: Sequence[Expansion], dialect: Dialect
+) -> tuple[str | None, tuple[str, ...]]:
+    """The value of ``$expand``, and what ``$select`` must name for it."""
+    if not expansions:
+        return None, ()
+    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -29,8 +30,9 @@ from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
-from tap_acumatica.sign_in import authenticators
+from tap_acumatica.sign_in import authenticators, meant
 from tap_acumatica.streams import EntitySetStream
+from tap_acumatica.values import clock_of, transport_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +59,8 @@ class TapAcumatica(Tap):
         self.failures: list[str] = []
         self.output = LineOutput()
         self._closing: list[Connection | Turn] = []
+        # It would log whole addresses, with what rows are compared with and secret parameters.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
@@ -96,9 +100,10 @@ class TapAcumatica(Tap):
     def connections(self) -> Mapping[str | None, Connection]:
         """Connections to all services, by tenant."""
         if self._connections is None:
-            found = services(
+            offered = services(
                 self.config["url"], self.config["interface"], self.config.get("tenants") or ()
             )
+            found = {tenant: meant(self.config, service) for tenant, service in offered.items()}
             agent = f"{self.name}/{self.plugin_version}"
             signed = authenticators(self.config, found, user_agent=agent)
             brake = Brake(self.config.get("requests_per_minute"))
@@ -113,16 +118,21 @@ class TapAcumatica(Tap):
         self, service: Service, auth: Authenticator, brake: Brake, agent: str
     ) -> Connection:
         """A connection whose sessions share what signs in, and the brake."""
-        limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
+        limits = Limits(
+            timeout=self.config["timeout"],
+            tries=self.config["max_retries"],
+            stay=self.config["pooling"],
+        )
 
         def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
             return Session(
-                service,
+                pool.service,
                 auth=auth,
                 limits=limits,
                 brake=brake,
                 user_agent=agent,
                 waits_for_seat=worth_waiting,
+                transport=transport_of(self.config, service),
             )
 
         pool = SessionPool(
@@ -131,7 +141,12 @@ class TapAcumatica(Tap):
             size=self.config["max_pool_size"],
             wait=self.config["pool_wait_time"],
         )
-        return Connection(service, pool)
+        return Connection(service, pool, verbosity=self.config["verbosity"])
+
+    def setup_mapper(self) -> None:
+        """Map streams after their catalog entries are complete: the mapper takes keys from them."""
+        _ = self.streams
+        super().setup_mapper()
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
@@ -158,6 +173,8 @@ class TapAcumatica(Tap):
             use_select=config["use_select"],
             expand=config.get("expand"),
             inquiry_parameters=config.get("inquiry_parameters"),
+            date_fields=config.get("date_fields") or (),
+            clock=clock_of(config),
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
@@ -351,22 +368,49 @@ def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
 
 
 def _state(file: t.IO[str]) -> dict[str, t.Any]:
-    """The state, also where the file holds a whole STATE message."""
+    """The state, also where the file holds a whole STATE message.
+
+    Raises:
+        SettingsError: If it has another form.
+    """
     document = _document(file, "state")
     held = document.get("value") if document.get("type") == "STATE" else document
-    return held if isinstance(held, dict) else {}
+    if not isinstance(held, dict):
+        return {}
+    bookmarks = held.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
+        msg = (
+            "the state file holds no bookmarks by stream; "
+            "give the value of the last STATE message, or none to read all rows again"
+        )
+        raise SettingsError(msg)
+    return held
 
 
 def _selected(catalog: dict[str, t.Any]) -> dict[str, t.Any]:
     """The catalog without what it deselects: the SDK takes long over thousands of streams."""
-    return {**catalog, "streams": [e for e in catalog.get("streams", ()) if not _deselected(e)]}
+    streams = [_as_meant(e) for e in catalog.get("streams", ()) if not _deselected(e)]
+    return {**catalog, "streams": streams}
+
+
+def _as_meant(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A catalog entry where the SDK looks for it: people write the method into the metadata."""
+    method = _root(entry).get("replication-method")
+    named = {"tap_stream_id": entry.get("stream"), **entry}
+    return {**named, "replication_method": method} if method else named
 
 
 def _deselected(entry: dict[str, t.Any]) -> bool:
+    return _root(entry).get("selected", entry.get("selected")) is False
+
+
+def _root(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The metadata of the stream itself."""
     for item in entry.get("metadata") or ():
         if not item.get("breadcrumb"):
-            return item.get("metadata", {}).get("selected") is False
-    return entry.get("selected") is False
+            found: dict[str, t.Any] = item.get("metadata", {})
+            return found
+    return {}
 
 
 def _close_all(held: Sequence[Connection | Turn]) -> None:

@@ -9,6 +9,7 @@ after another needs one seat however many are allowed.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import threading
 import typing as t
@@ -16,7 +17,6 @@ import typing as t
 from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
 
 if t.TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterator
 
     from tap_acumatica.acumatica.interface import Service
@@ -64,20 +64,31 @@ class SessionPool:
         """The most sessions at once; less than what was set where the license gave no more."""
         return self._size
 
+    def turn_to(self, service: Service) -> None:
+        """Read another service of the same site."""
+        self.service = service
+        for session in self._all:
+            session.service = service
+
+    @property
+    def ahead(self) -> dt.timedelta:
+        """How far the service's clock is ahead of this machine's, by its first answer."""
+        told = (session.ahead for session in self._all if session.server_time is not None)
+        return next(told, dt.timedelta())
+
     @property
     def server_time(self) -> dt.datetime | None:
         """The service's time at its first answer, None before it."""
         return next((s.server_time for s in self._all if s.server_time is not None), None)
 
-    def fetch(  # noqa: PLR0913  a request is this much
+    def fetch(
         self,
         url: str,
-        parse: Callable[[bytes], T],
+        parse: Callable[[t.Any], T],
         *,
         what: str,
-        accept: str = "application/json",
         patient: bool = False,
-        halves: bool = False,
+        **options: t.Any,
     ) -> T:
         """As :meth:`Session.fetch`, by whichever session is free.
 
@@ -85,9 +96,8 @@ class SessionPool:
             url: Address, encoded.
             parse: Turns a body into a value.
             what: What is asked for, for messages.
-            accept: Media type asked for.
             patient: Whether others go first, and the wait has no end.
-            halves: As :meth:`Session.fetch`.
+            options: Further arguments of :meth:`Session.fetch`.
 
         Raises:
             UnreachableError: If no session becomes free in time.
@@ -96,7 +106,7 @@ class SessionPool:
         while True:
             with self._lent(what, patient=patient) as session:
                 try:
-                    answer = session.fetch(url, parse, what=what, accept=accept, halves=halves)
+                    answer = session.fetch(url, parse, what=what, **options)
                 except SeatsTakenError:
                     if not self._do_without(session):
                         raise

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import typing as t
+from dataclasses import replace
 
 from lxml import etree
 
+from tap_acumatica.odata import feed
 from tap_acumatica.odata.errors import MetadataError
 from tap_acumatica.odata.model import (
+    EDM,
     NO_FACETS,
     EntitySet,
     Facets,
@@ -37,6 +40,7 @@ _FILTER_RESTRICTIONS = (
     "Capabilities.FilterRestrictions",
 )
 _VERSIONED = "DataServices"
+_OLDER = "{http://schemas.microsoft.com/ado/"
 _SCHEMA_CHILDREN = frozenset(
     {
         "EntityType",
@@ -51,16 +55,17 @@ _SCHEMA_CHILDREN = frozenset(
 )
 
 
-_HANDLED = (*_SCHEMA_CHILDREN, "Schema", "Edmx", _VERSIONED)
+_HANDLED = (*_SCHEMA_CHILDREN, "Schema", "Using", "Edmx", _VERSIONED)
 
 
-def parse_metadata(document: bytes) -> Model:
+def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
     """Build the model of a service from its metadata document.
 
     What cannot be read is left out and counted in ``Model.skipped``; the rest is kept.
 
     Args:
         document: The body of ``GET {root}/$metadata``, as bytes of XML.
+        version: What the answer's headers say the version is; the document itself knows better.
 
     Returns:
         The model.
@@ -68,14 +73,15 @@ def parse_metadata(document: bytes) -> Model:
     Raises:
         MetadataError: If the document is no CSDL at all: not XML, HTML, or no entity container.
     """
-    return _Reader().read(document)
+    return _Reader(version).read(document)
 
 
 class _Reader:
     """Collects declarations while the document streams by, and joins them at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: str | None) -> None:
         self.model = Model()
+        self.version = version
         self.schemas = 0
         self.namespace = ""
         self.functions: dict[str, tuple[tuple[Parameter, ...], str | None]] = {}
@@ -115,10 +121,15 @@ class _Reader:
             if name == "Schema":
                 self.schemas += 1
                 self.namespace = element.get("Namespace", "")
+                # A document may not say its version, but its namespaces tell the generation.
+                older = element.tag.startswith(_OLDER)
+                self.version = self.version or ("3.0" if older else None)
                 if alias := element.get("Alias"):
                     self.model.aliases[alias] = self.namespace
             elif name in {"Edmx", _VERSIONED}:
                 self._read_version(element)
+            elif name == "Using" and (used := element.get("Namespace")):
+                self.model.aliases[element.get("Alias", used)] = used
             return
         parent = element.getparent()
         if name in _SCHEMA_CHILDREN and parent is not None and _local(parent) == "Schema":
@@ -128,10 +139,10 @@ class _Reader:
 
     def _read_version(self, element: Element) -> None:
         for attribute, value in element.attrib.items():
-            if str(attribute).endswith("DataServiceVersion") or (
+            if str(attribute).endswith("}DataServiceVersion") or (
                 attribute == "Version" and str(value).startswith("4")
             ):
-                self.model.version = str(value)
+                self.version = str(value).partition(";")[0].strip()
 
     # Types
 
@@ -155,6 +166,7 @@ class _Reader:
                 structured.key = tuple(
                     ref.get("Name", "") for ref in child if _local(ref) == "PropertyRef"
                 )
+        self._read_places(element, structured)
         self.model.types[structured.name] = structured
 
     _read_complextype = _read_entitytype
@@ -168,12 +180,21 @@ class _Reader:
         type_name, collection = split_collection(declared)
         owner.properties[name] = Property(
             name=name,
-            type=type_name,
+            type=type_name if "." in type_name else f"{EDM}{type_name}",
             collection=collection or element.get("CollectionKind") in {"List", "Bag"},
             nullable=element.get("Nullable") != "false",
             facets=_facets(element),
             description=_description(element),
+            place=feed.place(element),
         )
+
+    def _read_places(self, element: Element, owner: StructuredType) -> None:
+        """Feed customization that an entity type declares for its properties."""
+        for path, place in feed.places(element):
+            if path in owner.properties:
+                owner.properties[path] = replace(owner.properties[path], place=place)
+            else:
+                self._skip(f"{owner.name}.{path}", "is told outside of the content of ATOM entries")
 
     def _read_navigation(self, element: Element, owner: StructuredType) -> None:
         name = element.get("Name", "")
@@ -244,6 +265,7 @@ class _Reader:
     # Joining
 
     def _join(self) -> None:
+        self.model.version = self.version or self.model.version
         for owner, name, relationship, role in self.older_navigation:
             ends = self.association_ends.get(self.model.resolve(relationship), {})
             if role in ends:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,8 @@ class Property:
         nullable: What the metadata says; services send null all the same.
         facets: Precision and scale.
         description: Text of ``Org.OData.Core.V1.Description``, for people.
+        place: Where in an ATOM entry the value is told that its content lacks (OData 2.0 and 3.0,
+            feed customization): a path for lxml, with ``@name`` at its end for an attribute.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Property:
     nullable: bool = True
     facets: Facets = NO_FACETS
     description: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +181,10 @@ class Model:
         definition = self.definitions.get(self.resolve(prop.type))
         if definition is None:
             return prop
-        return Property(
-            name=prop.name,
+        return replace(
+            prop,
             type=definition.type,
-            collection=prop.collection,
-            nullable=prop.nullable,
             facets=definition.facets if prop.facets == NO_FACETS else prop.facets,
-            description=prop.description,
         )
 
     def is_enum(self, name: str) -> bool:

@@ -28,7 +28,8 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_HEAD_PAGES = 3
+_HEAD_PAGES = 2
+_NEARLY = 0.9
 _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 _UNFIT = (
@@ -81,12 +82,11 @@ class ParallelReader:
                 in_order = stretch.ascending or head.plan.tracking is None
                 pages = 0 if stretch.rewind or not in_order else pages + 1
                 largest = max(largest, len(stretch.rows)) if pages else 0
-                if pages >= _HEAD_PAGES and self._may_divide():
-                    last = stretch.rows[-1]
-                    division = divide(head.plan, last, largest, seeks=head.seeks)
+                full = len(stretch.rows) >= largest * _NEARLY  # less what was read already
+                if pages >= _HEAD_PAGES and full and self._may_divide():
+                    division = divide(head.plan, stretch.rows[-1], largest, seeks=head.seeks)
                     if division is not None:
                         break
-                    pages = 0
             else:
                 return
         try:

@@ -78,6 +78,7 @@ class Reader:
             AccessError: If the service refuses every plan.
             AnswerError: If what it sends is no answer.
         """
+        start = self.plan.clock.before(start) if start else None
         for _ in range(_MOST_PLANS):
             try:
                 yield from self._read(start, first_load=first_load)

@@ -5,15 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import typing as t
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import AnswerError, SlowAnswerError
-from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.acumatica.errors import (
+    AnswerError,
+    BrokenOffError,
+    ServiceError,
+    SlowAnswerError,
+)
+from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.dialect import JSON, V4
+from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from tap_acumatica.acumatica.pool import SessionPool
+    from tap_acumatica.odata.atom import Readable
+    from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
 
 logger = logging.getLogger(__name__)
@@ -27,6 +40,9 @@ class Codec(t.Protocol):
 
     def decode(self, body: bytes) -> Page:
         """The rows of an answer."""
+
+    def begin(self, answer: Answer) -> Page:
+        """The first rows of an answer that arrives meanwhile."""
 
 
 class RequestCount:
@@ -70,6 +86,8 @@ class EntitySource:
         name: str,
         count: RequestCount,
         current: threading.Event,
+        dialect: Dialect = V4,
+        data_format: str = JSON,
     ) -> None:
         """Prepare.
 
@@ -80,7 +98,11 @@ class EntitySource:
             name: What to call it in messages.
             count: Counts the requests.
             current: Set once the stream is the one being written; until then others go first.
+            dialect: How the service is spoken to.
+            data_format: ``json`` or ``atom``.
         """
+        self._headers = {"Accept": dialect.accept(data_format), **dialect.headers}
+        self._streams = dialect.streams(data_format)
         self._sessions = sessions
         self._root = sessions.service.root
         self._count = count
@@ -117,19 +139,51 @@ class EntitySource:
     def _fetch(self, url: str, *, halves: bool = False) -> Page:
         self._last = url
         self._count.add()
-        try:
+        parse = self._begin if self._streams else self._codec.decode
+        with self._explained():
             page = self._sessions.fetch(
                 url,
-                self._codec.decode,
+                parse,
                 what=self._name,
                 patient=not self._current.is_set(),
                 halves=halves,
+                headers=self._headers,
+                stream=self._streams,
             )
+        self._sessions.service.check_answer(url, page.context)
+        return self._guarded(page)
+
+    def _begin(self, body: Readable) -> Page:
+        return self._codec.begin(Answer(body))
+
+    def _guarded(self, page: Page) -> Page:
+        return page._replace(rest=partial(self._go_on, page.rest)) if page.rest else page
+
+    def _go_on(self, rest: Callable[[], Page]) -> Page:
+        """The next part of an answer.
+
+        Raises:
+            BrokenOffError: If it does not come: what came before was handed on already.
+            AnswerError: If a value does not fit its type.
+        """
+        try:
+            with self._explained():
+                return self._guarded(rest())
+        except PayloadError as error:
+            msg = f"{self._name}: {error}"
+            raise BrokenOffError(msg) from error
+        except AnswerError:
+            raise
+        except ServiceError as error:
+            raise BrokenOffError(str(error)) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error
-        self._sessions.service.check_answer(url, page.context)
-        return page
 
     def _resolve(self, link: str) -> str:
         resolved = urlsplit(urljoin(self._last, link))

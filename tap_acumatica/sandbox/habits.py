@@ -62,9 +62,13 @@ class Habits:
     next_link: str | None = None
     """Link to the rest of a page cut short: `absolute`, `relative` or `skiptoken`."""
     count: bool = False
-    """Accept `$count=true`."""
+    """Accept `$count=true`, in OData 3.0 `$inlinecount=allpages`."""
     hidden_columns: bool = False
     """Return columns that the metadata hides when there is no `$select`."""
+    profile_zone: str = "UTC"
+    """Time zone of the users' profiles: OData 3.0 tells moments in it, and does not say so."""
+    json_by_accept: bool = True
+    """OData 3.0 answers in JSON to the header `Accept` as well, not to `$format` only."""
     decimals_as_strings: bool = False
     """Inquiries write decimals in quotes."""
     unstable_order: bool = False

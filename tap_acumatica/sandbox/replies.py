@@ -24,7 +24,10 @@ JSON = "application/json; odata.metadata=minimal; odata.streaming=true; charset=
 
 @dataclass
 class Reply:
-    """A status, headers and a body; `cut` of its bytes are sent before the connection ends."""
+    """A status, headers and a body; `cut` of its bytes are sent before the connection ends.
+
+    An error has a `message`.
+    """
 
     status: int
     body: bytes = b""
@@ -32,6 +35,7 @@ class Reply:
     cookies: list[str] = field(default_factory=list)
     rows: int = 0
     cut: int | None = None
+    message: str | None = None
 
 
 def text(status: int, body: str, kind: str = "text/plain; charset=utf-8") -> Reply:
@@ -52,7 +56,8 @@ def plain_json(value: object) -> Reply:
 def failure(status: int, message: str) -> Reply:
     """Return an error in OData's form."""
     body = json.dumps({"error": {"code": "", "message": message}})
-    return Reply(status, body.encode(), {"Content-Type": JSON, "OData-Version": "4.0"})
+    headers = {"Content-Type": JSON, "OData-Version": "4.0"}
+    return Reply(status, body.encode(), headers, message=message)
 
 
 def empty() -> Reply:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
-from . import changes, errors, replies
+from . import changes, errors, legacy, replies
 from .brakes import Brakes, DeclinedError
 from .records import Record, without_secrets
 from .sessions import (
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .store import Store
 
 BUILD = "26.101.0225"
+_OLDER = {"odata": ("gi", legacy.VERSION, "odata"), "odatav4": ("dac", "4.0", "odatav4")}
+"""Interface, version and address of the two older addresses."""
 
 
 @dataclass
@@ -80,6 +82,9 @@ class Site:
         except Exception as error:  # noqa: BLE001 - kept for the test that runs this sandbox
             self.crashes.append(error)
             reply = replies.failure(500, f"{type(error).__name__}: {error}")
+        if record.version == legacy.VERSION and reply.message is not None:
+            form = legacy.form_of(record, by_accept=self.habits.json_by_accept)
+            reply = legacy.failure(reply, form)
         record.status, record.rows = reply.status, reply.rows
         self.log.append(record)
         return reply, record
@@ -100,14 +105,13 @@ class Site:
         if inside and parts == ["entity"]:
             session, new = self.sessions.enter("", cookies, authorization)
             return _seated(self._version(site), record, session, new=new)
-        tenant = self._tenant(parts) if inside else None
-        if tenant is None:
+        depth = self._service(record, parts) if inside else 0
+        if not depth:
             self.sessions.check(cookies, authorization)
             raise errors.NotThereError(path)
-        record.tenant, record.interface = tenant, parts[4]
-        record.set = unquote("/".join(raw[5:]))
-        session, new = self.sessions.enter(tenant, cookies, authorization)
-        record.tenant = self.habits.serves_tenant or tenant
+        record.set = unquote("/".join(raw[depth:]))
+        session, new = self.sessions.enter(record.tenant, cookies, authorization)
+        record.tenant = self.habits.serves_tenant or record.tenant
         record.session = session.name
         with self.sessions.serving(session):
             reply = self._answer_for(record, headers, site)
@@ -135,11 +139,26 @@ class Site:
             changes.change_some(self.store, record.tenant, 4)
         return reply
 
-    def _tenant(self, parts: list[str]) -> str | None:
+    def _service(self, record: Record, parts: list[str]) -> int:
+        """Enter in the record which service is asked; return how many segments its root has.
+
+        The two older addresses lead to the first tenant where they name none.
+        """
+        tenants = {name.lower(): name for name in self.store.tenants}
+        if parts[0] in _OLDER:
+            named = len(parts) > 1 and parts[1] in tenants
+            record.tenant = tenants[parts[1]] if named else next(iter(tenants.values()))
+            record.interface, record.version, address = _OLDER[parts[0]]
+            record.root = f"{address}/{quote(record.tenant)}" if named else address
+            return 2 if named else 1
         fixed = [*parts[:1], *parts[2:4]]
         if fixed != ["t", "api", "odata"] or parts[4:5] not in (["dac"], ["gi"]):
-            return None
-        return next((name for name in self.store.tenants if name.lower() == parts[1]), None)
+            return 0
+        if parts[1] not in tenants:
+            return 0
+        record.tenant, record.interface = tenants[parts[1]], parts[4]
+        record.root = f"t/{quote(record.tenant)}/api/odata/{record.interface}"
+        return len(fixed) + 2
 
     def _identify(self, record: Record, parts: list[str], site: str, body: bytes) -> Reply:
         """The identity server; what its requests carry is not logged."""
