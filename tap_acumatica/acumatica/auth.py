@@ -76,6 +76,18 @@ class Authenticator(AuthBase):
     def accepted(self) -> None:
         """Note that a request was signed in."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether signing out needs no cookies."""
+        return False
+
+    def met_cookies(self) -> None:
+        """Note that the site gives sessions cookies."""
+
+    def may_leave(self) -> bool:
+        """Whether a session that was given no cookies has a seat to give back."""
+        return True
+
     def renew(self, request: PreparedRequest) -> bool | None:
         """Renew what a request was refused with.
 
@@ -187,6 +199,8 @@ class OAuthAuthenticator(Authenticator):
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
+        self._cookies = False
+        self._left: str | None = None
         self._keep_secret(*secrets)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -207,6 +221,26 @@ class OAuthAuthenticator(Authenticator):
         if self._tokens is not None:
             request.headers["Authorization"] = f"Bearer {self._tokens.access}"
         return request
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is a token: it names its session by itself."""
+        return self._tokens is not None
+
+    def met_cookies(self) -> None:
+        """Note that the site gives sessions cookies: then who has none has no seat of its own."""
+        self._cookies = True
+
+    def accepted(self) -> None:
+        """Note that a request was signed in: there is a session to sign out again."""
+        self._left = None
+
+    def may_leave(self) -> bool:
+        """Whether a session without cookies is the one of the token, and not signed out yet."""
+        with self._lock:
+            token = self._tokens.access if self._tokens else None
+            first, self._left = self._left != token, token
+            return first and not self._cookies
 
     def renew(self, request: PreparedRequest) -> bool | None:
         """Renew a token that was refused; raises and returns as :meth:`Authenticator.renew`."""

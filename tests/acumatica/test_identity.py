@@ -243,15 +243,15 @@ def test_what_is_wrong_with_the_application_is_named(code: str, word: str) -> No
 @pytest.mark.parametrize("ask", ["refresh", "by_password", "exchange"])
 def test_no_error_repeats_what_was_sent(status: int, ask: str) -> None:
     client, token, password = SECRETS
+    arguments: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+        "refresh": ((token,), {}),
+        "by_password": (("me", password), {}),
+        "exchange": ((token,), {"callback": "http://h/c", "verifier": password}),
+    }
     echo = json.dumps({"error": " ".join(SECRETS), "error_description": token}).encode()
     chatty = _site({TOKENS: (status, {"Location": f"/?t={token}"}, echo)})
+    positional, named = arguments[ask]
     with chatty as (site, _), pytest.raises(ServiceError) as error:
-        server = _server(site, client_secret=client)
-        if ask == "refresh":
-            server.refresh(token)
-        elif ask == "by_password":
-            server.by_password("me", password)
-        else:
-            server.exchange(token, callback="http://h/c", verifier=password)
+        getattr(_server(site, client_secret=client), ask)(*positional, **named)
     told = "".join(traceback.format_exception(error.value))
     assert [secret for secret in SECRETS if secret in told] == []
