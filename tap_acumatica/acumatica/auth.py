@@ -7,16 +7,18 @@ remembered: an account or a consent that was refused once is not tried again in 
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 import typing as t
-from concurrent.futures import Future
 from contextlib import contextmanager
+from urllib.parse import quote, quote_plus
 
 import backoff
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_acumatica.acumatica.errors import SignInError, UnreachableError
+from tap_acumatica.acumatica.grants import to_the_end
 from tap_acumatica.acumatica.tries import AgainError, log_wait, waits
 
 if t.TYPE_CHECKING:
@@ -24,10 +26,8 @@ if t.TYPE_CHECKING:
 
     from requests import PreparedRequest
 
-    from tap_acumatica.acumatica.identity import IdentityServer
-    from tap_acumatica.acumatica.tokens import Tokens, TokenStore
-
-T = t.TypeVar("T")
+    from tap_acumatica.acumatica.grants import Grant
+    from tap_acumatica.acumatica.tokens import Tokens
 
 _SHORTEST_SECRET = 4
 
@@ -111,7 +111,11 @@ class Authenticator(AuthBase):
         return text
 
     def _keep_secret(self, *values: str | None) -> None:
-        self._secrets |= {v for v in values if v and len(v) >= _SHORTEST_SECRET}
+        for value in values:
+            if value and len(value) >= _SHORTEST_SECRET:
+                inside_json = json.dumps(value)[1:-1]
+                spelled = {value, quote(value, safe=""), quote_plus(value), inside_json}
+                self._secrets |= spelled
 
 
 class BasicAuthenticator(Authenticator):
@@ -154,19 +158,6 @@ class BasicAuthenticator(Authenticator):
     def accepted(self) -> None:
         """Note that the password is right."""
         self._proven = True
-
-
-class Grant(t.Protocol):
-    """A way to get tokens."""
-
-    def tokens(self, stale: str | None) -> Tokens:
-        """Tokens other than those whose access token is ``stale``; one try.
-
-        Raises:
-            SignInError: If there are none to be had.
-            AgainError: If another try may succeed.
-            ServiceError: If something else is wrong.
-        """
 
 
 class OAuthAuthenticator(Authenticator):
@@ -280,80 +271,3 @@ class OAuthAuthenticator(Authenticator):
             msg = f"{error}; given up after {self._tries} tries; tokens and bookmarks are kept"
             raise UnreachableError(msg) from error
         self._keep_secret(self._tokens.access, self._tokens.refresh)
-
-
-class ConsentGrant:
-    """Tokens of a user's consent: each refresh token is good for one use and brings the next."""
-
-    def __init__(
-        self,
-        server: IdentityServer,
-        store: TokenStore,
-        *,
-        seed: str | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            server: Where tokens are asked for.
-            store: Where they are kept.
-            seed: The refresh token that is configured.
-            clock: Seconds since the epoch.
-        """
-        self._server = server
-        self._store = store
-        self._seed = seed
-        self._clock = clock
-
-    def tokens(self, stale: str | None) -> Tokens:
-        """See :class:`Grant`.
-
-        What another process has got meanwhile is taken before anything is asked for.
-        """
-        with self._store.locked(self._server.application.name, self._seed) as chains:
-            held = chains.find()
-            if held and held.access != stale and held.fresh(self._clock()):
-                return held
-            token = held.refresh if held else self._seed
-            if token is None:
-                msg = "nobody has signed in yet; sign in with tap-acumatica-login"
-                raise SignInError(msg)
-            chains.prove()
-            tokens = self._server.refresh(token)
-            chains.keep(tokens)
-            return tokens
-
-
-class PasswordGrant:
-    """Tokens for a user name and a password; they are not kept beyond the run."""
-
-    def __init__(self, server: IdentityServer, username: str, password: str) -> None:
-        """Take the credentials; nothing is sent yet."""
-        self._server = server
-        self._username = username
-        self._password = password
-
-    def tokens(self, stale: str | None) -> Tokens:
-        """See :class:`Grant`."""
-        del stale
-        return self._server.by_password(self._username, self._password)
-
-
-def to_the_end(action: t.Callable[[], T]) -> T:
-    """Do something that a signal must not cut off in the middle.
-
-    A refresh token is used up with the request, and its successor is lost with the answer. So this
-    runs in a thread of its own: a signal ends the waiting for it, not the action, and the process
-    does not end before it.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(action())
-        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="token-request", daemon=False).start()
-    return future.result()

@@ -12,11 +12,10 @@ import requests
 
 from tap_acumatica.acumatica.auth import (
     BasicAuthenticator,
-    ConsentGrant,
     OAuthAuthenticator,
-    to_the_end,
 )
 from tap_acumatica.acumatica.errors import ServiceError, SignInError, UnreachableError
+from tap_acumatica.acumatica.grants import ConsentGrant, to_the_end
 from tap_acumatica.acumatica.identity import Application, IdentityServer
 from tap_acumatica.acumatica.interface import Service, services
 from tap_acumatica.acumatica.session import Limits, Session
@@ -211,6 +210,7 @@ def test_secrets_are_hidden_in_what_a_server_repeats() -> None:
     header = auth(request()).headers["Authorization"]
     text = auth.hide(f"you sent {header}, that is pass:word, me")
     assert text == "you sent Basic ***, that is ***, me"
+    assert auth.hide("password=pass%3Aword") == "password=***"
     oauth = OAuthAuthenticator(Grants("first-token"), secrets=["client-secret"], clock=lambda: 1e3)
     oauth(request())
     assert oauth.hide("Bearer first-token client-secret") == "Bearer *** ***"
