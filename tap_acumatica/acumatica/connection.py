@@ -7,7 +7,7 @@ import logging
 import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError, AddressError, AnswerError
-from tap_acumatica.odata.csdl import parse_metadata
+from tap_acumatica.odata.csdl import open_metadata
 
 if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.errors import ServiceError
@@ -60,22 +60,27 @@ class Connection:
         what = f"the metadata of {self.service.where}"
         url = f"{self.service.root}/$metadata"
         try:
-            model = self.session.fetch(url, parse_metadata, what=what, accept="application/xml")
+            return self.session.fetch(url, open_metadata, what=what, accept="application/xml")
         except AnswerError as error:
             msg = f"{error}; {self._advice()}"
             raise AddressError(msg) from error
         except AccessError as error:
             msg = f"{error}; {self._advice()}"
             raise AddressError(msg) from error
-        if model.skipped:
-            some = "; ".join(f"{item.name}: {item.reason}" for item in model.skipped[:_NAMED])
+
+    def settle(self) -> None:
+        """Let go of what discovery did not ask of the model, and warn of what it left out."""
+        if self._model is None:
+            return
+        self._model.forget_unread()
+        if skipped := self._model.skipped:
+            some = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:_NAMED])
             logger.warning(
-                "%d things in %s cannot be read and are left out: %s",
-                len(model.skipped),
-                what,
+                "%d things in the metadata of %s cannot be read and are left out: %s",
+                len(skipped),
+                self.service.where,
                 some,
             )
-        return model
 
     def _advice(self) -> str:
         if self.service.site:

@@ -158,8 +158,12 @@ def _kind(schema: Schema) -> tuple[object, ...]:
 
 
 def restore_facets(schema: Schema, discovered: Schema) -> None:
-    """Give number columns of ``schema`` the precision and scale that they were discovered with."""
-    found = discovered["properties"]
+    """Give numbers in ``schema`` the precision and scale that they were discovered with."""
+    if "precision" in discovered and schema.get("type") == discovered["type"]:
+        schema |= {facet: discovered[facet] for facet in ("precision", "scale")}
+    found = discovered.get("properties", {})
     for name, column in schema.get("properties", {}).items():
-        if "precision" in found.get(name, {}) and column.get("type") == found[name]["type"]:
-            column |= {facet: found[name][facet] for facet in ("precision", "scale")}
+        if name in found:
+            restore_facets(column, found[name])
+    if isinstance(schema.get("items"), dict) and "items" in discovered:
+        restore_facets(schema["items"], discovered["items"])
