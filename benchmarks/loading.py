@@ -7,13 +7,14 @@ import sys
 import typing as t
 
 import yaml
+from psycopg import sql
 
 from benchmarks.dataset import LINES
 from benchmarks.process import BenchmarkError
 from benchmarks.results import Findings, Options, Result
 from benchmarks.server import SMALL, serving
 from benchmarks.taps import OURS
-from demo import meltano
+from demo import compare, meltano
 from demo.postgres import postgres
 
 if t.TYPE_CHECKING:
@@ -85,8 +86,10 @@ def _add_stock(folder: Path) -> None:
 
 def _check(server: Postgres, schema: str, rows: int) -> None:
     with server.connect() as connection:
-        cursor = connection.execute(f'SELECT count(*) FROM "{schema}"."{LINES.lower()}"')  # noqa: S608
+        table = sql.Identifier(schema, compare.table_name(connection, schema, LINES))
+        cursor = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table))
         loaded = (cursor.fetchone() or (0,))[0]
-        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        dropped = sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema))
+        connection.execute(dropped)
     if loaded != rows:
         raise BenchmarkError(f"{loaded} of {rows} rows were loaded into {schema}")
