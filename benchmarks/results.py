@@ -71,6 +71,11 @@ class Result:
         return f"≤ {self.at_most:g} {self.unit}" if self.at_most is not None else ""
 
 
+def over(seconds: t.Mapping[str, t.Sequence[float]], above: str, below: str) -> list[float]:
+    """Ratios of two programs' times, run by run."""
+    return [one / other for one, other in zip(seconds[above], seconds[below], strict=True)]
+
+
 @dataclass
 class Findings:
     """All that was found.

@@ -10,7 +10,7 @@ from functools import partial
 
 from benchmarks.metadata import full_metadata
 from benchmarks.process import BenchmarkError, Measured, measure
-from benchmarks.results import Findings, Options, Result
+from benchmarks.results import Findings, Options, Result, over
 from benchmarks.server import PAGE, serving
 from benchmarks.taps import LIMIT, OURS, STOCK, TUNED, catalog_of, discovery, reading
 from tap_acumatica.settings import SETTINGS
@@ -39,16 +39,16 @@ def record(options: Options, folder: Path) -> Findings:
         [
             Result(
                 "RECORD to a pipe: faster than the stock tap",
-                _over(seconds, STOCK, OURS),
+                over(seconds, STOCK, OURS),
                 at_least=12,
             ),
             Result(
                 "RECORD to a pipe: faster than the tuned one",
-                _over(seconds, TUNED, OURS),
+                over(seconds, TUNED, OURS),
                 at_least=6,
             ),
             Result(
-                "RECORD to a pipe: speed of the limit", _over(seconds, LIMIT, OURS), at_least=0.8
+                "RECORD to a pipe: speed of the limit", over(seconds, LIMIT, OURS), at_least=0.8
             ),
         ],
         rates={tap: [options.rows / value for value in found] for tap, found in seconds.items()},
@@ -78,7 +78,7 @@ def batch(options: Options, folder: Path) -> Findings:
         runs = _in_turn(options, {tap: partial(run, tap) for tap in (OURS, STOCK)})
     seconds = {tap: [run.seconds for run in found] for tap, found in runs.items()}
     name = f"BATCH files, {rows:,} rows: faster than the stock tap"
-    return Findings([Result(name, _over(seconds, STOCK, OURS))])
+    return Findings([Result(name, over(seconds, STOCK, OURS))])
 
 
 def latency(options: Options, folder: Path) -> Findings:
@@ -106,7 +106,7 @@ def latency(options: Options, folder: Path) -> Findings:
             ),
             Result(
                 "300 ms a page, four seats: faster than with one",
-                _over(seconds, "one seat", "four seats") if offered else [],
+                over(seconds, "one seat", "four seats") if offered else [],
                 at_least=3.2,
                 note="not offered",
             ),
@@ -219,7 +219,7 @@ def select(options: Options, folder: Path) -> Findings:
         )
     firsts = {name: [run.first for run in found] for name, found in runs.items()}
     name = "two streams of a whole Acumatica, to the first RECORD, against two in all"
-    return Findings([Result(name, _over(firsts, "large", "small"), at_most=2)])
+    return Findings([Result(name, over(firsts, "large", "small"), at_most=2)])
 
 
 def _read(tap: str, address: str, folder: Path, rows: int, **settings: t.Any) -> Measured:
@@ -240,8 +240,3 @@ def _in_turn(
             found[name].append(run)
             logger.info("  %d/%d %s: %.2f s", number + 1, options.runs, name, run.seconds)
     return found
-
-
-def _over(seconds: t.Mapping[str, t.Sequence[float]], above: str, below: str) -> list[float]:
-    """Ratios of two programs, run by run."""
-    return [one / other for one, other in zip(seconds[above], seconds[below], strict=True)]
