@@ -334,8 +334,9 @@ def _annotations(element: Element, terms: tuple[str, ...]) -> Iterator[Element]:
 
 
 def _description(element: Element) -> str | None:
-    for annotation in _annotations(element, _DESCRIPTION):
-        return annotation.get("String") or (annotation.findtext("{*}String") or None)
+    for child in element.iterchildren("{*}Annotation"):
+        if child.get("Term") in _DESCRIPTION:
+            return child.get("String") or (child.findtext("{*}String") or None)
     return None
 
 

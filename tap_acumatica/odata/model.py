@@ -13,8 +13,7 @@ EDM = "Edm."
 _COLLECTION = "Collection("
 
 
-@dataclass(frozen=True, slots=True)
-class Facets:
+class Facets(t.NamedTuple):
     """Type facets of a property (CSDL 4.01, section 7.2).
 
     ``scale`` is None where it is not given or ``variable``.
@@ -27,8 +26,7 @@ class Facets:
 NO_FACETS = Facets()
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(t.NamedTuple):
     """A structural property.
 
     Attributes:
@@ -49,8 +47,7 @@ class Property:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NavigationProperty:
+class NavigationProperty(t.NamedTuple):
     """A navigation property: to one entity, or to many (``collection``)."""
 
     name: str
