@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,8 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     options = _options(arguments)
     asked = Options(options.runs, options.rows)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # So that what was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = options.series or list(SERIES)
     start = time.monotonic()
     findings = Findings()

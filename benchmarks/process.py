@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,13 +77,16 @@ def measure(
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
         )
+        watched = False
         try:
             found = _watch(process, start, keep, until_first=until_first)
+            watched = True
         finally:
             if process.stdout:
                 process.stdout.close()
-            if until_first:
-                process.kill()
+            if until_first or not watched:
+                # Not by its own method, which would take the exit status.
+                os.kill(process.pid, signal.SIGKILL)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         found.seconds = time.perf_counter() - start
