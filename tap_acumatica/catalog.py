@@ -81,22 +81,21 @@ class _Metadata(msgspec.Struct):
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class _Selected(msgspec.Struct):
+    selected: t.Any = msgspec.UNSET
+
+
 class _Selection(msgspec.Struct):
     """What tells of an entry whether its stream is selected."""
 
-    selected: t.Any = None
+    selected: t.Any = msgspec.UNSET
     metadata: list[_Metadata] | None = None
 
     @property
     def deselected(self) -> bool:
-        for item in self.metadata or ():
-            if not item.breadcrumb:
-                return _SELECTED.decode(item.metadata).selected is False
-        return self.selected is False
-
-
-class _Selected(msgspec.Struct):
-    selected: t.Any = None
+        root = next((item for item in self.metadata or () if not item.breadcrumb), None)
+        own = msgspec.UNSET if root is None else _SELECTED.decode(root.metadata).selected
+        return (self.selected if own is msgspec.UNSET else own) is False
 
 
 class _Catalog(msgspec.Struct):
@@ -120,11 +119,21 @@ def selected_entries(text: str) -> dict[str, list[Entry]]:
     """
     return {
         "streams": [
-            msgspec.json.decode(raw)
+            _as_meant(msgspec.json.decode(raw))
             for raw in _CATALOG.decode(text).streams
             if not _SELECTION.decode(raw).deselected
         ]
     }
+
+
+def _as_meant(entry: Entry) -> Entry:
+    """A catalog entry where the SDK looks for it: people write the method into the metadata."""
+    named = {"tap_stream_id": entry.get("stream"), **entry}
+    for item in entry.get("metadata") or ():
+        method = item.get("metadata", {}).get("replication-method")
+        if method and not item.get("breadcrumb"):
+            return {**named, "replication_method": method}
+    return named
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import typing as t
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from tap_acumatica.acumatica.entities import appended_keys, entities
+from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.errors import ExpandError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.odata.types import edm_type, is_timestamp
@@ -82,6 +84,8 @@ class Discovery:
         use_select: bool = True,
         expand: Mapping[str, Sequence[str]] | None = None,
         inquiry_parameters: Mapping[str, Mapping[str, t.Any]] | None = None,
+        date_fields: Sequence[str] = (),
+        clock: Clock | None = None,
     ) -> None:
         """Prepare.
 
@@ -93,6 +97,8 @@ class Discovery:
             use_select: Whether columns that the service does not give are left out.
             expand: ``$expand`` items by entity set.
             inquiry_parameters: Parameter values by generic inquiry.
+            date_fields: Glob patterns ``stream.field`` of timestamps that are plain dates.
+            clock: The services' clock, for parameters without offset.
         """
         self._connections = connections
         self._include = include
@@ -101,6 +107,8 @@ class Discovery:
         self._use_select = use_select
         self._expand = expand or {}
         self._parameters = inquiry_parameters or {}
+        self._date_fields = date_fields
+        self._clock = clock or Clock()
 
     def definitions(self, wanted: Callable[[str], bool] | None = None) -> list[Definition]:
         """The streams on offer, by name.
@@ -148,7 +156,13 @@ class Discovery:
             hidden=entity.restricted if hides else frozenset(),
             hashed_key=entity.inquiry,
             tenant=tenant is not None,
+            singleton=entity_set.singleton,
             expansions=expansions,
+            is_date=lambda name: any(
+                fnmatchcase(f"{alias}.{name}", pattern)
+                for alias in (entity.stream, *entity.aliases)
+                for pattern in self._date_fields
+            ),
         )
         return TenantPart(
             connection=connection,
@@ -157,18 +171,20 @@ class Discovery:
             shape=shape,
             expansions=expansions,
             not_comparable=_not_comparable(model, entity, shape),
-            parameters=self._parameter_values(entity),
+            parameters=self._parameter_values(entity, model.version),
         )
 
-    def _parameter_values(self, entity: Entity) -> Mapping[str, t.Any] | None:
+    def _parameter_values(self, entity: Entity, version: str) -> Mapping[str, t.Any] | None:
         """Wire values of an inquiry's parameters, None where none are given.
+
+        OData 3.0 does not declare them: they are taken as they are.
 
         Raises:
             SettingsError: If they do not fit the metadata.
         """
         given = next((self._parameters[a] for a in entity.aliases if a in self._parameters), None)
-        if given is None:
-            return None
+        if given is None or (entity.inquiry and not entity.function and version < "4"):
+            return given
         declared = entity.function.parameters if entity.function else ()
         names = {parameter.name: parameter for parameter in declared}
         unknown = [name for name in given if name not in names]
@@ -179,8 +195,21 @@ class Discovery:
             msg = f"{_WRONG_PARAMETERS}: {entity.stream} {fault}; its parameters: {has}"
             raise SettingsError(msg)
         return {
-            name: _parameter(entity, name, names[name].type, value) for name, value in given.items()
+            name: self._parameter(entity, name, names[name].type, value)
+            for name, value in given.items()
         }
+
+    def _parameter(self, entity: Entity, name: str, type_name: str, value: t.Any) -> t.Any:
+        if value is None:
+            return None
+        try:
+            if is_timestamp(type_name) and isinstance(value, str):
+                return self._clock.read(value if ":" in value else f"{value}T00:00:00")
+            return edm_type(type_name).parse(value)
+        except ValueMismatchError as error:
+            fault = f"the value of {name} {error} ({type_name})"
+            msg = f"{_WRONG_PARAMETERS}: {entity.stream}: {fault}"
+            raise SettingsError(msg) from error
 
     def _define(self, name: str, parts: dict[str | None, TenantPart]) -> Definition:
         shapes = [part.shape for part in parts.values()]
@@ -226,16 +255,3 @@ def _not_comparable(model: Model, entity: Entity, shape: Shape) -> frozenset[str
     if entity.inquiry:
         refused |= appended_keys(tuple(shape.properties), shape.key)
     return frozenset(refused)
-
-
-def _parameter(entity: Entity, name: str, type_name: str, value: t.Any) -> t.Any:
-    if value is None:
-        return None
-    if is_timestamp(type_name) and isinstance(value, str) and ":" not in value:
-        value = f"{value}T00:00:00Z"
-    try:
-        return edm_type(type_name).parse(value)
-    except ValueMismatchError as error:
-        fault = f"the value of {name} {error} ({type_name})"
-        msg = f"{_WRONG_PARAMETERS}: {entity.stream}: {fault}"
-        raise SettingsError(msg) from error

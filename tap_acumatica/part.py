@@ -2,30 +2,80 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import time
 import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError
+from tap_acumatica.acumatica.wire_log import PLANS
+from tap_acumatica.odata.dialect import V4
+from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
+from tap_acumatica.odata.types import is_known, is_timestamp
+from tap_acumatica.reading.ahead import ReadAhead
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
 from tap_acumatica.reading.by_time import Stretch
+from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
-from tap_acumatica.reading.source import EntitySource
+from tap_acumatica.reading.source import EntitySource, RequestCount
+from tap_acumatica.reading.watermark import Watermark
+from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
-from tap_acumatica.records.compiled import CompiledCodec, column_of
+from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 from tap_acumatica.settings import canonical_start
+from tap_acumatica.values import clock_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantPart
+    from tap_acumatica.odata.dialect import Dialect
+    from tap_acumatica.odata.expand import Expansion
 
 logger = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS = 30.0
+
+
+class Turn:
+    """The reading of a tenant's part, its state, and whether it is to be written now.
+
+    Attributes:
+        reading: The reading.
+        state: Where its bookmark is kept.
+    """
+
+    def __init__(self, reading: PartReading, state: dict[str, t.Any]) -> None:
+        """Prepare; nothing is asked for yet.
+
+        Args:
+            reading: The reading.
+            state: Where its bookmark is kept.
+        """
+        self.reading = reading
+        self.state = state
+        self._ahead: ReadAhead[Stretch] | None = None
+
+    def begin(self, *, current: bool = False) -> None:
+        """Begin to read; what was begun goes on, with ``current`` before all others."""
+        if current:
+            self.reading.current.set()
+        if self._ahead is None:
+            self._ahead = ReadAhead(self.reading.stretches())
+
+    def stretches(self) -> ReadAhead[Stretch]:
+        """The rows, in stretches as the reader finds them."""
+        self.begin(current=True)
+        return t.cast("ReadAhead[Stretch]", self._ahead)
+
+    def close(self) -> None:
+        """Stop reading; may be called twice."""
+        if self._ahead is not None:
+            self._ahead.close()
 
 
 class PartReading:
@@ -36,6 +86,7 @@ class PartReading:
         bookmark: The bookmark as far as rows were noted.
         maker: Makes a record of a row.
         compiled: Whether rows are records as they are.
+        current: Set once it is the one being written; until then others go first.
         rows: How many rows were noted.
     """
 
@@ -73,11 +124,20 @@ class PartReading:
         self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
         self._part = part
         self._config = config
+        dialect = part.connection.dialect
         declared = part.shape.properties
         self._tracking = tracking if tracking in declared else None
         needed = {*part.shape.key, self._tracking}
         names = [name for name in declared if name in columns or name in needed]
         own = part.shape.schema["properties"]
+        dates = {
+            name
+            for name in names
+            if is_timestamp(declared[name].type)
+            and columns.get(name, own.get(name, {})).get("format") == "date"
+        }
+        tracked = declared[self._tracking].type if self._tracking else None
+        clock = clock_of(config, local=tracked == "Edm.DateTime")
         extra = {name: schema for name, schema in columns.items() if name not in own}
         kept_extra = {} if config["use_select"] else extra
         exact = RowCodec(
@@ -87,6 +147,8 @@ class PartReading:
             expansions=part.expansions,
             extra=kept_extra,
             singleton=part.entity.entity_set.singleton,
+            clock=clock,
+            dates=dates,
         )
         converted = overrides(own, columns)
         self.maker = RecordMaker(
@@ -105,25 +167,51 @@ class PartReading:
         self.compiled = compiled and as_read and not part.entity.entity_set.singleton
         codec: RowCodec | CompiledCodec = exact
         if self.compiled:
-            codec = CompiledCodec(exact, shown, declared, key=part.shape.key, tenant=tenant)
-        path = segment(part.entity.entity_set.name)
-        aliases: dict[str, str] = {}
-        if part.entity.function and part.parameters is not None:
-            path, aliases = function_call(
-                part.entity.function, part.parameters, version=part.model.version
+            codec = CompiledCodec(
+                exact,
+                shown,
+                declared,
+                key=part.shape.key,
+                tenant=tenant,
+                long_as_text=dialect.long_as_text,
             )
-        self._source = EntitySource(part.connection.session, path, codec, name=self.name)
+        path = segment(part.entity.entity_set.name)
+        custom = dialect.options(config["data_format"])
+        if part.parameters is not None and not part.entity.function:
+            custom |= {name: str(value) for name, value in part.parameters.items()}
+        elif part.parameters is not None and part.entity.function:
+            path, arguments = function_call(
+                part.entity.function, part.parameters, version=part.model.version, clock=clock
+            )
+            custom |= arguments
+        expand, expanded = _expand(part.expansions, dialect)
+        self.current = threading.Event()
+        self._requests = RequestCount()
+        self._source = functools.partial(
+            EntitySource,
+            part.connection.sessions,
+            path,
+            codec,
+            name=self.name,
+            count=self._requests,
+            current=self.current,
+            dialect=dialect,
+            data_format=config["data_format"],
+        )
         self._plan = plan_for(
             keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
+            columns=_sortable(part, names),
+            unique=not part.entity.inquiry,
             not_comparable=part.not_comparable,
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
             else None,
-            select=tuple(names) if config["use_select"] else (),
-            expand=",".join(map(str, part.expansions)) or None,
+            select=(*names, *expanded) if config["use_select"] else (),
+            expand=expand,
             page_size=config["page_size"] if config["client_side_paging"] else None,
             version=part.model.version,
-            custom=tuple(aliases.items()),
+            clock=clock,
+            custom=tuple(custom.items()),
         )
         self._initial = bookmark
         try:
@@ -131,6 +219,7 @@ class PartReading:
         except BookmarkError as error:
             msg = f"{self.name}: {error}"
             raise BookmarkError(msg) from error
+        self._watermark = Watermark()
         self._newest: str | None = None
         self._began = self._told = time.monotonic()
         self.rows = 0
@@ -143,7 +232,7 @@ class PartReading:
         """
         if self._part.entity.entity_set.singleton:
             options = QueryOptions(select=self._plan.select, expand=self._plan.expand)
-            yield Stretch(self._source.get(options).rows, ascending=False)
+            yield Stretch(self._source().get(options).rows, ascending=False)
             return
         start_date = self._config.get("start_date")
         start = None
@@ -154,10 +243,38 @@ class PartReading:
                 time_offset=self._config["time_offset"],
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
+        if self._config["verbosity"] >= PLANS:
+            logger.info("%s: %s", self.name, self._plan.described)
+        self._check_zone()
         first_load = self._tracking is not None and self.bookmark.value is None
-        yield from Reader(self._source, self._plan, name=self.name).read(
-            start, first_load=first_load
+        yield from self._reader().read(start, first_load=first_load)
+
+    def _reader(self) -> Reader | ParallelReader:
+        workers = self._part.connection.sessions.size
+        if workers == 1:
+            return Reader(self._source(), self._plan, name=self.name)
+        return ParallelReader(
+            self._source,
+            self._plan,
+            name=self.name,
+            workers=workers,
+            may_divide=self.current.is_set,
         )
+
+    def _check_zone(self) -> None:
+        """Warn, once a connection, where the newest rows contradict the time zone that is set."""
+        tracking, connection = self._plan.tracking, self._part.connection
+        if tracking is None or tracking.type != "Edm.DateTime" or connection.zone_checked:
+            return
+        connection.zone_checked = True
+        if fault := zone_fault(self._source(), self._plan, connection.now):
+            zone = self._config["time_zone"]
+            logger.warning(
+                "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
+                self.name,
+                fault,
+                zone,
+            )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
         """The records of rows, ready to be encoded.
@@ -167,21 +284,29 @@ class PartReading:
         """
         return rows if self.compiled else [self.maker.record(row) for row in rows]
 
-    def note(self, rows: Sequence[t.Any], *, ascending: bool) -> None:
-        """Note that rows were written."""
+    def note(self, rows: Sequence[t.Any], stretch: Stretch) -> None:
+        """Note that rows of a stretch were written."""
         self.rows += len(rows)
         if self._tracking is None or not rows:
             return
-        stamps = [stamp for stamp in column_of(rows, self._tracking) if stamp is not None]
-        if stamps:
-            newest = stamps[-1] if ascending else max(stamps)
-            self._newest = max(self._newest or "", newest)
-            if ascending:
-                self.bookmark.advance(newest)
+        stamps = [stamp for stamp in self._plan.stamps(rows) if stamp is not None]
+        if not stamps:
+            return
+        newest = stamps[-1] if stretch.ascending else max(stamps)
+        self._newest = max(self._newest or "", newest)
+        if stretch.ascending:
+            mark = stretch.mark
+            self.bookmark.advance(self._watermark.note(mark, newest) if mark else newest)
+
+    def note_end(self, stretch: Stretch) -> None:
+        """Note that all rows of a stretch were written, and with it perhaps those of its range."""
+        if stretch.mark and stretch.mark.done:
+            self.bookmark.advance(self._watermark.note(stretch.mark, None))
 
     def rewind(self) -> None:
         """Take the bookmark back: what was read so far does not count."""
         self.bookmark = Bookmark(self._initial, ceiling=self._part.connection.began)
+        self._watermark = Watermark()
 
     def finish(self) -> None:
         """All rows were written: whatever their order, the newest one counts."""
@@ -201,7 +326,29 @@ class PartReading:
             self.name,
             how,
             self.rows,
-            self._source.pages,
+            self._requests.made,
             seconds,
             self.rows / seconds,
         )
+
+
+def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:
+    """Columns that rows can be sorted by where the key does not do."""
+    declared = part.shape.properties
+    columns = [
+        Column(name, declared[name].type, nullable=True)
+        for name in names
+        if not declared[name].collection
+        and name not in part.not_comparable
+        and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
+    ]
+    return [column for column in columns if column.orderable]
+
+
+def _expand(
+    expansions: Sequence[Expansion], dialect: Dialect
+) -> tuple[str | None, tuple[str, ...]]:
+    """The value of ``$expand``, and what ``$select`` must name for it."""
+    if not expansions:
+        return None, ()
+    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)

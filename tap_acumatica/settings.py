@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jsonschema import Draft202012Validator
 
+from tap_acumatica import setting_checks
 from tap_acumatica.odata import times
 from tap_acumatica.odata.errors import ValueMismatchError
 
@@ -66,6 +67,19 @@ def _choice(*values: str) -> dict[str, t.Any]:
 _TEXT: dict[str, t.Any] = {"type": "string"}
 _SWITCH: dict[str, t.Any] = {"type": "boolean"}
 _TEXTS: dict[str, t.Any] = {"type": "array", "items": {"type": "string"}}
+_PROPERTIES: dict[str, t.Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "value": _TEXT,
+            "in": {"type": "string", "enum": ["header", "query"]},
+        },
+        "required": ["name", "value", "in"],
+        "additionalProperties": False,
+    },
+}
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -73,18 +87,19 @@ SETTINGS: tuple[Setting, ...] = (
         {"type": "string", "minLength": 1},
         "URL",
         "Site (https://company.acumatica.com, with its path if it has one) or a whole OData "
-        "service root "
-        "(https://company.acumatica.com/t/Tenant/api/odata/gi, or any other OData 4.0 service). "
-        "%20 is kept as typed.",
+        "service root (https://company.acumatica.com/t/Tenant/api/odata/gi, or any other service "
+        "of OData 4.0 or 3.0). %20 is kept as typed.",
         required=True,
     ),
     Setting(
         "interface",
-        _choice("dac", "gi"),
+        _choice("dac", "gi", "dac-legacy", "gi-legacy"),
         "Interface",
         "What to read of a site: dac (data access classes, the tables) or gi (generic inquiries "
-        "exposed "
-        "through OData). Not used where url is a whole service root.",
+        "exposed through OData); before 2024 R2 by their older addresses, dac-legacy "
+        "(/odatav4/Tenant) and gi-legacy (/odata/Tenant, OData 3.0), which take no tenant as well. "
+        "Not used where url is a whole service root, but for gi-legacy, whose addresses others "
+        "have too.",
         default="dac",
     ),
     Setting(
@@ -101,23 +116,97 @@ SETTINGS: tuple[Setting, ...] = (
             "type": "object",
             "additionalProperties": {
                 "type": "object",
-                "properties": {"username": _TEXT, "password": _TEXT},
+                "properties": {
+                    "username": _TEXT,
+                    "password": _TEXT,
+                    "client_id": _TEXT,
+                    "client_secret": _TEXT,
+                    "refresh_token": _TEXT,
+                },
                 "additionalProperties": False,
             },
         },
         "Tenant Credentials",
-        'Where tenants differ: {"Tenant": {"username": "…", "password": "…"}}.',
+        'Where tenants differ: {"Tenant": {"username": "…", "password": "…"}}; with oauth2, '
+        '{"Tenant": {"client_id": "…@Tenant", "client_secret": "…", "refresh_token": "…"}}.',
         secret=True,
     ),
     Setting(
         "auth_mode",
-        _choice("basic"),
+        _choice("basic", "oauth2"),
         "Authentication Mode",
-        "How to sign in: basic (user name and password).",
+        "How to sign in: basic (user name and password) or oauth2 (a connected application, screen "
+        "SM303010).",
         default="basic",
     ),
     Setting("username", _TEXT, "Username", "Acumatica user name, without the tenant."),
     Setting("password", _TEXT, "Password", "Password of that user.", secret=True),
+    Setting(
+        "oauth_flow",
+        _choice("authorization_code", "password"),
+        "OAuth Flow",
+        "With oauth2: authorization_code (sign in once with tap-acumatica-login, or give a "
+        "refresh_token) or password (with username and password; no sign-in by hand).",
+        default="authorization_code",
+    ),
+    Setting(
+        "client_id",
+        _TEXT,
+        "Client ID",
+        "Client ID of the connected application, with its tenant: "
+        "9986313F-C5E6-161F-ED75-346CBBCB948F@Company.",
+    ),
+    Setting(
+        "client_secret",
+        _TEXT,
+        "Client Secret",
+        "Shared secret of the connected application; none for a public client.",
+        secret=True,
+    ),
+    Setting(
+        "refresh_token",
+        _TEXT,
+        "Refresh Token",
+        "Where a sign-in elsewhere brought one. It is good for one use; its successors are kept in "
+        "token_file, and it is used again only when it changes.",
+        secret=True,
+    ),
+    Setting(
+        "callback_url",
+        {"type": "string", "pattern": "^https?://"},
+        "Callback URL",
+        "Redirect address of the connected application, for tap-acumatica-login.",
+        default="http://localhost:8400/callback",
+    ),
+    Setting(
+        "authorization_url",
+        {"type": "string", "pattern": "^https?://"},
+        "Authorization URL",
+        "Where to sign in, if it is not what the site says (its OpenID document, else "
+        "/identity/connect/authorize).",
+    ),
+    Setting(
+        "access_token_url",
+        {"type": "string", "pattern": "^https?://"},
+        "Access Token URL",
+        "Where to ask for tokens, if it is not what the site says (its OpenID document, else "
+        "/identity/connect/token).",
+    ),
+    Setting(
+        "scope",
+        _TEXT,
+        "Scope",
+        "Permissions to ask for, separated by blanks or commas. offline_access brings the refresh "
+        "token.",
+        default="openid api offline_access",
+    ),
+    Setting(
+        "token_file",
+        _TEXT,
+        "Token File",
+        "Where tokens are kept, readable by its owner only. Default: .tap-acumatica/tokens.json in "
+        "the Meltano project, else in the home directory.",
+    ),
     Setting(
         "entity_sets",
         _TEXTS,
@@ -163,6 +252,29 @@ SETTINGS: tuple[Setting, ...] = (
         default=300,
     ),
     Setting(
+        "time_zone",
+        _TEXT,
+        "Time Zone",
+        "Zone of date-times that carry none, as OData 3.0 services send them; for Acumatica, that "
+        "of the user's profile. An IANA name (America/New_York) or a Windows one (Eastern Standard "
+        "Time).",
+        default="UTC",
+    ),
+    Setting(
+        "convert_to_utc",
+        _SWITCH,
+        "Convert to UTC",
+        "All date-times leave in UTC. false: they leave in time_zone, with its offset.",
+        default=True,
+    ),
+    Setting(
+        "date_fields",
+        _TEXTS,
+        "Date Fields",
+        "Glob patterns stream.field (SOOrder.OrderDate, *.TranDate) of timestamps that are plain "
+        "dates: they leave as dates, as the service's clock shows them, never shifted by a zone.",
+    ),
+    Setting(
         "client_side_paging",
         _SWITCH,
         "Use Client-Side Paging",
@@ -195,6 +307,83 @@ SETTINGS: tuple[Setting, ...] = (
         "Maximum Tries",
         "Tries of one request before its stream fails.",
         default=8,
+    ),
+    Setting(
+        "requests_per_minute",
+        _integer(1, 10000),
+        "Requests per Minute",
+        "The tap's own brake, shared by all its streams. Acumatica delays requests from half of "
+        "the license's limit on (License Monitoring Console, SM604000).",
+    ),
+    Setting(
+        "max_pool_size",
+        _integer(1, 100),
+        "Max Pool Size",
+        "Acumatica sessions (license seats) used at once for each tenant. More than one reads in "
+        "parallel: large streams in ranges, and following streams early.",
+        default=1,
+    ),
+    Setting(
+        "pool_wait_time",
+        _integer(1, 3600),
+        "Pool Wait Time",
+        "Seconds to wait for a free session before the stream fails.",
+        default=60,
+    ),
+    Setting(
+        "pooling",
+        _SWITCH,
+        "Enable Pooling",
+        "Keep connections and Acumatica sessions between requests. false: each request has a "
+        "connection of its own and signs out after it, which takes a license seat for no longer "
+        "than its request but is slow.",
+        default=True,
+    ),
+    Setting(
+        "pool_idle_timeout",
+        _integer(0, 3600),
+        "Pool Idle Timeout",
+        "Seconds after which an idle connection is not used again.",
+        default=60,
+    ),
+    Setting(
+        "verbosity",
+        _integer(1, 5),
+        "Verbosity",
+        "1: warnings, and what was read of each stream. 2: also how each stream is read, and the "
+        "clock of the service. 3: also each request: method, path, status, milliseconds, bytes. 4: "
+        "also its query options, without the values compared with. 5: also headers. Never a secret "
+        "or a row.",
+        default=1,
+    ),
+    Setting(
+        "locale",
+        _TEXT,
+        "Locale",
+        "Region of the answers, sent as Accept-Language: a BCP 47 tag (de-CH) or a Windows name "
+        "(German (Switzerland)).",
+    ),
+    Setting(
+        "additional_properties",
+        _PROPERTIES,
+        "Additional Properties",
+        'Added to each request: [{"name": "Ocp-Apim-Trace", "value": "true", "in": "header"}]; in '
+        "is header or query.",
+    ),
+    Setting(
+        "secret_additional_properties",
+        _PROPERTIES,
+        "Secret Additional Properties",
+        "The same, for values that are never shown.",
+        secret=True,
+    ),
+    Setting(
+        "data_format",
+        _choice("json", "atom"),
+        "Data Format",
+        "Form in which OData 3.0 services are asked for rows; atom is read while it arrives, for "
+        "services without pages. OData 4.0 is always JSON.",
+        default="json",
     ),
     Setting(
         "use_select",
@@ -269,6 +458,7 @@ def check(config: Mapping[str, t.Any]) -> None:
                 f"setting '{setting.name}' is wrong: {found} {_allowed(error, setting)}"
             )
     problems.extend(_check_start_date(config.get("start_date")))
+    problems.extend(setting_checks.faults(config))
     if problems:
         raise SettingsError("; ".join(problems))
 
@@ -289,6 +479,10 @@ def _allowed(error: t.Any, setting: Setting) -> str:
     if "minimum" in setting.schema and error.validator in {"minimum", "maximum", "type"}:
         low, high = setting.schema["minimum"], setting.schema["maximum"]
         return f"is no whole number from {low} to {high}"
+    if error.validator == "pattern":
+        return "is no address that begins with https:// or http://"
+    if setting.schema is _PROPERTIES and error.validator != "type":
+        return "is not allowed here: each entry has name, value and in, which is header or query"
     if error.validator == "type":
         wanted = [kind for kind in _as_list(error.validator_value) if kind != "null"]
         return f"is not of type {' or '.join(wanted)}"

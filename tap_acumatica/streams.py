@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from singer_sdk.helpers._batch import BatchFileFormat
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
 
 from tap_acumatica.acumatica.errors import ServiceError
 from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.part import PartReading
-from tap_acumatica.reading.ahead import ahead
+from tap_acumatica.part import PartReading, Turn
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.compiled import RecordLines
 from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
@@ -27,10 +27,10 @@ if t.TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
-    from singer_sdk.singerlib import Catalog, SchemaMessage
+    from singer_sdk.singerlib import Catalog, CatalogEntry, SchemaMessage
 
     from tap_acumatica.discovery import Definition, TenantPart
-    from tap_acumatica.reading.bookmark import Bookmark
+    from tap_acumatica.reading.by_time import Stretch
     from tap_acumatica.tap import TapAcumatica
 
 _COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
@@ -54,26 +54,54 @@ class EntitySetStream(Stream):
         self.replication_key = definition.tracking
         self._acumatica = tap
         self.selected_by_default = definition.selected_by_default
+        self._begun: dict[str | None, Turn] = {}
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take keys, replication and schema from the input catalog, as far as they can be had."""
+        if entry := catalog.get_stream(self.name):
+            self._complete_entry(entry)
         super().apply_catalog(catalog)
+        restore_facets(self.effective_schema, self.schema)
+        method = self.forced_replication_method
+        if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+            self.logger.warning(
+                "%s: the catalog wants the replication method %s, which the tap does not have; it "
+                "is read by its replication key, if it has one.",
+                self.name,
+                method,
+            )
+            self.forced_replication_method = method = None
         tracking = self.definition.tracking
-        if self.config.get("tracking_type") == "none" or not self._can_track(self.replication_key):
-            if self.replication_key and self.config.get("tracking_type") != "none":
+        if self.config.get("tracking_type") == "none" or method == REPLICATION_FULL_TABLE:
+            self.replication_key = None
+        elif not self._can_track(self.replication_key):
+            if self.replication_key:
                 self.logger.warning(
                     "%s: %s is no timestamp that the service has; the whole stream is read.",
                     self.name,
                     self.replication_key,
                 )
-            wanted = self.forced_replication_method == REPLICATION_INCREMENTAL
+            wanted = method == REPLICATION_INCREMENTAL
             self.replication_key = tracking if wanted and not self.replication_key else None
         if self.replication_key is None:
             self.forced_replication_method = REPLICATION_FULL_TABLE
 
+    def _complete_entry(self, entry: CatalogEntry) -> None:
+        """Add what a catalog entry leaves unsaid: it is as discovered."""
+        root = entry.metadata.get(())
+        if entry.key_properties is None:
+            given = getattr(root, "table_key_properties", None)
+            entry.key_properties = list(self.primary_keys if given is None else given)
+        if entry.schema.properties is None:
+            entry.schema = Schema.from_dict(self.schema)
+        if (entry.replication_key, entry.replication_method) == (None, None) and not root:
+            entry.replication_key = self.replication_key
+
     def _can_track(self, name: str | None) -> bool:
-        shape = self.definition.shape
-        return name is not None and shape.tracking_field([name]) == name
+        if name is None or self.definition.shape.tracking_field([name]) != name:
+            return False
+        column: dict[str, t.Any] = self.effective_schema["properties"].get(name, {})
+        return column.get("format") != "date"
 
     @property
     def is_sorted(self) -> bool:
@@ -103,9 +131,23 @@ class EntitySetStream(Stream):
             context: ``{"_tenant": name}``, or None.
         """
         tenant = (context or {}).get(TENANT_COLUMN)
-        reading, _ = self._open(tenant, self.definition.parts[tenant], compiled=False)
-        for stretch in reading.stretches():
-            yield from map(reading.maker.record, stretch.rows)
+        turn = self._open(tenant, self.definition.parts[tenant], compiled=False)
+        with closing(turn.stretches()) as stretches:
+            for stretch in stretches:
+                yield from map(turn.reading.maker.record, stretch.rows)
+
+    def begin(self, tenant: str | None) -> Turn | None:
+        """Begin to read a tenant's part before it is to be written; None if it cannot be begun."""
+        part = self.definition.parts[tenant]
+        if tenant in self._begun or part.connection.failure or part.lacks_parameters:
+            return None
+        try:
+            turn = self._open(tenant, part, compiled=self._is_plain)
+        except ServiceError:
+            return None  # it is told when its turn comes
+        turn.begin()
+        self._begun[tenant] = turn
+        return turn
 
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
@@ -123,16 +165,17 @@ class EntitySetStream(Stream):
         with self.get_record_counter() as counter:
             for tenant, part in self.definition.parts.items():
                 with self._own_failure(part):
-                    reading, state = self._open(tenant, part, compiled=True)
-                    with closing(self._blocks(reading, state, batch_config.batch_size)) as blocks:
-                        for rows, ascending in blocks:
+                    turn = self._turn(tenant, part, compiled=True)
+                    reading = turn.reading
+                    with closing(self._blocks(turn, batch_config.batch_size)) as blocks:
+                        for rows, stretch in blocks:
                             url = files.write(self._lines.plain(reading.records(rows)))
-                            reading.note(rows, ascending=ascending)
-                            self._keep(state, reading.bookmark)
+                            reading.note(rows, stretch)
+                            self._keep(turn)
                             counter.increment(len(rows))
                             yield batch_config.encoding, [url]
                     reading.finish()
-                    self._save(state, reading.bookmark)
+                    self._save(turn)
 
     def _sync_records(
         self,
@@ -149,7 +192,8 @@ class EntitySetStream(Stream):
         versioned = bool(self.config.get("emit_activate_version_messages"))
         if versioned and self.replication_method == REPLICATION_FULL_TABLE:
             self._stream_version = self._initialized_at // 1000
-        self._complete = True
+        connections = self._acumatica.connections.values()
+        self._complete = all(connection.failure is None for connection in connections)
         with self.get_record_counter() as counter, self.get_sync_timer():
             for part in self.definition.parts.items():
                 with self._own_failure(part[1]):
@@ -164,52 +208,54 @@ class EntitySetStream(Stream):
 
     def _sync_by_lines(self, tenant: str | None, part: TenantPart, counter: Counter) -> None:
         """Write a block of RECORD messages at once."""
-        reading, state = self._open(tenant, part, compiled=True)
-        with closing(self._blocks(reading, state, self.config["batch_size"])) as blocks:
-            for rows, ascending in blocks:
+        turn = self._turn(tenant, part, compiled=True)
+        reading = turn.reading
+        with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
+            for rows, stretch in blocks:
                 extracted = dt.datetime.now(dt.timezone.utc).isoformat()
                 lines = self._lines.encode(reading.records(rows), extracted=extracted)
                 self._acumatica.output.write(lines)
-                reading.note(rows, ascending=ascending)
-                self._save(state, reading.bookmark)
+                reading.note(rows, stretch)
+                self._save(turn)
                 counter.increment(len(rows))
         reading.finish()
-        self._save(state, reading.bookmark)
+        self._save(turn)
 
     def _sync_by_record(
         self, tenant: str | None, part: TenantPart, counter: Counter, *, write: bool
     ) -> Iterator[Record]:
         """The SDK's own path, for stream maps, flattening and BATCH files of other formats."""
-        reading, state = self._open(tenant, part, compiled=False)
-        with closing(self._blocks(reading, state, self.config["batch_size"])) as blocks:
-            for rows, ascending in blocks:
+        turn = self._turn(tenant, part, compiled=False)
+        reading = turn.reading
+        with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
+            for rows, stretch in blocks:
                 for row in rows:
                     record = reading.maker.record(row)
                     if write:
                         self._write_record_message(record)
-                    reading.note([row], ascending=ascending)
+                    reading.note([row], stretch)
                     if not write:
-                        self._keep(state, reading.bookmark)
+                        self._keep(turn)
                     counter.increment()
                     yield record
                 if write:
-                    self._save(state, reading.bookmark)
+                    self._save(turn)
         reading.finish()
-        self._keep(state, reading.bookmark)
+        self._keep(turn)
         if write:
-            self._save(state, reading.bookmark)
+            self._save(turn)
 
     def _dry_run(self, tenant: str | None, part: TenantPart) -> Iterator[Record]:
         """The first records, for ``--test``; the bookmark stays where it was."""
-        reading, state = self._open(tenant, part, compiled=False)
+        turn = self._open(tenant, part, compiled=False)
         limit = self.ABORT_AT_RECORD_COUNT or 1
-        with closing(self._blocks(reading, state, limit)) as blocks:
+        with closing(self._blocks(turn, limit)) as blocks:
             for rows, _ in blocks:
-                for record in map(reading.maker.record, rows):
+                for record in map(turn.reading.maker.record, rows):
                     self._write_record_message(record)
                     yield record
                 break
-        self._save(state, reading.bookmark)
+        self._save(turn)
 
     def _warn_of_gone(self) -> None:
         known = self.definition.shape.schema["properties"]
@@ -222,9 +268,20 @@ class EntitySetStream(Stream):
                 ", ".join(gone),
             )
 
-    def _open(
-        self, tenant: str | None, part: TenantPart, *, compiled: bool
-    ) -> tuple[PartReading, dict[str, t.Any]]:
+    def _turn(self, tenant: str | None, part: TenantPart, *, compiled: bool) -> Turn:
+        """The turn of a tenant's part, begun now if not earlier; those that follow are begun too.
+
+        Raises:
+            ServiceError: If the tenant failed before, or the stream cannot be read.
+        """
+        turn = self._begun.get(tenant)
+        if turn is None:
+            turn = self._begun[tenant] = self._open(tenant, part, compiled=compiled)
+        turn.begin(current=True)
+        self._acumatica.begin_following(self, tenant)
+        return turn
+
+    def _open(self, tenant: str | None, part: TenantPart, *, compiled: bool) -> Turn:
         """The reading of a tenant's part, and its state.
 
         Raises:
@@ -243,7 +300,7 @@ class EntitySetStream(Stream):
             bookmark=self._bookmark_of(state),
             compiled=compiled,
         )
-        return reading, state
+        return Turn(reading, state)
 
     @contextmanager
     def _own_failure(self, part: TenantPart) -> Iterator[None]:
@@ -254,17 +311,17 @@ class EntitySetStream(Stream):
             self._complete = False
             self._acumatica.stream_failed(self.name, part.connection, error)
 
-    def _blocks(
-        self, reading: PartReading, state: dict[str, t.Any], size: int
-    ) -> Generator[tuple[list[t.Any], bool], None, None]:
-        """Rows in blocks of at most ``size``, and whether their tracking values ascend."""
-        with closing(ahead(reading.stretches())) as stretches:
+    def _blocks(self, turn: Turn, size: int) -> Generator[tuple[list[t.Any], Stretch], None, None]:
+        """Rows in blocks of at most ``size``, and the stretches they are of."""
+        reading = turn.reading
+        with closing(turn.stretches()) as stretches:
             for stretch in stretches:
                 if stretch.rewind:
                     reading.rewind()
-                    self._save(state, reading.bookmark)
+                    self._save(turn)
                 for start in range(0, len(stretch.rows), size):
-                    yield stretch.rows[start : start + size], stretch.ascending
+                    yield stretch.rows[start : start + size], stretch
+                reading.note_end(stretch)
                 reading.tell_progress()
 
     @property
@@ -290,16 +347,17 @@ class EntitySetStream(Stream):
             return t.cast("str | None", state.get("replication_key_value"))
         return None
 
-    def _keep(self, state: dict[str, t.Any], bookmark: Bookmark) -> None:
+    def _keep(self, turn: Turn) -> None:
         if self.replication_method == REPLICATION_INCREMENTAL:
-            if bookmark.value is not None:
-                state["replication_key"] = self.replication_key
-                state["replication_key_value"] = bookmark.value
+            bookmark = turn.reading.bookmark.value
+            if bookmark is not None:
+                turn.state["replication_key"] = self.replication_key
+                turn.state["replication_key_value"] = bookmark
             else:
-                state.pop("replication_key_value", None)
+                turn.state.pop("replication_key_value", None)
 
-    def _save(self, state: dict[str, t.Any], bookmark: Bookmark) -> None:
-        self._keep(state, bookmark)
+    def _save(self, turn: Turn) -> None:
+        self._keep(turn)
         self.state_manager.is_flushed = False
         self._write_state_message()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import typing as t
@@ -13,6 +14,7 @@ from singer_sdk.configuration._dict_config import merge_missing_config_jsonschem
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_acumatica.acumatica.brakes import Brake
 from tap_acumatica.acumatica.connection import Connection
 from tap_acumatica.acumatica.errors import (
     AccessError,
@@ -20,6 +22,7 @@ from tap_acumatica.acumatica.errors import (
     StreamError,
 )
 from tap_acumatica.acumatica.interface import services
+from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.acumatica.session import Limits, Session
 from tap_acumatica.catalog import catalog_of, catalog_text, collector_paused, selected_entries
 from tap_acumatica.command import TapCommand
@@ -27,17 +30,21 @@ from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
+from tap_acumatica.sign_in import authenticators, meant
 from tap_acumatica.streams import EntitySetStream
+from tap_acumatica.values import clock_of, transport_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
+    from tap_acumatica.acumatica.auth import Authenticator
     from tap_acumatica.acumatica.interface import Service
     from tap_acumatica.discovery import Definition
+    from tap_acumatica.part import Turn
 
 
 class TapAcumatica(Tap):
@@ -53,7 +60,9 @@ class TapAcumatica(Tap):
         self._definitions: list[Definition] | None = None
         self.failures: list[str] = []
         self.output = LineOutput()
-        self._closing: list[Connection] = []
+        self._closing: list[Connection | Turn] = []
+        # It would log whole addresses, with what rows are compared with and secret parameters.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
@@ -93,37 +102,53 @@ class TapAcumatica(Tap):
     def connections(self) -> Mapping[str | None, Connection]:
         """Connections to all services, by tenant."""
         if self._connections is None:
-            found = services(
+            offered = services(
                 self.config["url"], self.config["interface"], self.config.get("tenants") or ()
             )
+            found = {tenant: meant(self.config, service) for tenant, service in offered.items()}
+            agent = f"{self.name}/{self.plugin_version}"
+            signed = authenticators(self.config, found, user_agent=agent)
+            brake = Brake(self.config.get("requests_per_minute"))
             self._connections = {
-                tenant: self._connect(service) for tenant, service in found.items()
+                tenant: self._connect(service, signed[tenant], brake, agent)
+                for tenant, service in found.items()
             }
             self._closing.extend(self._connections.values())
         return self._connections
 
-    def _connect(self, service: Service) -> Connection:
-        """A connection with the credentials of its tenant.
-
-        Raises:
-            SettingsError: If Acumatica is to be read without credentials.
-        """
-        own = (self.config.get("tenant_credentials") or {}).get(service.tenant or "", {})
-        username = own.get("username") or self.config.get("username")
-        password = own.get("password") or self.config.get("password")
-        for name, value, other in (
-            ("username", username, password),
-            ("password", password, username),
-        ):
-            if value is None and (service.site or other):
-                msg = f"setting '{name}' is missing: auth_mode 'basic' needs username and password"
-                raise SettingsError(msg)
-        limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
-        agent = f"{self.name}/{self.plugin_version}"
-        session = Session(
-            service, username=username, password=password, limits=limits, user_agent=agent
+    def _connect(
+        self, service: Service, auth: Authenticator, brake: Brake, agent: str
+    ) -> Connection:
+        """A connection whose sessions share what signs in, and the brake."""
+        limits = Limits(
+            timeout=self.config["timeout"],
+            tries=self.config["max_retries"],
+            stay=self.config["pooling"],
         )
-        return Connection(service, session)
+
+        def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
+            return Session(
+                pool.service,
+                auth=auth,
+                limits=limits,
+                brake=brake,
+                user_agent=agent,
+                waits_for_seat=worth_waiting,
+                transport=transport_of(self.config, service),
+            )
+
+        pool = SessionPool(
+            service,
+            session,
+            size=self.config["max_pool_size"],
+            wait=self.config["pool_wait_time"],
+        )
+        return Connection(service, pool, verbosity=self.config["verbosity"])
+
+    def setup_mapper(self) -> None:
+        """Map streams after their catalog entries are complete: the mapper takes keys from them."""
+        _ = self.streams
+        super().setup_mapper()
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
@@ -161,6 +186,8 @@ class TapAcumatica(Tap):
             use_select=config["use_select"],
             expand=config.get("expand"),
             inquiry_parameters=config.get("inquiry_parameters"),
+            date_fields=config.get("date_fields") or (),
+            clock=clock_of(config),
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
@@ -173,6 +200,22 @@ class TapAcumatica(Tap):
                 ),
             )
         return definitions
+
+    def begin_following(self, stream: EntitySetStream, tenant: str | None) -> None:
+        """Begin to read what is written after a tenant's part of a stream, as seats allow."""
+        further = self.config["max_pool_size"] - 1
+        if not further:
+            return
+        turns = [
+            (each, of)
+            for each in t.cast("Mapping[str, EntitySetStream]", self.streams).values()
+            if each.selected
+            for of in each.definition.parts
+        ]
+        here = turns.index((stream, tenant)) + 1
+        for each, of in turns[here : here + further]:
+            if begun := each.begin(of):
+                self._closing.append(begun)
 
     def _reachable(self) -> dict[str | None, Connection]:
         """The connections whose metadata can be had.
@@ -347,10 +390,23 @@ def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
 
 
 def _state(file: t.IO[str]) -> dict[str, t.Any]:
-    """The state, also where the file holds a whole STATE message."""
+    """The state, also where the file holds a whole STATE message.
+
+    Raises:
+        SettingsError: If it has another form.
+    """
     document = _document(file, "state")
     held = document.get("value") if document.get("type") == "STATE" else document
-    return held if isinstance(held, dict) else {}
+    if not isinstance(held, dict):
+        return {}
+    bookmarks = held.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
+        msg = (
+            "the state file holds no bookmarks by stream; "
+            "give the value of the last STATE message, or none to read all rows again"
+        )
+        raise SettingsError(msg)
+    return held
 
 
 def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
@@ -370,6 +426,7 @@ def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
         raise SettingsError(msg) from error
 
 
-def _close_all(connections: Iterable[Connection]) -> None:
-    for connection in connections:
-        connection.close()
+def _close_all(held: Sequence[Connection | Turn]) -> None:
+    """Close what was opened, the last first: readings before the sessions they use."""
+    for each in reversed(held):
+        each.close()

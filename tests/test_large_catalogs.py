@@ -84,7 +84,7 @@ ENTRIES = st.lists(
 def _deselected(entry: dict[str, t.Any]) -> bool:
     for item in entry.get("metadata") or ():
         if not item.get("breadcrumb"):
-            return item.get("metadata", {}).get("selected") is False
+            return item.get("metadata", {}).get("selected", entry.get("selected")) is False
     return entry.get("selected") is False
 
 

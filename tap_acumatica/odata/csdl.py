@@ -13,8 +13,10 @@ from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
+from tap_acumatica.odata import feed
 from tap_acumatica.odata.errors import MetadataError
 from tap_acumatica.odata.model import (
+    EDM,
     NO_FACETS,
     EntitySet,
     Facets,
@@ -43,15 +45,17 @@ _FILTER_RESTRICTIONS = (
     "Capabilities.FilterRestrictions",
 )
 _VERSIONED = "DataServices"
+_OLDER = "{http://schemas.microsoft.com/ado/"
 
 
-def parse_metadata(document: bytes) -> Model:
+def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
     """Build the model of a service from its metadata document, every type read.
 
     What cannot be read is left out and counted in ``Model.skipped``; the rest is kept.
 
     Args:
         document: The body of ``GET {root}/$metadata``, as bytes of XML.
+        version: What the answer's headers say the version is; the document itself knows better.
 
     Returns:
         The model.
@@ -59,13 +63,13 @@ def parse_metadata(document: bytes) -> Model:
     Raises:
         MetadataError: If the document is no CSDL at all: not XML, HTML, or no entity container.
     """
-    model = _Reader().read(document)
+    model = _Reader(version).read(document)
     for declared in model.types.values():
         _ = declared.members
     return model
 
 
-def open_metadata(document: bytes) -> Model:
+def open_metadata(document: bytes, *, version: str | None = None) -> Model:
     """The same model, whose types are read when they are first asked for.
 
     ``Model.skipped`` counts what was left out of what was read. Reading a type raises
@@ -74,6 +78,7 @@ def open_metadata(document: bytes) -> Model:
 
     Args:
         document: As for :func:`parse_metadata`.
+        version: As for :func:`parse_metadata`.
 
     Raises:
         MetadataError: As :func:`parse_metadata`.
@@ -81,17 +86,18 @@ def open_metadata(document: bytes) -> Model:
     slices = sliced(document)
     if slices:
         try:
-            return _Reader(slices).read(slices.skeleton)
+            return _Reader(version, slices).read(slices.skeleton)
         except MetadataError:
             pass  # the document as a whole says what is wrong with it, if it is not the slicing
-    return _Reader().read(document)
+    return _Reader(version).read(document)
 
 
 class _Reader:
     """Collects declarations, and joins them at the end."""
 
-    def __init__(self, slices: Slices | None = None) -> None:
+    def __init__(self, version: str | None, slices: Slices | None = None) -> None:
         self.model = Model()
+        self.version = version
         self.slices = slices
         self.namespace = ""
         self.functions: dict[str, tuple[tuple[Parameter, ...], str | None]] = {}
@@ -116,9 +122,13 @@ class _Reader:
 
     def _read_schema(self, schema: Element) -> None:
         self.namespace = schema.get("Namespace", "")
+        # A document may not say its version, but its namespaces tell the generation.
+        older = schema.tag.startswith(_OLDER)
+        self.version = self.version or ("3.0" if older else None)
         if alias := schema.get("Alias"):
             self.model.aliases[alias] = self.namespace
         readers = {
+            "Using": self._read_using,
             "EntityType": self._read_type,
             "ComplexType": self._read_type,
             "EnumType": self._read_enumtype,
@@ -132,12 +142,16 @@ class _Reader:
             if reader := readers.get(_local(element)):
                 reader(element)
 
+    def _read_using(self, element: Element) -> None:
+        if used := element.get("Namespace"):
+            self.model.aliases[element.get("Alias", used)] = used
+
     def _read_version(self, element: Element) -> None:
         for attribute, value in element.attrib.items():
-            if str(attribute).endswith("DataServiceVersion") or (
+            if str(attribute).endswith("}DataServiceVersion") or (
                 attribute == "Version" and str(value).startswith("4")
             ):
-                self.model.version = str(value)
+                self.version = str(value).partition(";")[0].strip()
 
     # Types
 
@@ -154,19 +168,17 @@ class _Reader:
             read=functools.partial(self._members, qualified, element),
         )
 
-    def _members(self, owner: str, element: Element) -> Members:
-        if self.slices and (body := self.slices.body(element.text)):
-            element = _within(element, body)
+    def _members(self, owner: str, declared: Element) -> Members:
+        body = self.slices.body(declared.text) if self.slices else None
+        element = declared if body is None else _within(declared, body)
         key: tuple[str, ...] = ()
         for child in element.iterchildren("{*}Key"):
             key = tuple(ref.get("Name", "") for ref in child.iterchildren("{*}PropertyRef"))
-        properties = (self._property(child, owner) for child in element.iterchildren("{*}Property"))
-        navigation = map(self._navigation, element.iterchildren("{*}NavigationProperty"))
-        return Members(
-            key,
-            {found.name: found for found in properties if found},
-            {found.name: found for found in navigation if found},
-        )
+        found = (self._property(child, owner) for child in element.iterchildren("{*}Property"))
+        properties = {prop.name: prop for prop in found if prop}
+        self._place(declared, owner, properties)
+        targets = map(self._navigation, element.iterchildren("{*}NavigationProperty"))
+        return Members(key, properties, {target.name: target for target in targets if target})
 
     def _property(self, element: Element, owner: str) -> Property | None:
         name = element.get("Name")
@@ -177,12 +189,21 @@ class _Reader:
         type_name, collection = split_collection(declared)
         return Property(
             name,
-            type_name,
+            type_name if "." in type_name else f"{EDM}{type_name}",
             collection or element.get("CollectionKind") in {"List", "Bag"},
             element.get("Nullable") != "false",
             _facets(element),
             _description(element) if len(element) else None,
+            feed.place(element),
         )
+
+    def _place(self, declared: Element, owner: str, properties: dict[str, Property]) -> None:
+        """Take in the feed customization that an entity type declares for its properties."""
+        for path, place in feed.places(declared):
+            if path in properties:
+                properties[path] = properties[path]._replace(place=place)
+            else:
+                self._skip(f"{owner}.{path}", "is told outside of the content of ATOM entries")
 
     def _navigation(self, element: Element) -> NavigationProperty | None:
         name = element.get("Name", "")
@@ -254,6 +275,7 @@ class _Reader:
     # Joining
 
     def _join(self) -> None:
+        self.model.version = self.version or self.model.version
         for name, function, entity_set in self.imports:
             parameters, returns = self.functions.get(self.model.resolve(function or ""), ((), None))
             self.model.function_imports[name] = FunctionImport(

@@ -39,6 +39,28 @@ def render(expansions: Sequence[Expansion]) -> str:
     return ",".join(str(expansion) for expansion in expansions)
 
 
+def as_paths(expansions: Sequence[Expansion]) -> tuple[str, tuple[str, ...]]:
+    """The values of ``$expand`` and what joins ``$select``, as OData 1.0 to 3.0 have them.
+
+    There are no options in brackets: everything is a path (OData 3.0 URL Conventions, sections
+    5.1.7 and 5.1.8).
+    """
+    expand: list[str] = []
+    select: list[str] = []
+
+    def add(expansion: Expansion, start: str) -> None:
+        path = f"{start}{expansion.navigation.name}"
+        expand.append(path)
+        every = f"{path}/*" if expansion.nested else path
+        select.extend([f"{path}/{name}" for name in expansion.select] or [every])
+        for nested in expansion.nested:
+            add(nested, f"{path}/")
+
+    for expansion in expansions:
+        add(expansion, "")
+    return ",".join(expand), tuple(select)
+
+
 def parse_expand(items: Sequence[str], type_name: str, model: Model) -> tuple[Expansion, ...]:
     """Read ``$expand`` items and check every name in them.
 

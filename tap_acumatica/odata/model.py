@@ -37,6 +37,8 @@ class Property(t.NamedTuple):
         nullable: What the metadata says; services send null all the same.
         facets: Precision and scale.
         description: Text of ``Org.OData.Core.V1.Description``, for people.
+        place: Where in an ATOM entry the value is told that its content lacks (OData 2.0 and 3.0,
+            feed customization): a path for lxml, with ``@name`` at its end for an attribute.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Property(t.NamedTuple):
     nullable: bool = True
     facets: Facets = NO_FACETS
     description: str | None = None
+    place: str | None = None
 
 
 class NavigationProperty(t.NamedTuple):
@@ -257,13 +260,9 @@ class Model:
         definition = self.definitions.get(self.resolve(prop.type))
         if definition is None:
             return prop
-        return Property(
-            name=prop.name,
+        return prop._replace(
             type=definition.type,
-            collection=prop.collection,
-            nullable=prop.nullable,
             facets=definition.facets if prop.facets == NO_FACETS else prop.facets,
-            description=prop.description,
         )
 
     def is_enum(self, name: str) -> bool:

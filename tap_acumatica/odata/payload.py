@@ -2,16 +2,19 @@
 
 Spellings covered (OData JSON Format 4.01 sections 4.5 and 4.6, OData 3.0 JSON Light and Verbose):
 ``value`` with ``@odata.nextLink`` or ``@nextLink``, ``odata.nextLink``, ``d.results`` with
-``__next``.
+``__next``, ``d`` alone of OData 1.0. Errors are read in XML as well.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import typing as t
 from dataclasses import dataclass
 from decimal import Decimal
 
 import msgspec
+from lxml import etree
 
 from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
 
@@ -19,8 +22,12 @@ Row = dict[str, t.Any]
 
 _NEXT_LINKS = ("@odata.nextLink", "@nextLink", "odata.nextLink", "__next")
 _CONTEXTS = ("@odata.context", "@context", "odata.metadata")
+_AROUND_A_LIST = frozenset({"results", "__metadata", "__count", "__next"})
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _SHOWN = 200
+_DATE = re.compile(r"/Date\((-?\d+)([+-]\d+)?\)/", re.ASCII)
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  the clock that is read may be any zone's
+_ENCODED = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ def parse_collection(body: bytes) -> Payload:
         PayloadError: If it is empty, HTML, cut off, an error in disguise, or no collection.
     """
     document = _decode(body)
-    inner = document.get("d", document)
+    inner = _inner(document)
     if isinstance(inner, list):
         return Payload(_entities(inner))
     rows = inner.get("value", inner.get("results")) if isinstance(inner, dict) else None
@@ -64,7 +71,7 @@ def parse_entity(body: bytes) -> Payload:
     if body.strip() == b"null":
         return Payload([])
     document = _decode(body)
-    inner = document.get("d", document)
+    inner = _inner(document)
     if not isinstance(inner, dict):
         msg = "the answer holds no entity"
         raise PayloadError(msg)
@@ -76,6 +83,63 @@ def parse_entity(body: bytes) -> Payload:
 def is_control_information(name: str) -> bool:
     """Whether a member of an entity is control information or an annotation, no property."""
     return "@" in name or name.startswith(("odata.", "__"))
+
+
+def decoded_name(name: str) -> str:
+    """A property's name with its ``_x0020_`` taken for the character it stands for.
+
+    Names that are no names of XML elements are written so, by some services everywhere, by others
+    in ATOM only.
+    """
+    if "_x" not in name:
+        return name
+    found = _ENCODED.sub(lambda match: _character(int(match[1], 16)), name)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _character(number: int) -> str:
+    return chr(number) if number < 0x110000 else "\ufffd"  # noqa: PLR2004  the end of Unicode
+
+
+def _inner(document: dict[str, t.Any]) -> t.Any:
+    """What a document holds: of a verbose one, in which ``d`` is all there is, in plain form."""
+    return _plain(document["d"]) if set(document) == {"d"} else document
+
+
+def _plain(value: t.Any, depth: int = 0) -> t.Any:
+    """A verbose value without what is about it: lists bare, deferred links and metadata gone."""
+    if isinstance(value, str):
+        return _iso(value) if value.startswith("/Date(") else value
+    if isinstance(value, list):
+        return [_plain(item, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if depth and isinstance(value.get("results"), list) and set(value) <= _AROUND_A_LIST:
+        return [_plain(item, depth + 1) for item in value["results"]]
+    return {
+        name: item if name in _NEXT_LINKS else _plain(item, depth + 1)
+        for name, item in value.items()
+        if name != "__metadata" and not (isinstance(item, dict) and "__deferred" in item)
+    }
+
+
+def _iso(text: str) -> str:
+    """What ``/Date(milliseconds+minutes)/`` of OData 1.0 and 2.0 says, in the form of ISO 8601.
+
+    The milliseconds since 1970 are those of the clock that is read, whatever its zone; the minutes
+    are its offset, and are there for ``Edm.DateTimeOffset`` only. So Microsoft's services write it.
+    """
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return text
+    milliseconds, offset = match.groups()
+    try:
+        local = _EPOCH + dt.timedelta(milliseconds=int(milliseconds))
+    except OverflowError:
+        return text
+    minutes = abs(int(offset or 0))
+    zone = f"{(offset or '+')[0]}{minutes // 60:02d}:{minutes % 60:02d}"
+    return f"{local.isoformat(timespec='milliseconds')}{zone if offset else ''}"
 
 
 def _decode(body: bytes) -> dict[str, t.Any]:
@@ -118,7 +182,7 @@ def _first(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
 
 
 def error_text(body: bytes) -> str:
-    """The readable part of an error answer: OData's ``error.message``, .NET's texts, or plain text.
+    """The readable part of an error answer: OData's message, .NET's texts, or plain text.
 
     Args:
         body: The body as received, in whatever form.
@@ -130,8 +194,21 @@ def error_text(body: bytes) -> str:
         document = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body[:2000].decode("utf-8", "replace")
-        return "" if text.lstrip().startswith("<") else _one_line(text)
+        return _one_line(_xml_message(body) if text.lstrip("\ufeff \t\r\n")[:1] == "<" else text)
     return _one_line(_deepest_message(document))
+
+
+def _xml_message(body: bytes) -> str:
+    """The message of ``m:error`` in XML, the innermost one; empty for a page of HTML."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=False)
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        return ""
+    if root.tag.rpartition("}")[2] != "error":
+        return ""
+    messages = [text for found in root.iter("{*}message") if (text := found.text)]
+    return messages[-1] if messages else ""
 
 
 def _deepest_message(document: t.Any) -> str:

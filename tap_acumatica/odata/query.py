@@ -11,6 +11,7 @@ from tap_acumatica.odata.types import literal
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tap_acumatica.odata.clock import Clock
     from tap_acumatica.odata.model import FunctionImport
 
 _QUERY_SAFE = "$,()':*@;/!"
@@ -68,35 +69,50 @@ def segment(name: str) -> str:
 
 
 def function_call(
-    function: FunctionImport, values: Mapping[str, object], *, version: str = "4.0"
+    function: FunctionImport,
+    values: Mapping[str, object],
+    *,
+    version: str = "4.0",
+    clock: Clock | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Spell the call of a function import.
 
     Values that a web server may not accept inside a path travel as parameter aliases
-    (OData 4.01 Part 2, section 5.3.2).
+    (OData 4.01 Part 2, section 5.3.2). In OData 1.0 to 3.0 all are query options (OData 3.0 URL
+    Conventions, section 6).
 
     Args:
         function: The function import as declared.
         values: Wire value of every parameter, by name.
         version: OData version of the service.
+        clock: The service's clock.
 
     Returns:
-        The encoded path segment, and the query options that carry the aliases.
+        The encoded path segment, and the query options that carry values.
     """
     arguments: list[str] = []
     aliases: dict[str, str] = {}
     for parameter in function.parameters:
-        spelled = literal(parameter.type, values[parameter.name], version=version)
-        if set(spelled) <= _PLAIN_IN_PATH:
+        spelled = literal(parameter.type, values[parameter.name], version=version, clock=clock)
+        if not version.startswith("4"):
+            aliases[parameter.name] = spelled
+        elif set(spelled) <= _PLAIN_IN_PATH:
             arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
         else:
             arguments.append(f"{parameter.name}=@{parameter.name}")
             aliases[f"@{parameter.name}"] = spelled
-    return f"{segment(function.name)}({','.join(arguments)})", aliases
+    call = f"({','.join(arguments)})" if version.startswith("4") else ""
+    return f"{segment(function.name)}{call}", aliases
 
 
-def compare(
-    name: str, operator: str, type_name: str, value: object, *, version: str = "4.0"
+def compare(  # noqa: PLR0913  what decides how a comparison is spelled
+    name: str,
+    operator: str,
+    type_name: str,
+    value: object,
+    *,
+    version: str = "4.0",
+    clock: Clock | None = None,
 ) -> str:
     """One comparison, for example ``OrderNbr gt 'SO0001'``."""
-    return f"{name} {operator} {literal(type_name, value, version=version)}"
+    return f"{name} {operator} {literal(type_name, value, version=version, clock=clock)}"

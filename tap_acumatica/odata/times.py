@@ -15,7 +15,8 @@ from tap_acumatica.odata.errors import ValueMismatchError
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
 )
-_UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000", ""})
+_OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d)$", re.ASCII)
+_UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
 _WITHOUT_FRACTION = len("2024-01-31T00:00:00Z")
 _MOST_OFFSET_HOURS = 23
 _MOST_MINUTES = 59
@@ -24,13 +25,13 @@ _EARLIEST = "0001-01-01T00:00:00.000000+00:00"
 _LATEST = "9999-12-31T23:59:59.999999+00:00"
 
 
-def to_canonical(text: str) -> str:
+def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
     """Rewrite an ``Edm.DateTimeOffset`` or ``Edm.DateTime`` in the canonical UTC form.
-
-    A text without offset is read as UTC.
 
     Args:
         text: For example ``2024-03-01T10:11:12.123Z`` or ``2024-03-01T10:11:12+02:00``.
+        zone: Zone of a text without offset. Where its clock was changed, the offset before the
+            change counts.
 
     Returns:
         The same instant, in UTC, with six fraction digits.
@@ -58,12 +59,55 @@ def to_canonical(text: str) -> str:
         naive = dt.datetime.fromisoformat(local)
     except ValueError as error:
         raise ValueMismatchError(_NOT_IN_CALENDAR) from error
-    if offset is None or offset in _UTC_NAMES:
+    if offset in _UTC_NAMES or (offset is None and zone is dt.timezone.utc):
         return f"{local}.{micros}+00:00"
+    distance = _offset(offset) if offset else zone.utcoffset(naive) or dt.timedelta()
     try:
-        return f"{(naive - _offset(offset)).isoformat()}.{micros}+00:00"
+        return f"{(naive - distance).isoformat()}.{micros}+00:00"
     except OverflowError:
-        return _EARLIEST if offset[0] == "+" else _LATEST
+        return _EARLIEST if distance > dt.timedelta() else _LATEST
+
+
+def is_local(text: str) -> bool:
+    """Whether a date-time carries no offset."""
+    return _OFFSET.search(text) is None
+
+
+def plain_date(text: str) -> str:
+    """The date that a date-time as sent shows, whatever its offset.
+
+    Raises:
+        ValueMismatchError: If the text is no date-time.
+    """
+    to_canonical(text)
+    return text[:10]
+
+
+def wall(text: str, zone: dt.tzinfo) -> str:
+    """What a clock in ``zone`` shows at a canonical text: the same form without an offset."""
+    return _within(parse(text), zone).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def in_zone(text: str, zone: dt.tzinfo) -> str:
+    """A canonical text as a clock in ``zone`` shows it, with its offset.
+
+    RFC 3339 knows offsets in minutes only: those of the nineteenth century are cut to minutes, and
+    the clock put right.
+    """
+    moment = _within(parse(text), zone)
+    offset = moment.utcoffset() or dt.timedelta()
+    if offset.seconds % 60:
+        minutes = dt.timezone(offset - dt.timedelta(seconds=offset.seconds % 60))
+        moment = _within(parse(text), minutes)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _within(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """A moment in a zone; in UTC where the calendar ends."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment
 
 
 def _offset(text: str) -> dt.timedelta:

@@ -9,11 +9,15 @@ the older versions).
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 import re
 import typing as t
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+
+import msgspec
 
 from tap_acumatica.odata import times
 from tap_acumatica.odata.errors import ValueMismatchError
@@ -21,6 +25,8 @@ from tap_acumatica.odata.model import NO_FACETS, Facets
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tap_acumatica.odata.clock import Clock
 
 Schema = dict[str, t.Any]
 Wire = t.Any
@@ -30,6 +36,9 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _DURATION = re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
+_URL_SAFE = str.maketrans("-_", "+/")
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 _NO_NUMBERS = frozenset({"INF", "-INF", "NaN"})
 
 
@@ -83,20 +92,50 @@ def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
     return schema
 
 
-def literal(name: str, value: Wire, *, version: str = "4.0") -> str:
+def literal(name: str, value: Wire, *, version: str = "4.0", clock: Clock | None = None) -> str:
     """Spell a wire value for use in ``$filter`` or in a function call, not yet percent-encoded.
 
     Args:
         name: Qualified type name; an enumeration's name is spelled as its prefix.
         value: The wire value, None for null.
         version: OData version of the service.
+        clock: The service's clock, for literals that are local times; UTC where there is none.
     """
     if value is None:
         return "null"
     if name not in _TABLE:
         return f"{name}{_quoted(str(value))}"
     row = _TABLE[name]
-    return row.literal(value) if version.startswith("4") else row.literal3(value)
+    if version.startswith("4"):
+        return row.literal(value)
+    if name == "Edm.DateTime" and clock:
+        value = f"{clock.wall(value)}+00:00"
+    return row.literal3(value)
+
+
+def text_parser(name: str) -> Callable[[t.Any], Wire]:
+    """From the text of an XML element to the wire value; see :attr:`EdmType.parse` for JSON's.
+
+    An empty element is an empty text, of other types no value.
+    """
+    row = edm_type(name)
+    if name == "Edm.String" or row.parse in {_anything, _as_text}:
+        return row.parse
+    parse = _truth if name == "Edm.Boolean" else row.parse
+
+    def parse_text(text: t.Any) -> Wire:
+        if not isinstance(text, str):
+            return parse(text)
+        packed = "".join(text.split()) if name == "Edm.Binary" else text.strip()
+        return parse(packed) if packed else None
+
+    return parse_text
+
+
+def _truth(value: t.Any) -> bool:
+    """A boolean of XML Schema."""
+    known = isinstance(value, str) and value in _TRUE | _FALSE
+    return value in _TRUE if known else _boolean(value)
 
 
 def _mismatch(expected: str) -> t.NoReturn:
@@ -184,10 +223,14 @@ def _anything(value: t.Any) -> t.Any:
     return value
 
 
-def _as_text(value: t.Any) -> str:
-    import json  # noqa: PLC0415  only values of undeclared types come here
+def _binary(value: t.Any) -> str:
+    """Base64 as RFC 2045 has it, which schemas promise; OData sends its URL-safe form."""
+    text = _string(value).translate(_URL_SAFE)
+    return text + "=" * (-len(text) % 4)
 
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+def _as_text(value: t.Any) -> str:
+    return value if isinstance(value, str) else _ENCODER.encode(value).decode()
 
 
 # Literals
@@ -203,6 +246,14 @@ def _suffixed(suffix: str) -> Callable[[Wire], str]:
 
 def _prefixed(prefix: str) -> Callable[[Wire], str]:
     return lambda value: f"{prefix}{_quoted(str(value))}"
+
+
+def _hexadecimal(value: str) -> str:
+    """Binary in OData 1.0 to 3.0; its values travel in Base64."""
+    try:
+        return f"binary'{base64.b64decode(value, validate=True).hex().upper()}'"
+    except binascii.Error:
+        _mismatch("Base64")
 
 
 def _instant(value: str) -> str:
@@ -287,8 +338,9 @@ _TABLE: dict[str, EdmType] = {
     ),
     "Edm.Binary": _row(
         {"type": "string", "contentEncoding": "base64"},
-        _string,
+        _binary,
         _prefixed("binary"),
+        _hexadecimal,
         orderable=False,
     ),
 } | {

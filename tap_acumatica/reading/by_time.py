@@ -26,21 +26,38 @@ from tap_acumatica.reading.pages import (
     check_order,
     row_behind,
 )
-from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from tap_acumatica.reading.plan import Plan, Row, Source
 
 MARGIN_SECONDS = 0.01
 _TICK_SECONDS = 0.001
+_MOST_RECENT = 10_000
+"""Rows that are remembered, so as not to leave twice, where one page holds fewer."""
 EARLIEST = "1753-01-01T00:00:00.000000+00:00"
 """The earliest SQL Server ``datetime``."""
 
 
 class FilterIgnoredError(Exception):
     """The service answers with rows outside the filter."""
+
+
+class Mark(t.NamedTuple):
+    """Which of several ranges, read at once, a stretch belongs to.
+
+    Attributes:
+        first: Tracking value at which the first of the ranges begins.
+        start: The one at which this range begins.
+        done: Whether the range is read to its end.
+        stop: Where it ended, which is where the next one begins; None for the last one.
+    """
+
+    first: str
+    start: str
+    done: bool = False
+    stop: str | None = None
 
 
 class Stretch(t.NamedTuple):
@@ -51,18 +68,23 @@ class Stretch(t.NamedTuple):
         ascending: Whether their tracking values ascend, from one to the next and from earlier
         stretches.
         rewind: Whether earlier stretches did not ascend after all, so that reading begins anew.
+        mark: The range it belongs to, where several are read at once; it ascends within that.
     """
 
     rows: list[Row]
     ascending: bool
     rewind: bool = False
+    mark: Mark | None = None
 
 
-def read_by_time(
+def read_by_time(  # noqa: PLR0913  the last two spare what is known already
     source: Source,
     plan: Plan,
     start: str | None,
     drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+    *,
+    largest: int = 0,
+    checked: bool = False,
 ) -> Iterator[Stretch]:
     """All rows with a tracking value of at least ``start``, oldest first.
 
@@ -71,18 +93,27 @@ def read_by_time(
         plan: A plan with a tracking column.
         start: Canonical date-time to begin at, None for all rows that have a value.
         drain: Reads all rows of a filter in any safe order.
+        largest: Rows of the largest answer known of the service.
+        checked: Whether the service is known to sort.
 
     Raises:
         OrderIgnoredError: If the rows do not ascend.
         FilterIgnoredError: If a row lies before what was asked for.
         AnswerError: If pages repeat themselves.
     """
-    yield from _TimeReader(source, plan, drain).read(start)
+    reader = _TimeReader(source, plan, drain, largest=largest, checked=checked)
+    yield from reader.read(start)
 
 
 class _TimeReader:
     def __init__(
-        self, source: Source, plan: Plan, drain: Callable[[Sequence[str]], Iterator[list[Row]]]
+        self,
+        source: Source,
+        plan: Plan,
+        drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+        *,
+        largest: int,
+        checked: bool,
     ) -> None:
         if plan.tracking is None:
             msg = "a plan without tracking column cannot be read by time"
@@ -91,44 +122,37 @@ class _TimeReader:
         self._plan = plan
         self._column = plan.tracking
         self._drain = drain
-        self._largest = 0
+        self._largest = largest
         self._newest = ""
         self._recent: list[tuple[str, bytes]] = []
         self._seeks = 0
-        self._sorts = False
+        self._sorts = checked
+        self._ascends = True
+        self._held: list[Row] = []
         self._floor = ""
 
     def read(self, start: str | None) -> Iterator[Stretch]:
-        if start is None and not self._plan.not_null:
-            start = EARLIEST
+        start = start or (None if self._plan.not_null else EARLIEST)
         operator, bound = ("ge", start) if start else ("ne", None)
         self._floor = times.shifted(start, seconds=-MARGIN_SECONDS) if start else ""
         while True:
             terms = (self._plan.term(self._column, operator, bound),)
             chain = Chain(self._source, self._plan.options(terms, by_time=True), seeks=True)
-            fresh_rows = 0
-            first: Row | None = None
-            last: Row | None = None
-            for rows in chain:
-                if not rows:
-                    continue
-                first, last = first or rows[0], rows[-1]
-                fresh = self._fresh(rows)
-                fresh_rows += len(fresh)
-                if fresh:
-                    yield Stretch(fresh, ascending=True)
-            if first is None or not self._goes_on(chain, last, fresh_rows):
+            first, last, fresh_rows = yield from self._rows(chain, terms)
+            goes_on = first is not None and self._goes_on(chain, last, fresh_rows)
+            if goes_on:
+                self._make_sure_of_order(terms, first)
+            yield from self._ordered([], hold=False)
+            if not goes_on:
                 return
-            if not self._sorts:
-                check_order(self._source, self._plan, terms, first, by_time=True)
-                self._sorts = True
-            margin_start = times.shifted(self._newest, seconds=-MARGIN_SECONDS)
+            clock = self._plan.clock
+            margin_start = clock.before(times.shifted(self._newest, seconds=-MARGIN_SECONDS))
             if bound is None or margin_start > bound:
                 operator, bound = "ge", margin_start
                 self._seeks += 1
                 self._floor = times.shifted(bound, seconds=-MARGIN_SECONDS)
                 continue
-            margin_end = times.shifted(self._newest, seconds=MARGIN_SECONDS)
+            margin_end = clock.after(times.shifted(self._newest, seconds=MARGIN_SECONDS))
             seen = {held for _, held in self._recent}
             for rows in self._drain(self._between(bound, margin_end)):
                 fresh = [row for row in rows if content(row) not in seen]
@@ -138,24 +162,67 @@ class _TimeReader:
             self._recent = []
             self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
 
+    def _rows(
+        self, chain: Chain, terms: Sequence[str]
+    ) -> Generator[Stretch, None, tuple[Row | None, Row | None, int]]:
+        """The new rows of one answer; returns its first and last row, and how many were new."""
+        first: Row | None = None
+        last: Row | None = None
+        fresh_rows = 0
+        for rows in filter(None, chain):
+            if first is None:
+                first = rows[0]
+            else:
+                self._make_sure_of_order(terms, first)
+                self._refuse_descent(last, rows[0])
+            last = rows[-1]
+            fresh = self._fresh(rows)
+            fresh_rows += len(fresh)
+            yield from self._ordered(fresh, hold=not self._sorts)
+        return first, last, fresh_rows
+
+    def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[Stretch]:
+        """Rows held back and these, unless they are to be held as well.
+
+        The first page is held until it is known whether the service sorts, or there is no other:
+        its bookmark would lie if it did not.
+        """
+        self._held += rows
+        if self._held and not hold:
+            held, self._held = self._held, []
+            yield Stretch(held, ascending=self._ascends)
+
+    def _make_sure_of_order(self, terms: Sequence[str], first: Row) -> None:
+        if not self._sorts:
+            self._ascends = check_order(self._source, self._plan, terms, first, by_time=True)
+            self._sorts = True
+
+    def _refuse_descent(self, last: Row, first: Row) -> None:
+        """From one part of an answer to the next, rows ascend as they do within it."""
+        before, behind = self._plan.stamps([last, first])
+        if before is not None and behind is not None and behind < before:
+            raise OrderIgnoredError
+
     def _between(self, start: str, end: str) -> tuple[str, str]:
         return self._plan.term(self._column, "ge", start), self._plan.term(self._column, "le", end)
 
     def _fresh(self, rows: list[Row]) -> list[Row]:
         """The rows not seen yet; remembers those that the next query may answer with again."""
-        name = self._column.name
-        stamps = column_of(rows, name)
-        if None in stamps or min(stamps) < self._floor:
+        found = self._plan.stamps(rows)
+        stamps = [stamp for stamp in found if stamp is not None]
+        if len(stamps) < len(found) or min(stamps) < self._floor:
             self._outside()
         if not all(map(operator.le, stamps, stamps[1:])):
             raise OrderIgnoredError
+        self._newest = max(self._newest, stamps[-1])
         fresh = rows
         if self._recent and stamps[0] <= self._recent[-1][0]:
             seen = {held for _, held in self._recent}
             known = bisect.bisect_right(stamps, self._recent[-1][0])
-            fresh = [row for row in rows[:known] if content(row) not in seen] + rows[known:]
-        self._newest = max(self._newest, stamps[-1])
-        self._remember(fresh)
+            kept = [place for place in range(known) if content(rows[place]) not in seen]
+            fresh = [rows[place] for place in kept] + rows[known:]
+            stamps = [stamps[place] for place in kept] + stamps[known:]
+        self._remember(fresh, stamps)
         return fresh
 
     def _outside(self) -> t.NoReturn:
@@ -165,16 +232,15 @@ class _TimeReader:
         msg = "the service answers with rows that were not asked for, or a page repeats itself"
         raise AnswerError(msg)
 
-    def _remember(self, fresh: list[Row]) -> None:
-        name = self._column.name
+    def _remember(self, fresh: list[Row], stamps: list[str]) -> None:
         horizon = times.shifted(self._newest, seconds=-MARGIN_SECONDS)
         kept = [entry for entry in self._recent if entry[0] >= horizon]
         added = []
-        for row in reversed(fresh):
-            if row[name] < horizon:
+        for row, stamp in zip(reversed(fresh), reversed(stamps), strict=True):
+            if stamp < horizon:
                 break
-            added.append((row[name], content(row)))
-        self._recent = sorted(kept + added)
+            added.append((stamp, content(row)))
+        self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
     def _goes_on(self, chain: Chain, last: Row, fresh_rows: int) -> bool:
         """Whether rows may follow; a short page is no end, since a service may cap pages."""

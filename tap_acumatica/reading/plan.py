@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from tap_acumatica.odata.clock import Clock
+from tap_acumatica.odata.model import EDM
 from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.types import edm_type
+from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_ORDER_CHARACTERS = 1000
 
 Row = t.Any
 """A row in wire values, read by column name."""
 
 
 class Page(t.Protocol):
-    """Rows in wire values, and the next link, if the answer has one."""
+    """Rows in wire values, and the next link, if the answer has one; or its next part."""
 
     @property
     def rows(self) -> list[Row]: ...  # noqa: D102
     @property
     def next_link(self) -> str | None: ...  # noqa: D102
+    @property
+    def rest(self) -> Callable[[], Page] | None: ...  # noqa: D102
 
 
 class Source(t.Protocol):
@@ -42,14 +49,14 @@ class Column:
     type: str
     nullable: bool = False
 
-    def term(self, operator: str, value: object, version: str) -> str:
+    def term(self, operator: str, value: object, version: str, clock: Clock | None = None) -> str:
         """One comparison with a wire value."""
-        return compare(self.name, operator, self.type, value, version=version)
+        return compare(self.name, operator, self.type, value, version=version, clock=clock)
 
     @property
     def orderable(self) -> bool:
-        """Whether ``$orderby`` takes it."""
-        return edm_type(self.type).orderable
+        """Whether ``$orderby`` takes it; so it does enumerations."""
+        return edm_type(self.type).orderable or not self.type.startswith(EDM)
 
     @property
     def seekable(self) -> bool:
@@ -76,6 +83,7 @@ class Plan:
         null_rows: Whether rows without tracking value can be asked for.
         not_null: Whether rows with any tracking value can be asked for as such.
         version: OData version, for literals.
+        clock: The service's clock.
         custom: Further query options, such as parameter aliases.
     """
 
@@ -92,6 +100,7 @@ class Plan:
     null_rows: bool = True
     not_null: bool = True
     version: str = "4.0"
+    clock: Clock = field(default_factory=Clock)
     custom: tuple[tuple[str, str], ...] = ()
 
     def options(
@@ -123,7 +132,26 @@ class Plan:
 
     def term(self, column: Column, operator: str, value: object) -> str:
         """One comparison, spelled for the service."""
-        return column.term(operator, value, self.version)
+        return column.term(operator, value, self.version, self.clock)
+
+    @property
+    def described(self) -> str:
+        """How a stream is read, for people."""
+        names = ", ".join(column.name for column in self.keys) or "nothing"
+        way = "by value" if self.seek else "by position"
+        pages = f"{self.page_size} rows a page" if self.page_size else "pages as the service cuts"
+        full = f"sorted by {names}, {way}, {pages}"
+        return f"what changed by {self.tracking.name}, else {full}" if self.tracking else full
+
+    def stamps(self, rows: Sequence[Row]) -> list[str | None]:
+        """The tracking values of rows, by which the service's order ascends."""
+        if self.tracking is None:
+            return [None] * len(rows)
+        found = column_of(rows, self.tracking.name)
+        if self.clock.plain:
+            return found
+        order = self.clock.order
+        return [None if stamp is None else order(stamp) for stamp in found]
 
 
 def plan_for(
@@ -131,6 +159,8 @@ def plan_for(
     keys: Sequence[Column],
     not_comparable: frozenset[str] = frozenset(),
     tracking: Column | None = None,
+    columns: Sequence[Column] = (),
+    unique: bool = True,
     **others: t.Any,
 ) -> Plan:
     """The strongest plan for an entity set.
@@ -139,14 +169,28 @@ def plan_for(
         keys: Its key columns in declared order.
         not_comparable: Names of columns that must not be filtered by.
         tracking: Column to read incrementally by, if any.
+        columns: Columns to sort by as well where the key is none or cannot be sorted by.
+        unique: Whether no two rows have the same key.
         others: Further fields of the plan.
     """
     orderable = [column for column in keys if column.orderable]
     seek = tuple(c for c in orderable if c.seekable and c.name not in not_comparable)
     rest = tuple(column for column in orderable if column not in seek)
-    return Plan(
-        keys=(*seek, *rest), seek=seek, unique=len(seek) == len(keys), tracking=tracking, **others
-    )
+    if not keys or len(orderable) < len(keys):
+        names = {column.name for column in keys}
+        rest += tuple(_within_an_address(c for c in columns if c.name not in names))
+    unique = unique and len(seek) == len(keys)
+    return Plan(keys=(*seek, *rest), seek=seek, unique=unique, tracking=tracking, **others)
+
+
+def _within_an_address(columns: Iterable[Column]) -> Iterator[Column]:
+    """As many columns as an address has room for."""
+    room = _ORDER_CHARACTERS
+    for column in columns:
+        room -= len(column.name) + 1
+        if room < 0:
+            return
+        yield column
 
 
 def without_seek(plan: Plan) -> Plan:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import typing as t
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import AnswerError
-from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.acumatica.errors import (
+    AnswerError,
+    BrokenOffError,
+    ServiceError,
+    SlowAnswerError,
+)
+from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.dialect import JSON, V4
+from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
 if t.TYPE_CHECKING:
-    from tap_acumatica.acumatica.session import Session
+    from collections.abc import Callable, Iterator
+
+    from tap_acumatica.acumatica.pool import SessionPool
+    from tap_acumatica.odata.atom import Readable
+    from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
 
+logger = logging.getLogger(__name__)
+
+_SMALLEST_PAGE = 10
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -22,22 +41,72 @@ class Codec(t.Protocol):
     def decode(self, body: bytes) -> Page:
         """The rows of an answer."""
 
+    def begin(self, answer: Answer) -> Page:
+        """The first rows of an answer that arrives meanwhile."""
+
+
+class RequestCount:
+    """How many requests were made for a stream, and how much was asked for at once.
+
+    A page that does not come in time is asked for again by halves; the size that came is kept.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self.made = 0
+        self._most: int | None = None
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.made += 1
+
+    def at_most(self, top: int | None) -> int | None:
+        """The rows to ask for where ``top`` are wanted."""
+        most = self._most
+        return top if top is None or most is None else min(top, most)
+
+    def halve(self, top: int) -> int:
+        """Ask for half of ``top`` rows at most, from now on; returns how many."""
+        with self._lock:
+            self._most = min(top // 2, self._most or top)
+            return self._most
+
 
 class EntitySource:
-    """Pages of one entity set; counts them."""
+    """Pages of one entity set."""
 
-    def __init__(self, session: Session, segment: str, codec: Codec, *, name: str) -> None:
+    def __init__(  # noqa: PLR0913  a request is made of these
+        self,
+        sessions: SessionPool,
+        segment: str,
+        codec: Codec,
+        *,
+        name: str,
+        count: RequestCount,
+        current: threading.Event,
+        dialect: Dialect = V4,
+        data_format: str = JSON,
+    ) -> None:
         """Prepare.
 
         Args:
-            session: Session with the service.
+            sessions: Sessions with the service.
             segment: Path segment below the service root, encoded.
             codec: Decodes the answers.
             name: What to call it in messages.
+            count: Counts the requests.
+            current: Set once the stream is the one being written; until then others go first.
+            dialect: How the service is spoken to.
+            data_format: ``json`` or ``atom``.
         """
-        self.pages = 0
-        self._session = session
-        self._root = session.service.root
+        self._headers = {"Accept": dialect.accept(data_format), **dialect.headers}
+        self._streams = dialect.streams(data_format)
+        self._sessions = sessions
+        self._root = sessions.service.root
+        self._count = count
+        self._current = current
         self._segment = segment
         self._codec = codec
         self._name = name
@@ -47,10 +116,17 @@ class EntitySource:
         """Answer a query.
 
         Raises:
-            ServiceError: As :meth:`Session.fetch`.
+            ServiceError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
-        return self._fetch(address(self._root, self._segment, options))
+        while True:
+            top = self._count.at_most(options.top)
+            url = address(self._root, self._segment, replace(options, top=top))
+            try:
+                return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
+            except SlowAnswerError as error:
+                most = self._count.halve(top or 0)
+                logger.warning("%s; from now on %d rows are asked for", error, most)
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names, absolute or relative to the last request.
@@ -60,11 +136,51 @@ class EntitySource:
         """
         return self._fetch(self._resolve(link))
 
-    def _fetch(self, url: str) -> Page:
+    def _fetch(self, url: str, *, halves: bool = False) -> Page:
         self._last = url
-        self.pages += 1
+        self._count.add()
+        parse = self._begin if self._streams else self._codec.decode
+        with self._explained():
+            page = self._sessions.fetch(
+                url,
+                parse,
+                what=self._name,
+                patient=not self._current.is_set(),
+                halves=halves,
+                headers=self._headers,
+                stream=self._streams,
+            )
+        self._sessions.service.check_answer(url, page.context)
+        return self._guarded(page)
+
+    def _begin(self, body: Readable) -> Page:
+        return self._codec.begin(Answer(body))
+
+    def _guarded(self, page: Page) -> Page:
+        return page._replace(rest=partial(self._go_on, page.rest)) if page.rest else page
+
+    def _go_on(self, rest: Callable[[], Page]) -> Page:
+        """The next part of an answer.
+
+        Raises:
+            BrokenOffError: If it does not come: what came before was handed on already.
+            AnswerError: If a value does not fit its type.
+        """
         try:
-            return self._session.fetch(url, self._codec.decode, what=self._name)
+            with self._explained():
+                return self._guarded(rest())
+        except PayloadError as error:
+            msg = f"{self._name}: {error}"
+            raise BrokenOffError(msg) from error
+        except AnswerError:
+            raise
+        except ServiceError as error:
+            raise BrokenOffError(str(error)) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except ValueMismatchError as error:
             msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
             raise AnswerError(msg) from error

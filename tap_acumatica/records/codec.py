@@ -7,36 +7,46 @@ asked for. A record is what leaves: the selected columns, with those that the ta
 from __future__ import annotations
 
 import hashlib
+import io
 import typing as t
 from decimal import Decimal
+from functools import cached_property, partial
+from itertools import islice
 
 import msgspec
 
+from tap_acumatica.odata.atom import Answer, AtomReader
+from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.odata.payload import is_control_information, parse_collection, parse_entity
-from tap_acumatica.odata.times import to_canonical
-from tap_acumatica.odata.types import edm_type, is_known
+from tap_acumatica.odata.payload import decoded_name, parse_collection, parse_entity
+from tap_acumatica.odata.types import edm_type
+from tap_acumatica.records.conversions import Conversions
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
+    from tap_acumatica.records.conversions import Convert
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 Row = dict[str, t.Any]
-Convert = t.Callable[[t.Any], t.Any]
+_PART_ROWS = 1000
 
 
 class Page(t.NamedTuple):
     """Rows of one answer in wire values, and the next link as the service spelled it.
 
-    A row is read by column name; it is a dict or a compiled row.
+    A row is read by column name; it is a dict or a compiled row. Where an answer is read while it
+    arrives, ``rest`` waits for its next part; the next link comes with the last one.
     """
 
     rows: list[t.Any]
     next_link: str | None = None
     context: str | None = None
+    rest: Callable[[], Page] | None = None
 
 
 class RowCodec:
@@ -51,6 +61,8 @@ class RowCodec:
         expansions: Sequence[Expansion] = (),
         extra: Mapping[str, Mapping[str, t.Any]] | None = None,
         singleton: bool = False,
+        clock: Clock | None = None,
+        dates: Iterable[str] = (),
     ) -> None:
         """Compile the conversions.
 
@@ -61,18 +73,41 @@ class RowCodec:
             expansions: Navigation properties that come along.
             extra: JSON Schemas of columns the metadata does not declare but the catalog names.
             singleton: Whether an answer is one entity.
+            clock: The service's clock; UTC where it is None.
+            dates: Date-times that are plain dates.
         """
         self._key = tuple(key)
+        self.clock = clock or Clock()
+        self.dates = frozenset(dates)
         self._parse = parse_entity if singleton else parse_collection
-        self._convert: dict[str, Convert] = {
-            name: _converter(model, prop) for name, prop in properties.items()
+        self._model = model
+        self._properties = properties
+        self._expansions = expansions
+        self._extra = extra or {}
+        self._convert = self._conversions(Conversions(model, self.clock))
+        self._plain_names = {name: decoded_name(name) for name in self._convert}
+        self._places = {
+            self._plain_names[name]: prop.place for name, prop in properties.items() if prop.place
         }
-        for expansion in expansions:
-            self._convert[expansion.navigation.name] = _expansion_converter(model, expansion)
-        for name, schema in (extra or {}).items():
-            self._convert[name] = (
-                to_canonical_or_none if schema.get("format") == "date-time" else _keep
-            )
+
+    def _conversions(self, conversions: Conversions) -> dict[str, Convert]:
+        found: dict[str, Convert] = {
+            name: conversions.date if name in self.dates else conversions.of(prop)
+            for name, prop in self._properties.items()
+        }
+        for expansion in self._expansions:
+            found[expansion.navigation.name] = conversions.of_expansion(expansion)
+        for name, schema in self._extra.items():
+            is_time = schema.get("format") == "date-time"
+            found[name] = self._time_or_as_it_is if is_time else _keep
+        return found
+
+    @cached_property
+    def _convert_text(self) -> dict[str, Convert]:
+        return self._conversions(Conversions(self._model, self.clock, text=True))
+
+    def _time_or_as_it_is(self, value: t.Any) -> t.Any:
+        return self.clock.emitted(value) if isinstance(value, str) else value
 
     def converter(self, name: str) -> Convert:
         """What turns the JSON value of a column into its wire value."""
@@ -86,13 +121,44 @@ class RowCodec:
             ValueMismatchError: If a value does not fit its type; the message names key, property
                 and kind.
         """
+        answer = Answer(io.BytesIO(body))
+        if answer.is_xml:
+            return whole(self.begin(answer))
         payload = self._parse(body)
-        return Page([self._row(row) for row in payload.rows], payload.next_link, payload.context)
+        names = None
+        if any("_x" in name for raw in payload.rows[:1] for name in (*raw, *self._convert)):
+            names = self._plain_names
+            payload.rows[:] = [_with_plain_names(raw) for raw in payload.rows]
+        rows = [self._row(raw, self._convert, names) for raw in payload.rows]
+        return Page(rows, payload.next_link, payload.context)
 
-    def _row(self, raw: Row) -> Row:
+    def begin(self, answer: Answer) -> Page:
+        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it.
+
+        Raises:
+            PayloadError: As :meth:`decode`; from ``rest`` as well.
+            ValueMismatchError: Likewise.
+        """
+        if not answer.is_xml:
+            return self.decode(answer.read())
+        reader = AtomReader(answer, self._places)
+        return self._part(reader, iter(reader))
+
+    def _part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
+        rows = [
+            self._row(raw, self._convert_text, self._plain_names)
+            for raw in islice(entries, _PART_ROWS)
+        ]
+        if len(rows) < _PART_ROWS:
+            return Page(rows, reader.next_link)
+        return Page(rows, rest=partial(self._part, reader, entries))
+
+    def _row(
+        self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None
+    ) -> Row:
         row = {}
-        for name, convert in self._convert.items():
-            value = raw.get(name)
+        for name, convert in conversions.items():
+            value = raw.get(names[name] if names else name)
             if value is not None:
                 try:
                     value = convert(value)
@@ -122,71 +188,17 @@ def _keep(value: t.Any) -> t.Any:
     return value
 
 
-def to_canonical_or_none(value: t.Any) -> t.Any:
-    """A date-time in the canonical form where the value is one."""
-    return to_canonical(value) if isinstance(value, str) else value
+def _with_plain_names(raw: Row) -> Row:
+    return {decoded_name(name): value for name, value in raw.items()}
 
 
-def _converter(model: Model, prop: Property) -> Convert:
-    one = _value_converter(model, prop)
-    return _each(one) if prop.collection else one
-
-
-def _value_converter(model: Model, prop: Property) -> Convert:
-    if is_known(prop.type):
-        return edm_type(prop.type).parse
-    if model.is_enum(prop.type):
-        return str
-    if model.structured(prop.type):
-        # Built at first use: complex types may hold themselves.
-        return _members(
-            lambda: {
-                name: _converter(model, model.underlying(member))
-                for name, member in model.properties(prop.type).items()
-            }
-        )
-    return edm_type(prop.type).parse
-
-
-def _expansion_converter(model: Model, expansion: Expansion) -> Convert:
-    def build() -> dict[str, Convert]:
-        declared = model.properties(expansion.navigation.type)
-        names = expansion.select or tuple(declared)
-        built = {name: _converter(model, model.underlying(declared[name])) for name in names}
-        for nested in expansion.nested:
-            built[nested.navigation.name] = _expansion_converter(model, nested)
-        return built
-
-    one = _members(build)
-    return _each(one) if expansion.navigation.collection else one
-
-
-def _each(convert: Convert) -> Convert:
-    def convert_all(values: t.Any) -> list[t.Any]:
-        if not isinstance(values, list):
-            msg = "is no list"
-            raise ValueMismatchError(msg)
-        return [None if value is None else convert(value) for value in values]
-
-    return convert_all
-
-
-def _members(build: Callable[[], dict[str, Convert]]) -> Convert:
-    built: dict[str, Convert] = {}
-
-    def convert_members(value: t.Any) -> Row:
-        if not isinstance(value, dict):
-            msg = "is no object"
-            raise ValueMismatchError(msg)
-        if not built:
-            built.update(build())
-        return {
-            name: None if value.get(name) is None else convert(value[name])
-            for name, convert in built.items()
-            if name in value or not is_control_information(name)
-        }
-
-    return convert_members
+def whole(page: Page) -> Page:
+    """An answer's parts as one page."""
+    rows = page.rows
+    while rest := page.rest:
+        page = rest()
+        rows = rows + page.rows
+    return page._replace(rows=rows)
 
 
 class RecordMaker:
@@ -275,9 +287,7 @@ def overrides(
         if name not in declared or not isinstance(schema, dict):
             continue
         before, after = _first_type(declared[name]), _first_type(schema)
-        if schema.get("format") == "date" and declared[name].get("format") == "date-time":
-            found[name] = _to_date
-        elif after != before and after in _TO_TYPE:
+        if after != before and after in _TO_TYPE:
             found[name] = _TO_TYPE[after]
     return found
 
@@ -288,16 +298,12 @@ def _first_type(schema: Mapping[str, t.Any]) -> str | None:
     return next((kind for kind in listed if kind != "null"), None)
 
 
-def _to_date(value: t.Any) -> str:
-    return str(value)[:10]
-
-
 def _to_text(value: t.Any) -> str:
     if isinstance(value, (str, Decimal)) or (
         isinstance(value, int) and not isinstance(value, bool)
     ):
         return str(value)
-    return msgspec.json.encode(value).decode()
+    return _ENCODER.encode(value).decode()
 
 
 _TO_TYPE: dict[str, Convert] = {

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import typing as t
 from decimal import Decimal
+from functools import partial
 from operator import attrgetter
 
 import msgspec
 
+from tap_acumatica.odata.clock import Cache
 from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.odata.times import to_canonical
+from tap_acumatica.odata.payload import decoded_name
+from tap_acumatica.odata.times import plain_date
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec, hashed_key
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
@@ -23,10 +26,17 @@ from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tap_acumatica.odata.atom import Answer
     from tap_acumatica.odata.model import Property
 
+_ENVELOPE = {
+    "next_link": "@odata.nextLink",
+    "next_link3": "odata.nextLink",
+    "context": "@odata.context",
+    "context3": "odata.metadata",
+}
+"""Members of an answer, in OData 4.0 and 3.0."""
 _NOT_FINITE = (b'INF"', b'NaN"')
-_MOST_CACHED = 20_000
 _GUID_LENGTH = 36
 
 _DIRECT: dict[str, t.Any] = {
@@ -35,7 +45,6 @@ _DIRECT: dict[str, t.Any] = {
     "Edm.Decimal": Decimal,
     "Edm.Double": Decimal,
     "Edm.Single": Decimal,
-    "Edm.Binary": str,
     "Edm.DateTimeOffset": str,
     "Edm.DateTime": str,
     "Edm.Guid": t.Annotated[str, msgspec.Meta(min_length=_GUID_LENGTH, max_length=_GUID_LENGTH)],
@@ -58,7 +67,7 @@ class CompiledRow(msgspec.Struct):
 class CompiledCodec:
     """Decodes answers of one entity set into rows that are records already."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what decides a row is this much
         self,
         exact: RowCodec,
         columns: Sequence[str],
@@ -66,6 +75,7 @@ class CompiledCodec:
         *,
         key: Sequence[str] = (),
         tenant: str | None = None,
+        long_as_text: bool = False,
     ) -> None:
         """Compile.
 
@@ -75,7 +85,9 @@ class CompiledCodec:
             properties: Properties by column; a column without one is of any type.
             key: Entity key, hashed into ``_key``.
             tenant: Login name for ``_tenant``.
+            long_as_text: Whether ``Edm.Int64`` comes as text, as OData 3.0 has it.
         """
+        self._after = frozenset({"Edm.Int64"} if long_as_text else ())
         self._exact = exact
         self._key = tuple(key)
         self._hashes = KEY_COLUMN in columns
@@ -87,15 +99,16 @@ class CompiledCodec:
             "Envelope",
             [
                 ("value", list[self.row_type]),  # type: ignore[name-defined]  # made just now
-                ("next_link", t.Optional[str], None),  # noqa: UP045  read at run time
-                ("context", t.Optional[str], None),  # noqa: UP045
+                *((field, t.Optional[str], None) for field in _ENVELOPE),  # noqa: UP045  at run time
                 ("error", t.Any, None),
+                ("error3", t.Any, None),
             ],
-            rename={"next_link": "@odata.nextLink", "context": "@odata.context"},
+            rename=_ENVELOPE | {"error3": "odata.error"},
         )
         self._decoder = msgspec.json.Decoder(envelope, float_hook=Decimal)
+        dates = Cache(plain_date)
         self._times = [
-            self._fields[name]
+            (self._fields[name], dates if name in exact.dates else exact.clock.forms)
             for name, prop in properties.items()
             if name in self._fields and is_timestamp(prop.type) and not prop.collection
         ]
@@ -103,14 +116,15 @@ class CompiledCodec:
             (self._fields[name], exact.converter(name))
             for name in columns
             if name not in {TENANT_COLUMN, KEY_COLUMN}
-            and _field_type(properties.get(name)) is t.Any
+            and self._field_type(properties.get(name)) is t.Any
         ]
+        # Names that are none in XML may be spelled in two ways.
+        self._direct = all(name.isidentifier() and decoded_name(name) == name for name in columns)
         self._floating = any(
             properties[name].type in {"Edm.Double", "Edm.Single"}
             for name in columns
             if name in properties
         )
-        self._canonical = _Cache()
 
     def _compile(self, properties: Mapping[str, Property]) -> type[CompiledRow]:
         fields: list[tuple[str, t.Any, t.Any]] = []
@@ -118,7 +132,7 @@ class CompiledCodec:
             if name in {TENANT_COLUMN, KEY_COLUMN}:
                 fields.append((field, t.Any, self._tenant if name == TENANT_COLUMN else None))
             else:
-                kind = _field_type(properties.get(name))
+                kind = self._field_type(properties.get(name))
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
         names = dict(self._fields)
         return t.cast(
@@ -133,6 +147,17 @@ class CompiledCodec:
             ),
         )
 
+    def _field_type(self, prop: Property | None) -> t.Any:
+        """Type of a struct field; Any for what is converted afterwards."""
+        if prop is None or prop.collection or prop.type in self._after:
+            return t.Any
+        if prop.type in _DIRECT:
+            return _DIRECT[prop.type]
+        schema = edm_type(prop.type).schema
+        if schema["type"] == "integer":
+            return t.Annotated[int, msgspec.Meta(ge=schema["minimum"], le=schema["maximum"])]
+        return t.Any
+
     def decode(self, body: bytes) -> Page:
         """Decode an answer.
 
@@ -140,24 +165,38 @@ class CompiledCodec:
             PayloadError: If it is none.
             ValueMismatchError: If a value does not fit its type.
         """
-        if not (self._floating and any(mark in body for mark in _NOT_FINITE)):
+        if self._direct and not (self._floating and any(mark in body for mark in _NOT_FINITE)):
             try:
                 answer: t.Any = self._decoder.decode(body)
-                if answer.error is None:
+                if answer.error is None and answer.error3 is None:
                     self._put_right(answer.value)
-                    return Page(answer.value, answer.next_link, answer.context)
+                    link = answer.next_link or answer.next_link3
+                    return Page(answer.value, link, answer.context or answer.context3)
             except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
                 pass  # the exact codec says what is wrong, or takes it
-        page = self._exact.decode(body)
-        return Page([self._from_wire(row) for row in page.rows], page.next_link, page.context)
+        return self._compiled(self._exact.decode(body))
+
+    def begin(self, answer: Answer) -> Page:
+        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it."""
+        return (
+            self._compiled(self._exact.begin(answer))
+            if answer.is_xml
+            else self.decode(answer.read())
+        )
+
+    def _compiled(self, page: Page) -> Page:
+        rest = partial(self._rest, page.rest) if page.rest else None
+        return page._replace(rows=[self._from_wire(row) for row in page.rows], rest=rest)
+
+    def _rest(self, rest: Callable[[], Page]) -> Page:
+        return self._compiled(rest())
 
     def _put_right(self, rows: list[t.Any]) -> None:
-        canonical = self._canonical
-        for field in self._times:
+        for field, forms in self._times:
             for row in rows:
                 text = getattr(row, field)
                 if text is not None:
-                    setattr(row, field, canonical[text])
+                    setattr(row, field, forms[text])
         for field, convert in self._others:
             for row in rows:
                 value = getattr(row, field)
@@ -184,29 +223,6 @@ class CompiledCodec:
         if self._hashes:
             setattr(row, self._fields[KEY_COLUMN], self._hash(row))
         return row
-
-
-class _Cache(dict[str, str]):
-    """Canonical forms of date-times already seen; business dates come again and again."""
-
-    def __missing__(self, text: str) -> str:
-        if len(self) >= _MOST_CACHED:
-            self.clear()
-        value = to_canonical(text)
-        self[text] = value
-        return value
-
-
-def _field_type(prop: Property | None) -> t.Any:
-    """Type of a struct field; Any for what is converted afterwards."""
-    if prop is None or prop.collection:
-        return t.Any
-    if prop.type in _DIRECT:
-        return _DIRECT[prop.type]
-    schema = edm_type(prop.type).schema
-    if schema["type"] == "integer":
-        return t.Annotated[int, msgspec.Meta(ge=schema["minimum"], le=schema["maximum"])]
-    return t.Any
 
 
 def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:

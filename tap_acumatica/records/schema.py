@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tap_acumatica.odata.types import is_known, is_timestamp, json_schema
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
@@ -29,18 +29,20 @@ class Shape:
         key: Names of the entity's key properties.
         schema: JSON Schema of a record, with the columns the tap adds.
         key_properties: Key of the records, as the target shall use it.
+        dates: Timestamps that are plain dates.
     """
 
     properties: dict[str, Property]
     key: tuple[str, ...]
     schema: Schema = field(default_factory=dict)
     key_properties: tuple[str, ...] = ()
+    dates: frozenset[str] = frozenset()
 
     def tracking_field(self, candidates: Iterable[str]) -> str | None:
-        """The first candidate that is there and is a timestamp."""
+        """The first candidate that is there and is a timestamp, and no plain date."""
         for name in candidates:
             prop = self.properties.get(name)
-            if prop and is_timestamp(prop.type) and not prop.collection:
+            if name not in self.dates and prop and is_timestamp(prop.type) and not prop.collection:
                 return name
         return None
 
@@ -52,7 +54,9 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     hidden: frozenset[str] = frozenset(),
     hashed_key: bool = False,
     tenant: bool = False,
+    singleton: bool = False,
     expansions: Sequence[Expansion] = (),
+    is_date: Callable[[str], bool] = lambda _: False,
 ) -> Shape:
     """Work out the shape of an entity type's rows.
 
@@ -62,7 +66,9 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         hidden: Properties that the service declares but does not give.
         hashed_key: Whether the records' key is a hash of the entity's key, which may hold nulls.
         tenant: Whether rows carry their tenant.
+        singleton: Whether there is one row only.
         expansions: Navigation properties that come along.
+        is_date: Tells by its name whether a timestamp is a plain date.
     """
     key = model.key(type_name)
     properties = {
@@ -70,13 +76,20 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         for name, prop in model.properties(type_name).items()
         if prop.type != "Edm.Stream" and (name not in hidden or name in key)
     }
-    key = tuple(name for name in key if name in properties)
-    shape = Shape(properties, key)
+    if not all(name in properties for name in key):
+        key = ()  # part of it leads into an object; the rest alone is the key of many rows
+    dates = frozenset(
+        name
+        for name, prop in properties.items()
+        if is_timestamp(prop.type) and not prop.collection and is_date(name)
+    )
+    shape = Shape(properties, key, dates=dates)
     columns: dict[str, Schema] = {}
     keys: list[str] = []
     if tenant:
         columns[TENANT_COLUMN] = {"type": ["string"], "description": "Login name of the tenant"}
-        keys.append(TENANT_COLUMN)
+        if key or singleton:
+            keys.append(TENANT_COLUMN)
     if hashed_key and key:
         columns[KEY_COLUMN] = {"type": ["string"], "description": f"Hash of {', '.join(key)}"}
         keys.append(KEY_COLUMN)
@@ -84,6 +97,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         keys.extend(key)
     for name, prop in properties.items():
         columns[name] = property_schema(model, prop)
+        if name in dates:
+            columns[name]["format"] = "date"
         if name in keys:
             columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
     for expansion in expansions:
@@ -148,7 +163,11 @@ def united(shapes: Sequence[Shape]) -> Shape:
                 columns[name] = {"type": ["string", "null"]}
         properties = {**other.properties, **properties}
     return Shape(
-        properties, first.key, {"type": "object", "properties": columns}, first.key_properties
+        properties,
+        first.key,
+        {"type": "object", "properties": columns},
+        first.key_properties,
+        frozenset().union(*(shape.dates for shape in shapes)),
     )
 
 
@@ -158,9 +177,15 @@ def _kind(schema: Schema) -> tuple[object, ...]:
 
 
 def restore_facets(schema: Schema, discovered: Schema) -> None:
-    """Give numbers in ``schema`` the precision and scale that they were discovered with."""
+    """Give ``schema`` what it was discovered with and a catalog does not carry.
+
+    These are precision and scale of numbers, and that a timestamp is a plain date, which a catalog
+    from before the setting was made does not know.
+    """
     if "precision" in discovered and schema.get("type") == discovered["type"]:
         schema |= {facet: discovered[facet] for facet in ("precision", "scale")}
+    if discovered.get("format") == "date" and schema.get("format") == "date-time":
+        schema["format"] = "date"
     found = discovered.get("properties", {})
     for name, column in schema.get("properties", {}).items():
         if name in found:

@@ -17,6 +17,9 @@ class Record:
     headers: dict[str, str]
     tenant: str = ""
     interface: str = ""
+    version: str = "4.0"
+    root: str = ""
+    """Path of the service root below the site."""
     set: str = ""
     """The entity set, inquiry or function as it was asked for."""
     entity: str = ""

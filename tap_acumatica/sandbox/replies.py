@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-LOGIN_LIMIT = "API Login Limit: the maximum number of API users signed in has been reached."
+LOGIN_LIMITS = (
+    "API Login Limit: the maximum number of API users signed in has been reached.",
+    "You have exceeded the maximum number of licensed API users.",
+    "Maximum number of concurrent logins has been reached.",
+    "PX.Data.PXException: License_LoginLimitExceeded",
+    "at PX.Licensing.CheckApiUsersLimits(): ApiLoginLimitReached",
+    "The limit of concurrent sessions has been reached.",
+    "The custom error module does not recognize this error.",
+)
+"""How a license that is full has been seen to say so; the last is what IIS makes of it."""
 SIGN_IN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign In</title></head><body>"
     '<form method="post" action="/Frames/Login.aspx"></form></body></html>'
@@ -15,7 +24,10 @@ JSON = "application/json; odata.metadata=minimal; odata.streaming=true; charset=
 
 @dataclass
 class Reply:
-    """A status, headers and a body; `cut` of its bytes are sent before the connection ends."""
+    """A status, headers and a body; `cut` of its bytes are sent before the connection ends.
+
+    An error has a `message`.
+    """
 
     status: int
     body: bytes = b""
@@ -23,6 +35,7 @@ class Reply:
     cookies: list[str] = field(default_factory=list)
     rows: int = 0
     cut: int | None = None
+    message: str | None = None
 
 
 def text(status: int, body: str, kind: str = "text/plain; charset=utf-8") -> Reply:
@@ -43,7 +56,8 @@ def plain_json(value: object) -> Reply:
 def failure(status: int, message: str) -> Reply:
     """Return an error in OData's form."""
     body = json.dumps({"error": {"code": "", "message": message}})
-    return Reply(status, body.encode(), {"Content-Type": JSON, "OData-Version": "4.0"})
+    headers = {"Content-Type": JSON, "OData-Version": "4.0"}
+    return Reply(status, body.encode(), headers, message=message)
 
 
 def empty() -> Reply:

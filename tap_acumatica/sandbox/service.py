@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from . import errors, filters, metadata, query, replies, shapes
+from . import errors, filters, legacy, metadata, query, replies, shapes
 from . import habits as habit
 from .source import Joiner, Source, of_entity, of_inquiry
 from .store import comparable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .habits import Habits
+    from .model import Inquiry
     from .records import Record
     from .replies import Reply
     from .store import Store
@@ -33,7 +34,7 @@ _OPTIONS = {
 
 @dataclass
 class Service:
-    """Both interfaces of all tenants."""
+    """All interfaces of all tenants."""
 
     store: Store
     habits: Habits
@@ -48,8 +49,13 @@ class Service:
         if record.set == "$metadata":
             if "json" in (record.query.get("$format") or accept):
                 return replies.failure(500, metadata.JSON_REFUSED)
+            if record.version == legacy.VERSION:
+                return replies.text(200, legacy.metadata(model), "application/xml;charset=utf-8")
             make = metadata.dac_metadata if record.interface == "dac" else metadata.gi_metadata
             return replies.text(200, make(model), "application/xml; charset=utf-8")
+        if record.version == legacy.VERSION:
+            form = legacy.form_of(record, by_accept=self.habits.json_by_accept)
+            return legacy.service_document(model, _address(record, site), form)
         return replies.document(
             json.dumps(
                 {
@@ -105,7 +111,8 @@ class Service:
             if arguments is None:
                 if name not in model.inquiries:
                     raise errors.NotThereError(name)
-                return of_inquiry(self.store, record.tenant, model.inquiries[name]), False
+                inquiry = model.inquiries[name]
+                return self._inquiry(record, inquiry, legacy.parameters_of(record, inquiry)), False
             return self._with_parameters(record, name, arguments), False
         entity = model.sets.get(name)
         if entity is None:
@@ -119,12 +126,18 @@ class Service:
         inquiry = self.store.tenants[record.tenant].functions.get(name)
         if inquiry is None:
             raise errors.NotThereError(name)
+        given = {
+            parameter: record.query.get(text, "null") if text.startswith("@") else text
+            for parameter, text in _named(arguments)
+        }
+        if not set(given) <= set(inquiry.parameters):
+            raise errors.NotThereError(name)
+        return self._inquiry(record, inquiry, given)
+
+    def _inquiry(self, record: Record, inquiry: Inquiry, arguments: Mapping[str, str]) -> Source:
         source = of_inquiry(self.store, record.tenant, inquiry)
         conditions, values = [source.condition], []
-        for parameter, text in _named(arguments):
-            if parameter not in inquiry.parameters:
-                raise errors.NotThereError(name)
-            given = record.query.get(text, "null") if text.startswith("@") else text
+        for parameter, given in arguments.items():
             record.parameters[parameter] = given
             if given != "null":
                 conditions.append(inquiry.parameters[parameter][1])
@@ -164,10 +177,22 @@ class Service:
             count=habits.count,
             shuffle=record.total * 7919 if habits.unstable_order else 0,
         )
-        page = query.read(source, record.query, joiner, limits)
+        options: Mapping[str, str] = record.query
+        if record.version == legacy.VERSION:
+            options = legacy.options_of(options, source, habits.profile_zone, count=habits.count)
+        page = query.read(source, options, joiner, limits)
         refused = habit.named(habits.refuse_not_null, record)
         if page.not_null and refused is not None:
             return replies.refusal(habits.refuse_not_null[refused], "'ne null' is not supported.")
+        if record.version == legacy.VERSION:
+            return legacy.collection(
+                legacy.form_of(record, by_accept=habits.json_by_accept),
+                legacy.rows_of(page.rows, source, habits.profile_zone),
+                source,
+                _address(record, site),
+                count=page.count,
+                link=self._link(record, page, site),
+            )
         selected = f"({page.selected})" if page.selected else ""
         context = f"{_address(record, site)}/$metadata#{quote(record.set)}{selected}"
         head = f'{{"@odata.context":{json.dumps(context)}'
@@ -237,7 +262,7 @@ def _named(arguments: str) -> list[tuple[str, str]]:
 
 
 def _address(record: Record, site: str) -> str:
-    return f"{site}/t/{quote(record.tenant)}/api/odata/{record.interface}"
+    return f"{site}/{record.root}"
 
 
 def _query(options: Mapping[str, str]) -> str:

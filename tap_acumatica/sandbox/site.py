@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
-from . import changes, errors, replies
+from . import changes, errors, legacy, replies
+from .brakes import Brakes, DeclinedError
 from .records import Record, without_secrets
 from .sessions import (
     SESSION_COOKIE,
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .habits import Habits
+    from .identity import Identity
     from .replies import Reply
     from .service import Service
     from .sessions import Sessions
     from .store import Store
 
 BUILD = "26.101.0225"
+_OLDER = {"odata": ("gi", legacy.VERSION, "odata"), "odatav4": ("dac", "4.0", "odatav4")}
+"""Interface, version and address of the two older addresses."""
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Site:
 
     store: Store
     sessions: Sessions
+    identity: Identity
     service: Service
     habits: Habits
     clock: Clock
@@ -46,8 +51,12 @@ class Site:
     crashes: list[Exception] = field(default_factory=list)
     _data_requests: int = 0
 
+    def __post_init__(self) -> None:
+        """Put the brakes on."""
+        self.brakes = Brakes(self.habits, self.stopping.wait)
+
     def answer(
-        self, method: str, target: str, headers: dict[str, str], host: str
+        self, method: str, target: str, headers: dict[str, str], host: str, body: bytes = b""
     ) -> tuple[Reply, Record]:
         """Answer a request and enter it in the log."""
         path, _, text = target.partition("?")
@@ -58,12 +67,14 @@ class Site:
             without_secrets(headers),
         )
         try:
-            reply = self._route(record, path, headers, f"http://{host}{self.prefix}")
+            reply = self._route(record, path, headers, f"http://{host}{self.prefix}", body)
         except WrongCredentialsError:
             reply = replies.text(401, "Unauthorized")
             reply.headers["WWW-Authenticate"] = 'Basic realm="Acumatica"'
         except SeatsTakenError:
-            reply = replies.text(429, replies.LOGIN_LIMIT)
+            reply = replies.text(self.habits.seats_status, self.habits.seats_text)
+        except DeclinedError:
+            reply = replies.text(429, "Too Many Requests")
         except errors.NotThereError:
             reply = replies.failure(404, "Not Found")
         except errors.QueryError as error:
@@ -71,11 +82,16 @@ class Site:
         except Exception as error:  # noqa: BLE001 - kept for the test that runs this sandbox
             self.crashes.append(error)
             reply = replies.failure(500, f"{type(error).__name__}: {error}")
+        if record.version == legacy.VERSION and reply.message is not None:
+            form = legacy.form_of(record, by_accept=self.habits.json_by_accept)
+            reply = legacy.failure(reply, form)
         record.status, record.rows = reply.status, reply.rows
         self.log.append(record)
         return reply, record
 
-    def _route(self, record: Record, path: str, headers: Mapping[str, str], site: str) -> Reply:
+    def _route(
+        self, record: Record, path: str, headers: Mapping[str, str], site: str, body: bytes
+    ) -> Reply:
         cookies, authorization = headers.get("cookie", ""), headers.get("authorization", "")
         inside = path.lower().startswith(f"{self.prefix.lower()}/")
         raw = (path[len(self.prefix) :] if inside else path).strip("/").split("/")
@@ -83,27 +99,34 @@ class Site:
         if parts[0] == "sandbox":
             return self._control(record, parts)
         if inside and parts == ["entity", "auth", "logout"] and record.method == "POST":
-            return self._sign_out(headers, cookies)
+            return self._sign_out(headers, cookies, authorization)
+        if inside and parts[0] == "identity":
+            return self._identify(record, parts[1:], site, body)
         if inside and parts == ["entity"]:
             session, new = self.sessions.enter("", cookies, authorization)
             return _seated(self._version(site), record, session, new=new)
-        tenant = self._tenant(parts) if inside else None
-        if tenant is None:
+        depth = self._service(record, parts) if inside else 0
+        if not depth:
             self.sessions.check(cookies, authorization)
             raise errors.NotThereError(path)
-        record.tenant, record.interface = tenant, parts[4]
-        record.set = unquote("/".join(raw[5:]))
-        session, new = self.sessions.enter(tenant, cookies, authorization)
-        if record.method != "GET":
-            reply = replies.failure(405, "The requested resource does not support this method.")
-        else:
-            try:
-                reply = self._read(record, headers, site)
-            except errors.NotThereError:
-                reply = replies.failure(404, "Not Found")
-            except errors.QueryError as error:
-                reply = replies.failure(self.habits.dac_error_status, str(error))
+        record.set = unquote("/".join(raw[depth:]))
+        session, new = self.sessions.enter(record.tenant, cookies, authorization)
+        record.tenant = self.habits.serves_tenant or record.tenant
+        record.session = session.name
+        with self.sessions.serving(session):
+            reply = self._answer_for(record, headers, site)
         return _seated(reply, record, session, new=new)
+
+    def _answer_for(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
+        if record.method != "GET":
+            return replies.failure(405, "The requested resource does not support this method.")
+        try:
+            with self.brakes.request():
+                return self._read(record, headers, site)
+        except errors.NotThereError:
+            return replies.failure(404, "Not Found")
+        except errors.QueryError as error:
+            return replies.failure(self.habits.dac_error_status, str(error))
 
     def _read(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
         if record.set in {"", "$metadata"}:
@@ -116,16 +139,44 @@ class Site:
             changes.change_some(self.store, record.tenant, 4)
         return reply
 
-    def _tenant(self, parts: list[str]) -> str | None:
+    def _service(self, record: Record, parts: list[str]) -> int:
+        """Enter in the record which service is asked; return how many segments its root has.
+
+        The two older addresses lead to the first tenant where they name none.
+        """
+        tenants = {name.lower(): name for name in self.store.tenants}
+        if parts[0] in _OLDER:
+            named = len(parts) > 1 and parts[1] in tenants
+            record.tenant = tenants[parts[1]] if named else next(iter(tenants.values()))
+            record.interface, record.version, address = _OLDER[parts[0]]
+            record.root = f"{address}/{quote(record.tenant)}" if named else address
+            return 2 if named else 1
         fixed = [*parts[:1], *parts[2:4]]
         if fixed != ["t", "api", "odata"] or parts[4:5] not in (["dac"], ["gi"]):
-            return None
-        return next((name for name in self.store.tenants if name.lower() == parts[1]), None)
+            return 0
+        if parts[1] not in tenants:
+            return 0
+        record.tenant, record.interface = tenants[parts[1]], parts[4]
+        record.root = f"t/{quote(record.tenant)}/api/odata/{record.interface}"
+        return len(fixed) + 2
 
-    def _sign_out(self, headers: Mapping[str, str], cookies: str) -> Reply:
+    def _identify(self, record: Record, parts: list[str], site: str, body: bytes) -> Reply:
+        """The identity server; what its requests carry is not logged."""
+        if parts == [".well-known", "openid-configuration"] and self.habits.openid_document:
+            return self.identity.document(site)
+        query, record.query = record.query, {}
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        reply = self.identity.answer(record.method, parts, query, form)
+        if reply is None:
+            raise errors.NotThereError(record.path)
+        if parts[1:] == ["token"]:
+            self.stopping.wait(self.habits.token_delay_seconds)
+        return reply
+
+    def _sign_out(self, headers: Mapping[str, str], cookies: str, authorization: str) -> Reply:
         if "content-length" not in headers:
             return replies.text(411, "Length Required")
-        self.sessions.leave(cookies)
+        self.sessions.leave(cookies, authorization)
         return replies.Reply(204)
 
     def _version(self, site: str) -> Reply:
@@ -155,6 +206,8 @@ class Site:
                     "sessions_opened": self.sessions.opened,
                     "sessions_closed": self.sessions.closed,
                     "sessions_open": len(self.sessions.open),
+                    "token_requests": self.identity.token_requests,
+                    "refreshes": self.identity.refreshes,
                 }
             )
         raise errors.NotThereError(record.path)

@@ -11,6 +11,7 @@ from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
 from tap_acumatica.records.schema import shape_of, united
+from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:
     from tap_acumatica.odata.model import Model
@@ -118,19 +119,13 @@ def test_inquiries_are_told_apart_even_where_all_keys_are_null() -> None:
 
 
 def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_them() -> None:
-    declared: dict[str, dict[str, t.Any]] = {
-        "A": {"type": ["number", "null"]},
-        "D": {"type": ["string"], "format": "date-time"},
-    }
-    wanted: dict[str, dict[str, t.Any]] = {
-        "A": {"type": ["string", "null"]},
-        "D": {"type": ["string"], "format": "date"},
-    }
+    declared: dict[str, dict[str, t.Any]] = {"A": {"type": ["number", "null"]}}
+    wanted: dict[str, dict[str, t.Any]] = {"A": {"type": ["string", "null"]}}
     maker = RecordMaker(
-        ["_tenant", "A", "D", "T"], tenant="Co", trim=True, overrides=overrides(declared, wanted)
+        ["_tenant", "A", "T"], tenant="Co", trim=True, overrides=overrides(declared, wanted)
     )
-    row = {"A": Decimal("1.10"), "D": "2024-01-01T00:00:00.000000+00:00", "T": "x  ", "Z": 1}
-    assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "D": "2024-01-01", "T": "x"}
+    row = {"A": Decimal("1.10"), "T": "x  ", "Z": 1}
+    assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "T": "x"}
     with pytest.raises(ValueMismatchError, match="the value of A"):
         RecordMaker(["A"], overrides={"A": int}).record({"A": "x"})
 
@@ -142,3 +137,16 @@ def test_tenants_that_differ_share_one_schema(model: Model) -> None:
     columns = united([one, two]).schema["properties"]
     assert columns["UsrExtra"]["type"] == ["boolean", "null"]
     assert columns["Flag"]["type"] == ["string", "null"]
+
+
+def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
+    keyless = parse_metadata(
+        csdl(
+            '<EntityType Name="T"><Property Name="A" Type="Edm.Int32"/></EntityType>'
+            '<EntityContainer Name="C"><EntitySet Name="Rows" EntityType="Plain.Model.T"/>'
+            "</EntityContainer>"
+        ).encode()
+    )
+    assert shape_of(keyless, "Plain.Model.T", tenant=True).key_properties == ()
+    one_row = shape_of(keyless, "Plain.Model.T", tenant=True, singleton=True)
+    assert one_row.key_properties == ("_tenant",)

@@ -1,0 +1,240 @@
+"""ATOM answers, read as they arrive: at no time is more than one entry held as XML.
+
+Values are taken as text; what they mean, the metadata says. Sources: OData 3.0 Atom format,
+sections 6 to 8, feed customization among them; OData Atom Format 4.0 for the newer names.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import urljoin
+
+from lxml import etree
+
+from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
+from tap_acumatica.odata.payload import decoded_name, error_text
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lxml.etree import _Element as Element
+
+Row = dict[str, t.Any]
+Value = t.Any
+"""Text, None, a list of values (collections) or a dict of them (complex types)."""
+
+_ATOM = "{http://www.w3.org/2005/Atom}"
+_METADATA = (
+    "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}",
+    "{http://docs.oasis-open.org/odata/ns/metadata}",
+)
+_RELATED = (
+    "http://schemas.microsoft.com/ado/2007/08/dataservices/related/",
+    "http://docs.oasis-open.org/odata/ns/related/",
+)
+_ENTRY, _FEED, _LINK = f"{_ATOM}entry", f"{_ATOM}feed", f"{_ATOM}link"
+_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+_CHUNK = 65536
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
+
+
+class Readable(t.Protocol):
+    """Something to read bytes from, piece by piece."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next piece, empty at the end."""
+
+
+class Answer:
+    """The body of an answer whose form shows at its beginning."""
+
+    def __init__(self, source: Readable) -> None:
+        """Read as much of it as shows the form.
+
+        Raises:
+            EmptyPayloadError: If there is nothing.
+        """
+        self._source = source
+        self._head = source.read(_CHUNK)
+        while not self._head.strip(_BLANKS):
+            more = source.read(_CHUNK)
+            if not more:
+                msg = "the answer is empty"
+                raise EmptyPayloadError(msg)
+            self._head += more
+
+    @property
+    def is_xml(self) -> bool:
+        """Whether it is XML, or HTML, and no JSON."""
+        return self._head.lstrip(_BLANKS)[:1] == b"<"
+
+    @property
+    def is_html(self) -> bool:
+        """Whether it is a page for people."""
+        return b"<html" in self._head[:2000].lower()
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next piece; with no size, all the rest."""
+        head, self._head = self._head.lstrip(_BLANKS), b""
+        return head if head and size >= 0 else head + self._source.read(size)
+
+
+class AtomReader:
+    """The rows of a feed, or the one of an entry.
+
+    Attributes:
+        next_link: Address of the following part, once all rows were read; None for none.
+    """
+
+    def __init__(self, answer: Answer, places: Mapping[str, str] | None = None) -> None:
+        """Prepare.
+
+        Args:
+            answer: The body.
+            places: Where in an entry a property is told whose value is not in its content.
+        """
+        self._answer = answer
+        self._places = places or {}
+        self.next_link: str | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows in the order received.
+
+        Raises:
+            PayloadError: If it is HTML, cut off, no feed, or an error that came amid the rows.
+        """
+        if self._answer.is_html:
+            msg = "the answer is an HTML page"
+            raise PayloadError(msg)
+        events = etree.iterparse(
+            self._answer,
+            events=("start", "end"),
+            tag=[_ENTRY, *(f"{name}error" for name in _METADATA)],
+            resolve_entities=False,
+            no_network=True,
+            huge_tree=True,
+            remove_comments=True,
+            remove_pis=True,
+        )
+        depth = 0
+        try:
+            for event, element in events:
+                if element.tag != _ENTRY:
+                    self._fail(event, element)
+                elif event == "start":
+                    depth += 1
+                else:
+                    depth -= 1
+                    if depth == 0:
+                        yield _row(element, self._places)
+                        _forget(element)
+        except etree.XMLSyntaxError as error:
+            msg = f"the answer is cut off or no XML ({error.msg})"
+            raise PayloadError(msg) from error
+        root = events.root
+        if root.tag not in {_ENTRY, _FEED}:
+            msg = "the answer is XML, but no feed of rows"
+            raise PayloadError(msg)
+        self.next_link = _next_link(root) if root.tag == _FEED else None
+
+    @staticmethod
+    def _fail(event: str, element: Element) -> None:
+        if event == "end":
+            said = error_text(etree.tostring(element))
+            msg = f"the answer is an error although its status is success: {said}"
+            raise PayloadError(msg)
+
+
+def _forget(entry: Element) -> None:
+    entry.clear()
+    parent = entry.getparent()
+    if parent is not None:
+        parent.remove(entry)
+
+
+def _next_link(feed: Element) -> str | None:
+    for link in feed.iterchildren(_LINK):
+        if link.get("rel") in {"next", "http://www.iana.org/assignments/relation/next"}:
+            # Relative to xml:base, which itself may be relative to the address asked for.
+            return urljoin(_base(link), link.get("href", "")) if link.get("href") else None
+    return None
+
+
+def _base(element: Element) -> str:
+    parent = element.getparent()
+    outer = _base(parent) if parent is not None else ""
+    return urljoin(outer, element.get(_BASE, ""))
+
+
+def _row(entry: Element, places: Mapping[str, str]) -> Row:
+    row: Row = {}
+    for link in entry.iterchildren(_LINK):
+        inline = _child(link, "inline")
+        if inline is not None and (name := _related(link)):
+            row[name] = _inline(inline)
+    properties = _child(entry, "properties")  # of a media link entry, beside its content
+    if properties is None:
+        content = entry.find(f"{_ATOM}content")
+        properties = None if content is None else _child(content, "properties")
+    if properties is not None:
+        for element in properties.iterchildren("{*}*"):
+            row[decoded_name(_local(element))] = _value(element)
+    for name, place in places.items():
+        if name not in row:
+            row[name] = _told(entry, place)
+    return row
+
+
+def _related(link: Element) -> str:
+    relation = link.get("rel", "")
+    start = next((start for start in _RELATED if relation.startswith(start)), None)
+    return decoded_name(relation[len(start) :]) if start else ""
+
+
+def _inline(inline: Element) -> Value:
+    feed = inline.find(_FEED)
+    if feed is not None:
+        return [_row(entry, {}) for entry in feed.iterchildren(_ENTRY)]
+    entry = inline.find(_ENTRY)
+    return None if entry is None else _row(entry, {})
+
+
+def _value(element: Element) -> Value:
+    if _attribute(element, "null") == "true":
+        return None
+    children = list(element.iterchildren("{*}*"))
+    if children and all(_local(child) == "element" for child in children):
+        return [_value(child) for child in children]
+    if children:
+        return {decoded_name(_local(child)): _value(child) for child in children}
+    if _attribute(element, "type").lstrip("#").startswith("Collection("):
+        return []
+    return element.text or ""
+
+
+def _told(entry: Element, place: str) -> str | None:
+    path, _, attribute = place.partition("@")
+    element = entry.find(path.rstrip("/")) if path else entry
+    if element is None:
+        return None
+    return element.get(attribute) if attribute else "".join(map(str, element.itertext()))
+
+
+def _child(element: Element, name: str) -> Element | None:
+    for namespace in _METADATA:
+        found = element.find(f"{namespace}{name}")
+        if found is not None:
+            return found
+    return None
+
+
+def _attribute(element: Element, name: str) -> str:
+    for namespace in _METADATA:
+        value = element.get(f"{namespace}{name}")
+        if value is not None:
+            return value
+    return ""
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]

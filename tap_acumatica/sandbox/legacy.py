@@ -1,0 +1,347 @@
+"""Generic inquiries in OData 3.0: their metadata, literals, JSON, ATOM and errors.
+
+Moments are in the time zone of the user's profile and say no zone. Source of the forms: OData 3.0
+(Atom, JSON, JSON Verbose and CSDL 3.0); of what Acumatica makes of them little is published.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape, quoteattr
+from zoneinfo import ZoneInfo
+
+from . import errors
+from .replies import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .model import Column, Inquiry, Model
+    from .records import Record
+    from .source import Source
+
+VERSION = "3.0"
+_ADO = "http://schemas.microsoft.com/ado"
+_DATA = f"{_ADO}/2007/08/dataservices"
+_NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{_DATA}" xmlns:m="{_DATA}/metadata"'
+_NAMESPACE = "PX.Data"
+_KINDS = {
+    "light": "application/json;odata=minimalmetadata;streaming=true;charset=utf-8",
+    "verbose": "application/json;odata=verbose;charset=utf-8",
+    "atom": "application/atom+xml;type=feed;charset=utf-8",
+}
+_ERROR_KINDS = {**_KINDS, "atom": "application/xml;charset=utf-8"}
+_FORMATS = {"json": "light", "verbosejson": "verbose", "atom": "atom"}
+_BARE = frozenset({"Byte", "SByte", "Int16", "Int32", "Double", "Single", "Boolean"})
+"""Types whose values stand in JSON without quotes; `Decimal` and `Int64` do not."""
+_TOKEN = re.compile(
+    r"""(?P<string>'(?:[^']|'')*')
+    | (?:(?P<column>[^\W\d]\w*)\s+(?P<operator>eq|ne|gt|ge|lt|le)\s+)?datetime'(?P<local>[^']*)'
+    | datetimeoffset'(?P<instant>[^']*)'
+    | guid'(?P<guid>[^']*)'
+    | (?<![\w.])(?P<number>-?\d+(?:\.\d+)?)(?:[LlMmDdFf])(?!\w)
+    | (?P<four>\d{4}-\d\d-\d\dT)""",
+    re.VERBOSE,
+)
+
+
+# Requests
+
+
+def form_of(record: Record, *, by_accept: bool) -> str:
+    """Return how the answer is to be written: `light`, `verbose` or, without a wish, `atom`."""
+    wish = record.query.get("$format", "")
+    accept = record.headers.get("accept", "") if by_accept else ""
+    wish = wish or (accept if "json" in accept else "atom")
+    if "verbose" in wish:
+        return "verbose"
+    return _FORMATS.get(wish, "light" if "json" in wish else "atom")
+
+
+def options_of(
+    options: Mapping[str, str], source: Source, zone: str, *, count: bool
+) -> dict[str, str]:
+    """Return query options in the terms of OData 4.0.
+
+    Raises:
+        QueryError: the request is none of OData 3.0.
+    """
+    found = dict(options)
+    if "$count" in found:
+        raise errors.option_not_allowed("Count")
+    if "$inlinecount" in found:
+        if not count:
+            raise errors.option_not_allowed("InlineCount")
+        found["$count"] = str(found.pop("$inlinecount") == "allpages").lower()
+    if "$filter" in found:
+        found["$filter"] = _filter(found["$filter"], source, zone)
+    return found
+
+
+def parameters_of(record: Record, inquiry: Inquiry) -> dict[str, str]:
+    """Return the inquiry's parameters, which come as query options, quoted or not."""
+    if record.version != VERSION:
+        return {}
+    given = {name: record.query[name] for name in inquiry.parameters if name in record.query}
+    return {name: _argument(value, inquiry.parameters[name][0]) for name, value in given.items()}
+
+
+def _argument(value: str, edm: str) -> str:
+    if edm == "String" and not value.startswith("'"):
+        return "'" + value.replace("'", "''") + "'"
+    return re.sub(r"^datetime'(.*)'$", r"\1Z", value)
+
+
+def _filter(text: str, source: Source, zone: str) -> str:
+    def spelled(match: re.Match[str]) -> str:
+        kind, value = match.lastgroup, match[match.lastgroup or 0]
+        if kind == "four":
+            msg = f"Syntax error at position {match.start()} in '{text}'."
+            raise errors.QueryError(msg)
+        if kind != "local":
+            return value
+        name = match["column"]
+        moves = not name or (name in source.columns and is_moment(source.columns[name]))
+        instant = to_utc(value, zone) if moves else f"{value}Z"
+        return f"{name} {match['operator']} {instant}" if name else instant
+
+    return _TOKEN.sub(spelled, text)
+
+
+def is_moment(column: Column) -> bool:
+    """Tell whether a column holds moments, not plain dates, which no time zone moves."""
+    return column.expression.endswith("DateTime")
+
+
+def to_utc(text: str, zone: str) -> str:
+    """Return the literal of a moment told in a time zone.
+
+    In the hour that occurs twice it is the second one, as .NET takes it.
+
+    Raises:
+        QueryError: it is no moment.
+    """
+    try:
+        local = datetime.fromisoformat(text.ljust(26, "0") if "." in text else text)
+    except ValueError as error:
+        msg = f"Unrecognized 'Edm.String' literal 'datetime'{text}''."
+        raise errors.QueryError(msg) from error
+    moment = local.replace(tzinfo=ZoneInfo(zone), fold=1).astimezone(timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z"
+
+
+def to_local(text: str, zone: str) -> str:
+    """Return a stored moment as the clocks of a time zone show it, without a zone."""
+    head, _, fraction = text.removesuffix("Z").partition(".")
+    moment = datetime.fromisoformat(f"{head}+00:00").astimezone(ZoneInfo(zone))
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction else ''}"
+
+
+# Answers
+
+
+def rows_of(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, str | None]]:
+    """Return rows with all values as text, but for null."""
+    found = []
+    for text in texts:
+        row: dict[str, Any] = json.loads(text, parse_float=str, parse_int=str)
+        for name, value in row.items():
+            column = source.columns[name]
+            if isinstance(value, bool):
+                row[name] = str(value).lower()
+            if column.edm == "DateTimeOffset" and value is not None:
+                row[name] = to_local(value, zone) if is_moment(column) else value.removesuffix("Z")
+        found.append(row)
+    return found
+
+
+def collection(  # noqa: PLR0913 - an answer is made of as much
+    form: str,
+    rows: list[dict[str, str | None]],
+    source: Source,
+    root: str,
+    *,
+    count: int | None,
+    link: str | None,
+) -> Reply:
+    """Return rows in one of the three forms."""
+    if form == "atom":
+        body = _feed(rows, source, root, count, link)
+    else:
+        texts = [_json_row(row, source, root, verbose=form == "verbose") for row in rows]
+        body = (_verbose if form == "verbose" else _light)(texts, source, root, count, link)
+    return Reply(200, body.encode(), _headers(_KINDS[form]), rows=len(rows))
+
+
+def _headers(kind: str) -> dict[str, str]:
+    return {"Content-Type": kind, "DataServiceVersion": f"{VERSION};"}
+
+
+def _light(rows: list[str], source: Source, root: str, count: int | None, link: str | None) -> str:
+    context = f"{root}/$metadata#{quote(source.set_name)}"
+    members = [f'"odata.metadata":{json.dumps(context)}']
+    if count is not None:
+        members.append(f'"odata.count":"{count}"')
+    members.append(f'"value":[{",".join(rows)}]')
+    if link:
+        members.append(f'"odata.nextLink":{json.dumps(link)}')
+    return "{" + ",".join(members) + "}"
+
+
+def _verbose(
+    rows: list[str],
+    source: Source,  # noqa: ARG001 - as the other form
+    root: str,  # noqa: ARG001 - as the other form
+    count: int | None,
+    link: str | None,
+) -> str:
+    members = [f'"results":[{",".join(rows)}]']
+    if count is not None:
+        members.append(f'"__count":"{count}"')
+    if link:
+        members.append(f'"__next":{json.dumps(link)}')
+    return '{"d":{' + ",".join(members) + "}}"
+
+
+def _json_row(row: Mapping[str, str | None], source: Source, root: str, *, verbose: bool) -> str:
+    members = [
+        f"{json.dumps(name)}:{_json(value, source.columns[name].edm)}"
+        for name, value in row.items()
+    ]
+    if verbose:
+        about = {"uri": _identity(row, source, root), "type": f"{_NAMESPACE}.{source.set_name}"}
+        members.insert(0, f'"__metadata":{json.dumps(about)}')
+    return "{" + ",".join(members) + "}"
+
+
+def _json(value: str | None, edm: str) -> str:
+    return value if value is not None and edm in _BARE else json.dumps(value)
+
+
+def _identity(row: Mapping[str, str | None], source: Source, root: str) -> str:
+    key = ",".join(f"{name}='{quote(str(row[name]))}'" for name in source.key if name in row)
+    return f"{root}/{quote(source.set_name)}({key})"
+
+
+def _feed(
+    rows: list[dict[str, str | None]],
+    source: Source,
+    root: str,
+    count: int | None,
+    link: str | None,
+) -> str:
+    address = f"{root}/{quote(source.set_name)}"
+    head = (
+        f'<?xml version="1.0" encoding="utf-8"?><feed xml:base={quoteattr(root + "/")}'
+        f' {_NAMESPACES}><id>{escape(address)}</id><title type="text">'
+        f"{escape(source.set_name)}</title><updated>2024-01-01T00:00:00Z</updated>"
+        f'<link rel="self" title={quoteattr(source.set_name)}'
+        f" href={quoteattr(quote(source.set_name))} />"
+    )
+    parts = [head]
+    if count is not None:
+        parts.append(f"<m:count>{count}</m:count>")
+    parts += [_entry(row, source, root) for row in rows]
+    if link:
+        parts.append(f'<link rel="next" href={quoteattr(link)} />')
+    return "".join([*parts, "</feed>"])
+
+
+def _entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
+    properties = "".join(
+        _element(name, value, source.columns[name].edm) for name, value in row.items()
+    )
+    return (
+        f"<entry><id>{escape(_identity(row, source, root))}</id>"
+        f"<category term={quoteattr(f'{_NAMESPACE}.{source.set_name}')} scheme='{_DATA}/scheme' />"
+        "<title /><updated>2024-01-01T00:00:00Z</updated><author><name /></author>"
+        f'<content type="application/xml"><m:properties>{properties}</m:properties></content>'
+        "</entry>"
+    )
+
+
+def _element(name: str, value: str | None, edm: str) -> str:
+    kind = "" if edm == "String" else f' m:type="Edm.{_edm(edm)}"'
+    if value is None:
+        return f'<d:{name}{kind} m:null="true" />'
+    # A white space at an end, or a line feed, would not be kept by every reader.
+    space = ' xml:space="preserve"' if value != value.strip() else ""
+    return f"<d:{name}{kind}{space}>{escape(value, {chr(13): '&#xD;'})}</d:{name}>"
+
+
+def _edm(name: str) -> str:
+    return "DateTime" if name == "DateTimeOffset" else name
+
+
+def failure(reply: Reply, form: str) -> Reply:
+    """Return an error in the form that the rows would have had."""
+    message = reply.message or ""
+    said = {"code": "", "message": {"lang": "en-US", "value": message}}
+    if form == "atom":
+        body = (
+            f'<?xml version="1.0" encoding="utf-8"?><m:error xmlns:m="{_DATA}/metadata">'
+            f'<m:code /><m:message xml:lang="en-US">{escape(message)}</m:message></m:error>'
+        )
+    else:
+        body = json.dumps({"odata.error" if form == "light" else "error": said})
+    return replace(reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_KINDS[form]))
+
+
+# The documents at the root
+
+
+def metadata(model: Model) -> str:
+    """Return the metadata of the generic inquiries in CSDL 3.0."""
+    titles = sorted(model.inquiries)
+    types = "".join(_entity_type(model.inquiries[title]) for title in titles)
+    sets = "".join(
+        f"<EntitySet Name={quoteattr(title)} EntityType={quoteattr(f'{_NAMESPACE}.{title}')} />"
+        for title in titles
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        f'<edmx:Edmx Version="1.0" xmlns:edmx="{_ADO}/2007/06/edmx">'
+        f'<edmx:DataServices m:DataServiceVersion="{VERSION}" m:MaxDataServiceVersion="{VERSION}"'
+        f' xmlns:m="{_DATA}/metadata"><Schema Namespace="{_NAMESPACE}" xmlns="{_ADO}/2009/11/edm">'
+        f'{types}<EntityContainer Name="Default" m:IsDefaultEntityContainer="true">{sets}'
+        "</EntityContainer></Schema></edmx:DataServices></edmx:Edmx>"
+    )
+
+
+def _entity_type(inquiry: Inquiry) -> str:
+    key = "".join(f"<PropertyRef Name={quoteattr(name)} />" for name in inquiry.key)
+    properties = "".join(
+        f'<Property Name={quoteattr(column.name)} Type="Edm.{_edm(column.edm)}"'
+        f"{' Nullable=' + quoteattr('false') if column.name in inquiry.key else ''} />"
+        for column in inquiry.columns.values()
+    )
+    return f"<EntityType Name={quoteattr(inquiry.title)}><Key>{key}</Key>{properties}</EntityType>"
+
+
+def service_document(model: Model, root: str, form: str) -> Reply:
+    """Return the list of inquiries."""
+    titles = list(model.inquiries)
+    if form == "verbose":
+        body, kind = json.dumps({"d": {"EntitySets": titles}}), _KINDS[form]
+    elif form == "light":
+        listed = [{"name": title, "url": title} for title in titles]
+        body = json.dumps({"odata.metadata": f"{root}/$metadata", "value": listed})
+        kind = _KINDS[form]
+    else:
+        members = "".join(
+            f"<collection href={quoteattr(quote(title))}><atom:title>{escape(title)}</atom:title>"
+            "</collection>"
+            for title in titles
+        )
+        body = (
+            f'<?xml version="1.0" encoding="utf-8"?><service xml:base={quoteattr(root + "/")}'
+            ' xmlns="http://www.w3.org/2007/app" xmlns:atom="http://www.w3.org/2005/Atom">'
+            f"<workspace><atom:title>Default</atom:title>{members}</workspace></service>"
+        )
+        kind = "application/atomsvc+xml;charset=utf-8"
+    return Reply(200, body.encode(), _headers(kind))
