@@ -85,6 +85,7 @@ class Discovery:
         expand: Mapping[str, Sequence[str]] | None = None,
         inquiry_parameters: Mapping[str, Mapping[str, t.Any]] | None = None,
         date_fields: Sequence[str] = (),
+        deletions: bool = False,
         clock: Clock | None = None,
     ) -> None:
         """Prepare.
@@ -98,6 +99,7 @@ class Discovery:
             expand: ``$expand`` items by entity set.
             inquiry_parameters: Parameter values by generic inquiry.
             date_fields: Glob patterns ``stream.field`` of timestamps that are plain dates.
+            deletions: Whether rows that a service keeps as deleted are read.
             clock: The services' clock, for parameters without offset.
         """
         self._connections = connections
@@ -108,6 +110,7 @@ class Discovery:
         self._expand = expand or {}
         self._parameters = inquiry_parameters or {}
         self._date_fields = date_fields
+        self._deletions = deletions
         self._clock = clock or Clock()
 
     def definitions(self, wanted: Callable[[str], bool] | None = None) -> list[Definition]:
@@ -154,6 +157,7 @@ class Discovery:
             model,
             entity_set.type,
             hidden=entity.restricted if hides else frozenset(),
+            deletions=self._deletions,
             hashed_key=entity.inquiry,
             tenant=tenant is not None,
             singleton=entity_set.singleton,

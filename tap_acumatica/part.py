@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from tap_acumatica.acumatica.errors import AccessError
 from tap_acumatica.acumatica.wire_log import PLANS
+from tap_acumatica.odata import times
 from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
@@ -26,6 +27,7 @@ from tap_acumatica.reading.watermark import Watermark
 from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
 from tap_acumatica.records.compiled import CompiledCodec
+from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, flag_of
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 from tap_acumatica.settings import canonical_start
 from tap_acumatica.values import clock_of
@@ -36,6 +38,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.discovery import TenantPart
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.expand import Expansion
+    from tap_acumatica.records.schema import Shape
 
 logger = logging.getLogger(__name__)
 
@@ -129,15 +132,10 @@ class PartReading:
         dialect = part.connection.dialect
         declared = part.shape.properties
         self._tracking = tracking if tracking in declared else None
-        needed = {*part.shape.key, self._tracking}
+        deletion = self._deletion() if DELETED_COLUMN in columns else None
+        needed = {*part.shape.key, self._tracking, *(deletion or ())[:2]}
         names = [name for name in declared if name in columns or name in needed]
         own = part.shape.schema["properties"]
-        dates = {
-            name
-            for name in names
-            if is_timestamp(declared[name].type)
-            and columns.get(name, own.get(name, {})).get("format") == "date"
-        }
         tracked = declared[self._tracking].type if self._tracking else None
         clock = clock_of(config, local=tracked == "Edm.DateTime")
         extra = {name: schema for name, schema in columns.items() if name not in own}
@@ -150,7 +148,8 @@ class PartReading:
             extra=kept_extra,
             singleton=part.entity.entity_set.singleton,
             clock=clock,
-            dates=dates,
+            dates=_dates(part.shape, names, columns),
+            deletion=deletion,
         )
         converted = overrides(own, columns)
         self.maker = RecordMaker(
@@ -163,7 +162,9 @@ class PartReading:
         shown = [
             name
             for name in columns
-            if name in {TENANT_COLUMN, KEY_COLUMN} or name in own or name in kept_extra
+            if name in {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
+            or name in own
+            or name in kept_extra
         ]
         as_read = set(names) <= set(shown) and not converted and not config["trim_strings"]
         self.compiled = compiled and as_read and not part.entity.entity_set.singleton
@@ -265,6 +266,12 @@ class PartReading:
             may_divide=self.current.is_set,
         )
 
+    def _deletion(self) -> Deletion:
+        shape, clock = self._part.shape, clock_of(self._config)
+        stamp = self._tracking or shape.tracking_field(self._config["tracking_fields"])
+        began = times.canonical(self._part.connection.began)
+        return Deletion(flag_of(shape.properties), stamp, clock.emitted(began))
+
     def _check_zone(self) -> None:
         """Warn, once a connection, where the newest rows contradict the time zone that is set."""
         tracking, connection = self._plan.tracking, self._part.connection
@@ -352,6 +359,18 @@ def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:
         and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
     ]
     return [column for column in columns if column.orderable]
+
+
+def _dates(
+    shape: Shape, names: Sequence[str], columns: Mapping[str, Mapping[str, t.Any]]
+) -> list[str]:
+    """The timestamps that leave as plain dates, by a setting or by the catalog."""
+    schemas = {**shape.schema["properties"], **columns}
+    return [
+        name
+        for name in names
+        if is_timestamp(shape.properties[name].type) and schemas[name].get("format") == "date"
+    ]
 
 
 def _expand(

@@ -417,6 +417,23 @@ SETTINGS: tuple[Setting, ...] = (
         '"MAIN"}}.',
     ),
     Setting(
+        "deleted_records",
+        _choice("ignore", "soft"),
+        "Deleted Records",
+        "ignore: rows that Acumatica keeps as deleted are not read. soft: they are, and leave with "
+        "the time of their deletion in _sdc_deleted_at, from tables that have a column "
+        "DeletedDatabaseRecord.",
+        default="ignore",
+    ),
+    Setting(
+        "archived_records",
+        _SWITCH,
+        "Archived Records",
+        "Read rows that Acumatica keeps in its archive too; without, they vanish when they are "
+        "archived.",
+        default=False,
+    ),
+    Setting(
         "on_stream_error",
         _choice("fail", "skip"),
         "On Stream Error",

@@ -19,6 +19,7 @@ from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.part import PartReading, Turn
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.compiled import RecordLines
+from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
 
 if t.TYPE_CHECKING:
@@ -94,6 +95,10 @@ class EntitySetStream(Stream):
             entry.key_properties = list(self.primary_keys if given is None else given)
         if entry.schema.properties is None:
             entry.schema = Schema.from_dict(self.schema)
+        if (deleted := self.schema["properties"].get(DELETED_COLUMN)) is not None:
+            # Without it, rows that are deleted would be taken for others.
+            columns = entry.schema.properties or {}
+            columns.setdefault(DELETED_COLUMN, Schema.from_dict(deleted))
         if (entry.replication_key, entry.replication_method) == (None, None) and not root:
             entry.replication_key = self.replication_key
 

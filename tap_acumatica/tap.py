@@ -189,6 +189,7 @@ class TapAcumatica(Tap):
             expand=config.get("expand"),
             inquiry_parameters=config.get("inquiry_parameters"),
             date_fields=config.get("date_fields") or (),
+            deletions=config["deleted_records"] == "soft",
             clock=clock_of(config),
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)

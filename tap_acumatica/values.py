@@ -40,6 +40,8 @@ def transport_of(config: Mapping[str, t.Any], service: Service) -> Transport:
             config.get("additional_properties") or (),
             config.get("secret_additional_properties") or (),
             locale=language_tag(locale) if locale else None,
+            deleted=config["deleted_records"] == "soft",
+            archived=config["archived_records"],
         ),
         verbosity=config["verbosity"],
         keep=config["pooling"],

@@ -72,6 +72,8 @@ def extras(
     secret: Iterable[Mapping[str, str]] = (),
     *,
     locale: str | None = None,
+    deleted: bool = False,
+    archived: bool = False,
 ) -> Extras:
     """Put additions together.
 
@@ -79,8 +81,12 @@ def extras(
         visible: ``{name, value, in}`` of properties that may be shown.
         secret: The same of those that may not.
         locale: Language tag of the answers.
+        deleted: Whether to be given rows that Acumatica keeps as deleted.
+        archived: Whether to be given those that it keeps in its archive.
     """
     headers = {"Accept-Language": locale} if locale else {}
+    headers |= {"PX-ApiDeleted": "SHOW"} if deleted else {}
+    headers |= {"PX-ApiArchive": "SHOW"} if archived else {}
     parameters: dict[str, str] = {}
     hidden = [entry["value"] for entry in secret if entry["value"]]
     for entry in (*visible, *secret):

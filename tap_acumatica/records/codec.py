@@ -21,6 +21,7 @@ from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.payload import decoded_name, parse_collection, parse_entity
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
+from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -29,6 +30,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
     from tap_acumatica.records.conversions import Convert
+    from tap_acumatica.records.deletion import Deletion
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -63,6 +65,7 @@ class RowCodec:
         singleton: bool = False,
         clock: Clock | None = None,
         dates: Iterable[str] = (),
+        deletion: Deletion | None = None,
     ) -> None:
         """Compile the conversions.
 
@@ -75,10 +78,12 @@ class RowCodec:
             singleton: Whether an answer is one entity.
             clock: The service's clock; UTC where it is None.
             dates: Date-times that are plain dates.
+            deletion: When rows were deleted, where that is wanted.
         """
         self._key = tuple(key)
         self.clock = clock or Clock()
         self.dates = frozenset(dates)
+        self.deletion = deletion
         self._parse = parse_entity if singleton else parse_collection
         self._model = model
         self._properties = properties
@@ -165,6 +170,8 @@ class RowCodec:
                 except ValueMismatchError as error:
                     raise ValueMismatchError(self._complaint(raw, name, value, error)) from error
             row[name] = value
+        if self.deletion:
+            row[DELETED_COLUMN] = self.deletion.at(row)
         return row
 
     def _complaint(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:

@@ -21,6 +21,7 @@ from tap_acumatica.odata.payload import decoded_name
 from tap_acumatica.odata.times import plain_date
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec, hashed_key
+from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -202,6 +203,14 @@ class CompiledCodec:
                 value = getattr(row, field)
                 if value is not None:
                     setattr(row, field, convert(value))
+        self._add_own(rows)
+
+    def _add_own(self, rows: list[t.Any]) -> None:
+        """The columns that the tap works out of the others."""
+        if self._exact.deletion:
+            field, deleted_at = self._fields[DELETED_COLUMN], self._exact.deletion.at
+            for row in rows:
+                setattr(row, field, deleted_at(row))
         if self._hashes:
             field = self._fields[KEY_COLUMN]
             for row in rows:

@@ -6,6 +6,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from tap_acumatica.odata.types import is_known, is_timestamp, json_schema
+from tap_acumatica.records.deletion import DELETED_COLUMN, flag_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,6 +58,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     singleton: bool = False,
     expansions: Sequence[Expansion] = (),
     is_date: Callable[[str], bool] = lambda _: False,
+    deletions: bool = False,
 ) -> Shape:
     """Work out the shape of an entity type's rows.
 
@@ -69,6 +71,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         singleton: Whether there is one row only.
         expansions: Navigation properties that come along.
         is_date: Tells by its name whether a timestamp is a plain date.
+        deletions: Whether rows that the service keeps as deleted say when that was.
     """
     key = model.key(type_name)
     properties = {
@@ -103,6 +106,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
             columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
     for expansion in expansions:
         columns[expansion.navigation.name] = _expanded(model, expansion)
+    if deletions and flag_of(properties):
+        columns[DELETED_COLUMN] = {"type": ["string", "null"], "format": "date-time"}
     shape.schema = {"type": "object", "properties": columns}
     shape.key_properties = tuple(keys)
     return shape
