@@ -74,6 +74,7 @@ class Clock:
         zone: Zone of the date-times that carry none.
         convert_to_utc: Whether date-times leave in UTC; else in ``zone``, with their offset.
         local: Whether the service speaks local time; known at the latest when it sends some.
+        forms: What :meth:`emitted` gives, by text as sent.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Clock:
         self.zone = zone
         self.convert_to_utc = convert_to_utc or zone is UTC
         self.local = local
-        self.forms = Cache(self.emitted)
+        self.forms = Cache(times.to_canonical if zone is UTC else self.emitted)
         self._moments = Cache(self._moment)
         self._spans: Callable[[str], tuple[Span, ...]] = functools.lru_cache(4096)(self._spans_of)
 
