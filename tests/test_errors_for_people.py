@@ -133,6 +133,18 @@ def test_a_stream_that_may_not_be_read_fails_alone_or_is_left_out(
             {"tenant_credentials": {"A": {"password": SECRET, "user": "x"}}},
             ["'tenant_credentials'"],
         ),
+        ({"time_zone": "Eastern"}, ["'time_zone'", "America/New_York"]),
+        ({"locale": "Nowhere Land"}, ["'locale'", "de-CH"]),
+        ({"date_fields": ["OrderDate"]}, ["'date_fields'", "stream.field"]),
+        ({"time_offset": 3601}, ["'time_offset'", "0 to 3600"]),
+        ({"batch_size": 10001}, ["'batch_size'", "1 to 10000"]),
+        ({"verbosity": 6}, ["'verbosity'", "1 to 5"]),
+        ({"pool_idle_timeout": -1}, ["'pool_idle_timeout'", "0 to 3600"]),
+        ({"deleted_records": "all"}, ["'deleted_records'", "ignore, soft"]),
+        (
+            {"secret_additional_properties": [{"name": "X", "value": SECRET, "in": "body"}]},
+            ["'secret_additional_properties'", "header or query"],
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(
