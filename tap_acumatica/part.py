@@ -277,14 +277,14 @@ class PartReading:
         tracking, connection = self._plan.tracking, self._part.connection
         if tracking is None or tracking.type != "Edm.DateTime" or connection.zone_checked:
             return
-        connection.zone_checked = True
-        if fault := zone_fault(self._source(), self._plan, connection.now):
-            zone = self._config["time_zone"]
+        fault = zone_fault(self._source(), self._plan, connection.now)
+        connection.zone_checked = fault is not None
+        if fault:
             logger.warning(
                 "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
                 self.name,
                 fault,
-                zone,
+                self._config["time_zone"],
             )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:

@@ -23,7 +23,7 @@ _TOLERANCE = dt.timedelta(minutes=15)
 
 
 def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
-    """What is wrong with the zone, and which one would fit; None where nothing is.
+    """What is wrong with the zone, and which one would fit; empty where nothing is.
 
     One small request. A single row that is stamped in the future by mistake is not believed, and a
     service that does not sort is not blamed.
@@ -32,6 +32,9 @@ def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
         source: The entity set.
         plan: Its plan, with a tracking column.
         now: The time by the service's clock, aware.
+
+    Returns:
+        The fault; None where nothing can be told, for want of rows or of an order.
     """
     if plan.tracking is None or not (plan.order and plan.time_order):
         return None
@@ -49,7 +52,7 @@ def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
     clock = plan.clock
     ahead = times.parse(times.to_canonical(stamps[len(stamps) // 2])) - now
     if ahead <= _TOLERANCE:
-        return None
+        return ""
     least = offset_of(clock.zone, now) + ahead - _TOLERANCE
     fitting = next((held for held in zones_by_offset(now) if held[0] >= least), None)
     hours = ahead.total_seconds() / 3600

@@ -1,0 +1,100 @@
+"""Whether a zone is right shows in the newest rows; a single wrong one is not believed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import pytest
+
+from tap_acumatica.acumatica.errors import RefusedError
+from tap_acumatica.odata.clock import UTC, Clock, zone_named
+from tap_acumatica.reading.plan import Column, Plan, plan_for
+from tap_acumatica.reading.zone_check import zone_fault
+from tap_acumatica.records.codec import Page
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.odata.query import QueryOptions
+
+NOW = dt.datetime(2024, 7, 1, 12, tzinfo=UTC)
+
+
+class Newest:
+    """Answers with the newest rows, and remembers what it was asked."""
+
+    def __init__(self, *local: str | None, clock: Clock) -> None:
+        self._rows = [{"T": text and clock.emitted(text)} for text in local]
+        self.asked: list[QueryOptions] = []
+
+    def get(self, options: QueryOptions) -> Page:
+        self.asked.append(options)
+        return Page(self._rows)
+
+    def follow(self, link: str) -> Page:
+        raise AssertionError(link)
+
+
+def plan(clock: Clock, **others: t.Any) -> Plan:
+    tracking = Column("T", "Edm.DateTime")
+    keys = [Column("Id", "Edm.Int32")]
+    return plan_for(keys=keys, tracking=tracking, clock=clock, version="3.0", **others)
+
+
+def fault(*local: str | None, zone: str = "UTC", **others: t.Any) -> str | None:
+    clock = Clock(zone_named(zone), local=True)
+    return zone_fault(Newest(*local, clock=clock), plan(clock, **others), NOW)
+
+
+@pytest.mark.parametrize(
+    ("zone", "newest", "fits"),
+    [
+        ("UTC", "2024-07-01T13:58:00", "+02:00 would fit"),
+        ("UTC", "2024-07-01T17:29:59", "+05:30 would fit"),
+        ("America/New_York", "2024-07-01T13:40:00", "+02:00 would fit"),
+        ("America/New_York", "2024-07-01T08:58:00", "-03:00 would fit"),
+    ],
+)
+def test_rows_of_the_future_name_a_zone_that_fits(zone: str, newest: str, fits: str) -> None:
+    assert fits in (fault(newest, newest, newest, zone=zone) or "")
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        ("2024-07-01T11:59:00", "2024-07-01T11:00:00"),
+        ("2024-07-01T12:10:00", "2024-07-01T12:09:00"),
+        ("2025-01-01T00:00:00", "2024-07-01T11:00:00", "2024-06-01T00:00:00"),
+    ],
+)
+def test_rows_of_the_past_and_a_single_one_of_the_future_say_nothing(
+    newest: tuple[str, ...],
+) -> None:
+    assert fault(*newest) == ""
+
+
+def test_without_rows_or_an_order_nothing_can_be_told() -> None:
+    assert fault() is None
+    assert fault(None, None) is None
+    assert fault("2025-01-01T00:00:00", order=False) is None
+    assert fault("2025-01-01T00:00:00", time_order=False) is None
+
+
+def test_a_service_that_refuses_the_question_is_not_blamed() -> None:
+    class Refusing(Newest):
+        def get(self, options: QueryOptions) -> Page:
+            raise RefusedError(str(options))
+
+    clock = Clock()
+    assert zone_fault(Refusing(clock=clock), plan(clock), NOW) is None
+
+
+def test_no_zone_reaches_rows_that_are_too_far_ahead() -> None:
+    assert "its clock or its rows are wrong" in (fault("2024-07-03T12:00:00") or "")
+
+
+def test_one_small_request_is_made() -> None:
+    clock = Clock()
+    source = Newest("2024-07-01T11:00:00", clock=clock)
+    zone_fault(source, plan(clock, select=("Id", "T", "Note")), NOW)
+    (asked,) = source.asked
+    assert (asked.top, asked.orderby, asked.select) == (3, ("T desc",), ("T",))
