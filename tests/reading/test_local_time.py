@@ -58,6 +58,9 @@ class LocalService:
     rows: dict[int, tuple[dt.datetime, int]] = field(default_factory=dict)
     imported: dict[int, dt.datetime] = field(default_factory=dict)
     requests: int = 0
+    limit: int | None = None
+    """Rows of one part of an answer; the others are behind its next link."""
+    cut: list[list[dict[str, t.Any]]] = field(default_factory=list)
 
     def shown(self, number: int) -> dt.datetime:
         imported = self.imported.get(number)
@@ -87,10 +90,16 @@ class LocalService:
             found.sort(key=self.value if column == "T" else int, reverse=direction == "desc")
         skip = options.skip or 0
         top = len(found) if options.top is None else options.top
-        return Page([self.row(number) for number in found[skip : skip + top]])
+        return self.part([self.row(number) for number in found[skip : skip + top]])
 
     def follow(self, link: str) -> Page:
-        raise AssertionError(link)
+        return self.part(self.cut[int(link.removeprefix("Rows?$skiptoken="))])
+
+    def part(self, rows: list[dict[str, t.Any]]) -> Page:
+        if self.limit is None or len(rows) <= self.limit:
+            return Page(rows)
+        self.cut.append(rows[self.limit :])
+        return Page(rows[: self.limit], f"Rows?$skiptoken={len(self.cut) - 1}")
 
     def meets(self, term: str) -> t.Callable[[int], bool]:
         match = TERM.fullmatch(term)
@@ -139,7 +148,7 @@ def run(  # noqa: PLR0913  a run has this many settings
     target: Target,
     began: dt.datetime,
     *,
-    page_size: int = 3,
+    page_size: int | None = 3,
     time_offset: int = 0,
     killed_after: int | None = None,
     time_order: bool = True,
@@ -197,6 +206,23 @@ def test_runs_across_a_change_miss_no_row(
     before = target.written
     run(service, target, now + dt.timedelta(hours=1), page_size=page_size, time_order=time_order)
     assert target.written - before <= 2, "long after the change only the newest is read again"
+
+
+@pytest.mark.parametrize("direction", CHANGES)
+@pytest.mark.parametrize("meaning", MEANINGS)
+@pytest.mark.parametrize("page_size", [None, 20])
+def test_so_it_is_where_the_service_cuts_its_answers(
+    direction: str, meaning: Meaning, page_size: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    name, change = CHANGES[direction]
+    service = LocalService(zoneinfo.ZoneInfo(name), meaning, limit=7)
+    for number in range(200):
+        moment = change + dt.timedelta(minutes=(number * 77 % 200) * 2 - 200)
+        service.rows[number] = moment, 1
+    target = Target()
+    run(service, target, change + dt.timedelta(hours=9), page_size=page_size)
+    assert set(target.versions) == set(range(200))
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize("direction", CHANGES)
