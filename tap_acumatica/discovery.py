@@ -110,6 +110,7 @@ class Discovery:
         self._expand = expand or {}
         self._parameters = inquiry_parameters or {}
         self._date_fields = date_fields
+        self._matched: set[str] = set()
         self._deletions = deletions
         self._clock = clock or Clock()
 
@@ -133,6 +134,8 @@ class Discovery:
                     part = self._part(tenant, connection, model, entity)
                     parts.setdefault(entity.stream, {})[tenant] = part
         self._warn_of_unused(offered)
+        if wanted is None:
+            self._warn_of_unmatched()
         for connection in self._connections.values():
             connection.settle()
         return [self._define(name, parts[name]) for name in sorted(parts)]
@@ -162,11 +165,7 @@ class Discovery:
             tenant=tenant is not None,
             singleton=entity_set.singleton,
             expansions=expansions,
-            is_date=lambda name: any(
-                fnmatchcase(f"{alias}.{name}", pattern)
-                for alias in (entity.stream, *entity.aliases)
-                for pattern in self._date_fields
-            ),
+            is_date=lambda name: self._is_date(entity, name),
         )
         return TenantPart(
             connection=connection,
@@ -177,6 +176,12 @@ class Discovery:
             not_comparable=_not_comparable(model, entity, shape),
             parameters=self._parameter_values(entity, model.version),
         )
+
+    def _is_date(self, entity: Entity, name: str) -> bool:
+        names = [f"{alias}.{name}" for alias in (entity.stream, *entity.aliases)]
+        found = {p for p in self._date_fields if any(fnmatchcase(full, p) for full in names)}
+        self._matched |= found
+        return bool(found)
 
     def _parameter_values(self, entity: Entity, version: str) -> Mapping[str, t.Any] | None:
         """Wire values of an inquiry's parameters, None where none are given.
@@ -245,6 +250,13 @@ class Discovery:
                     logger.warning(
                         "Setting '%s' names %s, which the service does not offer.", setting, name
                     )
+
+    def _warn_of_unmatched(self) -> None:
+        for pattern in self._date_fields:
+            if pattern not in self._matched:
+                logger.warning(
+                    "Setting 'date_fields' names %s, which is no timestamp of any stream.", pattern
+                )
 
 
 def _not_comparable(model: Model, entity: Entity, shape: Shape) -> frozenset[str]:

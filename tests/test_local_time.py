@@ -65,6 +65,9 @@ def test_dates_are_dates_and_never_shifted(sandbox: MakeSandbox, run_tap: RunTap
     columns = catalog["streams"][0]["schema"]["properties"]
     assert {columns[name]["format"] for name in ("Date", "DueDate")} == {"date"}
     assert columns["LastModifiedOn"]["format"] == "date-time"
+    odd = legacy(site, date_fields=[*DATES, "*.NoSuchDate", "BI_ARInvoices.Amount"])
+    warned = run_tap(odd, "--discover").errors
+    assert warned.count("which is no timestamp of any stream") == 2
     run = run_tap(legacy(site, time_zone="New Zealand Standard Time"), catalog=catalog)
     due = {
         row["RefNbr"]: row["DueDate"] and row["DueDate"].date().isoformat()
