@@ -189,7 +189,7 @@ def discover(options: Options, folder: Path) -> Findings:
         [
             Result("--discover of a whole Acumatica: lxml's and json's time", written, at_most=2.5),
             Result("the same, were the catalog written on one line", compact),
-            Result("--discover of a whole Acumatica: memory", memory, at_most=500, unit="MB"),
+            Result("--discover of a whole Acumatica: memory", memory, at_most=500, unit="MiB"),
         ],
         notes=[
             (
