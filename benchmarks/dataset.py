@@ -29,20 +29,43 @@ _BLANKS = re.compile(f"({re.escape(_NUMBER)}|{re.escape(_MINUTE)})".encode())
 _BEGIN = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
 _STEP_MILLISECONDS = 60
 
+# As many columns of each type as there are in a whole Acumatica, of which a third are texts and a
+# sixth are decimals.
 _TEXTS = (
     *("OrderType", "CustomerID", "InventoryID", "SiteID", "LocationID", "UOM", "TaxCategoryID"),
-    *("SalesPersonID", "ReasonCode", "ProjectID", "TaskID", "CostCodeID", "AccountID", "SubID"),
-    *("Status", "LineType", "TranDesc", "AlternateID", "DiscountID", "DiscountSequenceID"),
-    *("CreatedByScreenID", "LastModifiedByScreenID"),
+    *("SalesPersonID", "ReasonCode", "ProjectID", "TaskID", "CostCodeID", "Status", "LineType"),
+    *("TranDesc", "AlternateID", "DiscountID", "CreatedByScreenID", "LastModifiedByScreenID"),
 )
 _DECIMALS = (
-    *("OrderQty", "ShippedQty", "OpenQty", "BilledQty", "UnitPrice", "CuryUnitPrice", "UnitCost"),
-    *("CuryUnitCost", "ExtPrice", "CuryExtPrice", "LineAmt", "CuryLineAmt", "DiscPct", "DiscAmt"),
-    *("CuryDiscAmt", "TaxableAmt"),
+    *(
+        "OrderQty",
+        "ShippedQty",
+        "OpenQty",
+        "BilledQty",
+        "CuryUnitPrice",
+        "UnitPrice",
+        "CuryLineAmt",
+    ),
+    *("LineAmt", "CuryDiscAmt", "DiscPct"),
 )
-_INTEGERS = ("SortOrder", "BranchID", "CuryInfoID", "ShipmentNbr", "InvoiceLineNbr")
-_BOOLEANS = ("Completed", "Cancelled", "IsFree", "ManualPrice", "ManualDisc", "POCreate")
-_DATES = ("OrderDate", "RequestDate", "ShipDate")
+_INTEGERS = (
+    *("SortOrder", "BranchID", "CuryInfoID", "AccountID", "SubID", "ShipmentNbr", "InvoiceLineNbr"),
+    "ScheduleID",
+)
+_BOOLEANS = (
+    *(
+        "Completed",
+        "Cancelled",
+        "IsFree",
+        "ManualPrice",
+        "ManualDisc",
+        "POCreate",
+        "Commissionable",
+    ),
+    "AutomaticDiscountsDisabled",
+)
+_DATES = ("OrderDate", "RequestDate", "ShipDate", "SchedShipDate")
+_GUIDS = ("CreatedByID", "LastModifiedByID", "OwnerID", "WorkgroupID")
 
 TYPES: dict[str, str] = {
     "OrderNbr": "Edm.String",
@@ -53,9 +76,9 @@ TYPES: dict[str, str] = {
     **dict.fromkeys(_INTEGERS, "Edm.Int32"),
     **dict.fromkeys(_BOOLEANS, "Edm.Boolean"),
     **dict.fromkeys(_DATES, "Edm.DateTimeOffset"),
+    **dict.fromkeys(_GUIDS, "Edm.Guid"),
     "NoteID": "Edm.Guid",
-    "CreatedByID": "Edm.Guid",
-    "LastModifiedByID": "Edm.Guid",
+    "tstamp": "Edm.Binary",
     "CreatedDateTime": "Edm.DateTimeOffset",
     TRACKING: "Edm.DateTimeOffset",
 }
@@ -169,5 +192,6 @@ _MADE: dict[str, t.Callable[[int, str], t.Any]] = {
     "Edm.Int32": lambda seed, _: seed % 10_000,
     "Edm.Boolean": lambda seed, _: seed % 3 == 0,
     "Edm.Guid": lambda seed, _: f"b5344897-037e-4d58-b5c3-1bdfd0f47{seed % 1000:03}",
+    "Edm.Binary": lambda seed, _: f"AAAAAA{seed % 9000 + 1000}M=",
     "Edm.DateTimeOffset": lambda seed, _: f"2024-{seed % 12 + 1:02}-{seed % 28 + 1:02}T00:00:00Z",
 }

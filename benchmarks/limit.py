@@ -21,6 +21,7 @@ from benchmarks.dataset import LINES, TRACKING, TYPES
 
 _TYPES: dict[str, t.Any] = {
     "Edm.String": str,
+    "Edm.Binary": str,
     "Edm.Guid": str,
     "Edm.Decimal": Decimal,
     "Edm.Int32": int,

@@ -36,6 +36,7 @@ class Measured:
         first: From its start to its first RECORD message; to its end where it wrote none.
         lines: Lines that it wrote.
         memory: Most memory it held, in bytes.
+        processor: Seconds that processors worked for it.
         timeline: Lines written so far, and seconds from the start, about 20 times a second.
     """
 
@@ -43,6 +44,7 @@ class Measured:
     first: float = 0.0
     lines: int = 0
     memory: int = 0
+    processor: float = 0.0
     timeline: list[tuple[int, float]] = field(default_factory=list)
 
     def seconds_between(self, start: int, stop: int) -> float:
@@ -91,6 +93,7 @@ def measure(
             process.returncode = os.waitstatus_to_exitcode(status)
         found.seconds = time.perf_counter() - start
         found.first = found.first or found.seconds
+        found.processor = usage.ru_utime + usage.ru_stime
         # Kibibytes, but on macOS.
         found.memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         if process.returncode and not (until_first and found.lines):

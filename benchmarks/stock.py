@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 
 _TYPES: dict[str, t.Any] = {
     "Edm.String": th.StringType,
+    "Edm.Binary": th.StringType,
     "Edm.Guid": th.UUIDType,
     "Edm.Decimal": th.NumberType,
     "Edm.Int32": th.IntegerType,

@@ -128,6 +128,8 @@ def test_every_program_copies_all_rows(tap: str, address: str, tmp_path: Path) -
     assert set(records[0]) == set(TYPES)
     assert measured.lines == len(messages)
     assert 0 < measured.first <= measured.seconds
+    assert 0 < measured.processor < 60
+    assert measured.memory > 10_000_000
 
 
 def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Path) -> None:
