@@ -33,9 +33,10 @@ from tap_acumatica.settings import canonical_start
 from tap_acumatica.values import clock_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantPart
+    from tap_acumatica.odata.clock import Clock
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.records.schema import Shape
@@ -166,9 +167,10 @@ class PartReading:
             or name in own
             or name in kept_extra
         ]
-        as_read = set(names) <= set(shown) and not converted and not config["trim_strings"]
+        as_read = set(names) <= set(shown) and not converted
         self.compiled = compiled and as_read and not part.entity.entity_set.singleton
         codec: RowCodec | CompiledCodec = exact
+        self._trimmed: Callable[[Sequence[t.Any]], Sequence[t.Any]] | None = None
         if self.compiled:
             codec = CompiledCodec(
                 exact,
@@ -178,15 +180,9 @@ class PartReading:
                 tenant=tenant,
                 long_as_text=dialect.long_as_text,
             )
-        path = segment(part.entity.entity_set.name)
-        custom = dialect.options(config["data_format"])
-        if part.parameters is not None and not part.entity.function:
-            custom |= {name: str(value) for name, value in part.parameters.items()}
-        elif part.parameters is not None and part.entity.function:
-            path, arguments = function_call(
-                part.entity.function, part.parameters, version=part.model.version, clock=clock
-            )
-            custom |= arguments
+            self._trimmed = codec.trimmed if config["trim_strings"] else None
+        path, arguments = _address(part, clock)
+        custom = dialect.options(config["data_format"]) | arguments
         expand, expanded = _expand(part.expansions, dialect)
         self.current = threading.Event()
         self._requests = RequestCount()
@@ -293,7 +289,9 @@ class PartReading:
         Raises:
             ValueMismatchError: If a value cannot be what the catalog asks for.
         """
-        return rows if self.compiled else [self.maker.record(row) for row in rows]
+        if not self.compiled:
+            return [self.maker.record(row) for row in rows]
+        return self._trimmed(rows) if self._trimmed else rows
 
     def note(self, rows: Sequence[t.Any], stretch: Stretch) -> None:
         """Note that rows of a stretch were written."""
@@ -341,6 +339,18 @@ class PartReading:
             seconds,
             self.rows / seconds,
         )
+
+
+def _address(part: TenantPart, clock: Clock) -> tuple[str, dict[str, str]]:
+    """Path of a part below the service root, and query options that carry its parameters."""
+    path = segment(part.entity.entity_set.name)
+    if part.parameters is None:
+        return path, {}
+    if part.entity.function is None:
+        return path, {name: str(value) for name, value in part.parameters.items()}
+    return function_call(
+        part.entity.function, part.parameters, version=part.model.version, clock=clock
+    )
 
 
 def _within_an_address(names: Sequence[str]) -> bool:

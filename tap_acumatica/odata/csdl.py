@@ -331,7 +331,9 @@ def _local(element: Element) -> str:
 
 def _facets(element: Element) -> Facets:
     precision, scale = element.get("Precision"), element.get("Scale")
-    return Facets(_int(precision), _int(scale)) if precision or scale else NO_FACETS
+    if not (precision or scale):
+        return NO_FACETS
+    return Facets(_int(precision), _int(scale), floating=scale == "floating")
 
 
 def _int(text: str | None) -> int | None:

@@ -16,11 +16,13 @@ _COLLECTION = "Collection("
 class Facets(t.NamedTuple):
     """Type facets of a property (CSDL 4.01, section 7.2).
 
-    ``scale`` is None where it is not given or ``variable``.
+    ``scale`` is None where it is not given, ``variable`` or ``floating``; only a floating one may
+    have infinities and NaN.
     """
 
     precision: int | None = None
     scale: int | None = None
+    floating: bool = False
 
 
 NO_FACETS = Facets()

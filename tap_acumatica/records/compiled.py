@@ -8,6 +8,7 @@ that the struct does not fit, and raises the error that names the value if there
 
 from __future__ import annotations
 
+import copy
 import typing as t
 from decimal import Decimal
 from functools import partial
@@ -32,12 +33,14 @@ if t.TYPE_CHECKING:
 
 _ENVELOPE = {
     "next_link": "@odata.nextLink",
+    "next_link401": "@nextLink",
     "next_link3": "odata.nextLink",
     "context": "@odata.context",
+    "context401": "@context",
     "context3": "odata.metadata",
 }
-"""Members of an answer, in OData 4.0 and 3.0."""
-_NOT_FINITE = (b'INF"', b'NaN"')
+"""Members of an answer, in OData 4.0, 4.01 and 3.0."""
+_NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
 
 _DIRECT: dict[str, t.Any] = {
@@ -46,6 +49,7 @@ _DIRECT: dict[str, t.Any] = {
     "Edm.Decimal": Decimal,
     "Edm.Double": Decimal,
     "Edm.Single": Decimal,
+    "Edm.Binary": str,
     "Edm.DateTimeOffset": str,
     "Edm.DateTime": str,
     "Edm.Guid": t.Annotated[str, msgspec.Meta(min_length=_GUID_LENGTH, max_length=_GUID_LENGTH)],
@@ -123,9 +127,21 @@ class CompiledCodec:
         self._direct = all(name.isidentifier() and decoded_name(name) == name for name in columns)
         self._floating = any(
             properties[name].type in {"Edm.Double", "Edm.Single"}
+            or properties[name].facets.floating
             for name in columns
             if name in properties
         )
+        # Binary is text, and all but a little of it as it leaves: only the rest is converted.
+        self._binaries = [
+            self._fields[name]
+            for name, prop in properties.items()
+            if name in self._fields and prop.type == "Edm.Binary" and not prop.collection
+        ]
+        self._texts = [
+            field
+            for name, field in self._fields.items()
+            if self._field_type(properties.get(name)) in {str, t.Any}
+        ]
 
     def _compile(self, properties: Mapping[str, Property]) -> type[CompiledRow]:
         fields: list[tuple[str, t.Any, t.Any]] = []
@@ -171,8 +187,9 @@ class CompiledCodec:
                 answer: t.Any = self._decoder.decode(body)
                 if answer.error is None and answer.error3 is None:
                     self._put_right(answer.value)
-                    link = answer.next_link or answer.next_link3
-                    return Page(answer.value, link, answer.context or answer.context3)
+                    link = answer.next_link or answer.next_link401 or answer.next_link3
+                    context = answer.context or answer.context401 or answer.context3
+                    return Page(answer.value, link, context)
             except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
                 pass  # the exact codec says what is wrong, or takes it
         return self._compiled(self._exact.decode(body))
@@ -198,6 +215,11 @@ class CompiledCodec:
                 text = getattr(row, field)
                 if text is not None:
                     setattr(row, field, forms[text])
+        for field in self._binaries:
+            for row in rows:
+                text = getattr(row, field)
+                if text and (len(text) % 4 or "-" in text or "_" in text):
+                    setattr(row, field, edm_type("Edm.Binary").parse(text))
         for field, convert in self._others:
             for row in rows:
                 value = getattr(row, field)
@@ -215,6 +237,25 @@ class CompiledCodec:
             field = self._fields[KEY_COLUMN]
             for row in rows:
                 setattr(row, field, self._hash(row))
+
+    def trimmed(self, rows: Sequence[t.Any]) -> list[t.Any]:
+        """The rows without the blanks at the ends of texts.
+
+        Copies where there are some: what is read next is asked for by the values as they came.
+        """
+        texts = self._texts
+        found = []
+        for row in rows:
+            padded = [
+                (field, value)
+                for field in texts
+                if isinstance(value := getattr(row, field), str) and value[-1:] == " "
+            ]
+            kept = copy.copy(row) if padded else row
+            for field, value in padded:
+                setattr(kept, field, value.rstrip(" "))
+            found.append(kept)
+        return found
 
     def _hash(self, row: CompiledRow) -> str:
         if any(row[name] is not None for name in self._key):
