@@ -37,7 +37,7 @@ _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  what the clock shows, whatever
 _COLLECTION = re.compile(r"Collection\((.*)\)")
 _AS_TEXT = frozenset({"Edm.Int64", "Edm.Decimal"})
 _V4_HEADERS = ("odata-version", "odata-maxversion")
-_LITERAL = re.compile(
+LITERAL = re.compile(
     r"""\s*(?:
       (?:datetime'(?P<local>\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,7})?)?)')
     | (?:datetimeoffset'(?P<instant>[^']*)')
@@ -58,7 +58,7 @@ _LITERAL = re.compile(
 class FilterParser3(FilterParser):
     """Filters with the literals of OData 3.0 (URL Conventions, section 5.1.1.3)."""
 
-    tokens = _LITERAL
+    tokens = LITERAL
     literal_types = {  # noqa: RUF012  never changed
         "string": lambda name: name == "Edm.String",
         "guid": lambda name: name == "Edm.Guid",
