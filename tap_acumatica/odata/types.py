@@ -169,6 +169,8 @@ def _whole(value: t.Any) -> int:
     """An integer sent as number, as text (``IEEE754Compatible=true``) or as ``5.0``."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
     number = _decimal(value)
     return int(number) if number == number.to_integral_value() else _mismatch("integer")
 
