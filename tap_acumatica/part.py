@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import time
 import typing as t
 
@@ -11,11 +13,14 @@ from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
 from tap_acumatica.odata.types import is_timestamp
+from tap_acumatica.reading.ahead import ReadAhead
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
 from tap_acumatica.reading.by_time import Stretch
+from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
-from tap_acumatica.reading.source import EntitySource
+from tap_acumatica.reading.source import EntitySource, RequestCount
+from tap_acumatica.reading.watermark import Watermark
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
@@ -33,6 +38,43 @@ logger = logging.getLogger(__name__)
 _PROGRESS_SECONDS = 30.0
 
 
+class Turn:
+    """The reading of a tenant's part, its state, and whether it is to be written now.
+
+    Attributes:
+        reading: The reading.
+        state: Where its bookmark is kept.
+    """
+
+    def __init__(self, reading: PartReading, state: dict[str, t.Any]) -> None:
+        """Prepare; nothing is asked for yet.
+
+        Args:
+            reading: The reading.
+            state: Where its bookmark is kept.
+        """
+        self.reading = reading
+        self.state = state
+        self._ahead: ReadAhead[Stretch] | None = None
+
+    def begin(self, *, current: bool = False) -> None:
+        """Begin to read; what was begun goes on, with ``current`` before all others."""
+        if current:
+            self.reading.current.set()
+        if self._ahead is None:
+            self._ahead = ReadAhead(self.reading.stretches())
+
+    def stretches(self) -> ReadAhead[Stretch]:
+        """The rows, in stretches as the reader finds them."""
+        self.begin(current=True)
+        return t.cast("ReadAhead[Stretch]", self._ahead)
+
+    def close(self) -> None:
+        """Stop reading; may be called twice."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+
 class PartReading:
     """Reads one tenant's part of a stream.
 
@@ -41,6 +83,7 @@ class PartReading:
         bookmark: The bookmark as far as rows were noted.
         maker: Makes a record of a row.
         compiled: Whether rows are records as they are.
+        current: Set once it is the one being written; until then others go first.
         rows: How many rows were noted.
     """
 
@@ -139,11 +182,16 @@ class PartReading:
             )
             custom |= arguments
         expand, expanded = _expand(part.expansions, dialect)
-        self._source = EntitySource(
-            part.connection.session,
+        self.current = threading.Event()
+        self._requests = RequestCount()
+        self._source = functools.partial(
+            EntitySource,
+            part.connection.sessions,
             path,
             codec,
             name=self.name,
+            count=self._requests,
+            current=self.current,
             dialect=dialect,
             data_format=config["data_format"],
         )
@@ -166,6 +214,7 @@ class PartReading:
         except BookmarkError as error:
             msg = f"{self.name}: {error}"
             raise BookmarkError(msg) from error
+        self._watermark = Watermark()
         self._newest: str | None = None
         self._began = self._told = time.monotonic()
         self.rows = 0
@@ -178,7 +227,7 @@ class PartReading:
         """
         if self._part.entity.entity_set.singleton:
             options = QueryOptions(select=self._plan.select, expand=self._plan.expand)
-            yield Stretch(self._source.get(options).rows, ascending=False)
+            yield Stretch(self._source().get(options).rows, ascending=False)
             return
         start_date = self._config.get("start_date")
         start = None
@@ -190,8 +239,18 @@ class PartReading:
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
         first_load = self._tracking is not None and self.bookmark.value is None
-        yield from Reader(self._source, self._plan, name=self.name).read(
-            start, first_load=first_load
+        yield from self._reader().read(start, first_load=first_load)
+
+    def _reader(self) -> Reader | ParallelReader:
+        workers = self._part.connection.sessions.size
+        if workers == 1:
+            return Reader(self._source(), self._plan, name=self.name)
+        return ParallelReader(
+            self._source,
+            self._plan,
+            name=self.name,
+            workers=workers,
+            may_divide=self.current.is_set,
         )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
@@ -202,21 +261,32 @@ class PartReading:
         """
         return rows if self.compiled else [self.maker.record(row) for row in rows]
 
-    def note(self, rows: Sequence[t.Any], *, ascending: bool) -> None:
-        """Note that rows were written."""
+    def note(self, rows: Sequence[t.Any], stretch: Stretch) -> None:
+        """Note that rows of a stretch were written."""
         self.rows += len(rows)
         if self._tracking is None or not rows:
             return
         stamps = [stamp for stamp in self._plan.stamps(rows) if stamp is not None]
-        if stamps:
-            newest = stamps[-1] if ascending else max(stamps)
-            self._newest = max(self._newest or "", newest)
-            if ascending:
-                self.bookmark.advance(newest)
+        if not stamps:
+            return
+        newest = stamps[-1] if stretch.ascending else max(stamps)
+        self._newest = max(self._newest or "", newest)
+        if not stretch.ascending:
+            return
+        mark = stretch.mark
+        self.bookmark.advance(
+            self._watermark.note(mark._replace(done=False), newest) if mark else newest
+        )
+
+    def note_end(self, stretch: Stretch) -> None:
+        """Note that all rows of a stretch were written, and with it perhaps those of its range."""
+        if stretch.mark and stretch.mark.done:
+            self.bookmark.advance(self._watermark.note(stretch.mark, None))
 
     def rewind(self) -> None:
         """Take the bookmark back: what was read so far does not count."""
         self.bookmark = Bookmark(self._initial, ceiling=self._part.connection.began)
+        self._watermark = Watermark()
 
     def finish(self) -> None:
         """All rows were written: whatever their order, the newest one counts."""
@@ -236,7 +306,7 @@ class PartReading:
             self.name,
             how,
             self.rows,
-            self._source.pages,
+            self._requests.made,
             seconds,
             self.rows / seconds,
         )

@@ -230,6 +230,21 @@ SETTINGS: tuple[Setting, ...] = (
         default="json",
     ),
     Setting(
+        "max_pool_size",
+        _integer(1, 100),
+        "Max Pool Size",
+        "Acumatica sessions (license seats) used at once for each tenant. More than one reads in "
+        "parallel: large streams in ranges, and following streams early.",
+        default=1,
+    ),
+    Setting(
+        "pool_wait_time",
+        _integer(1, 3600),
+        "Pool Wait Time",
+        "Seconds to wait for a free session before the stream fails.",
+        default=60,
+    ),
+    Setting(
         "use_select",
         _SWITCH,
         "Use $select",

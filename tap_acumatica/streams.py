@@ -15,8 +15,7 @@ from singer_sdk.streams import Stream
 
 from tap_acumatica.acumatica.errors import ServiceError
 from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.part import PartReading
-from tap_acumatica.reading.ahead import ahead
+from tap_acumatica.part import PartReading, Turn
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.compiled import RecordLines
 from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
@@ -30,7 +29,7 @@ if t.TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, SchemaMessage
 
     from tap_acumatica.discovery import Definition, TenantPart
-    from tap_acumatica.reading.bookmark import Bookmark
+    from tap_acumatica.reading.by_time import Stretch
     from tap_acumatica.tap import TapAcumatica
 
 _COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
@@ -55,6 +54,7 @@ class EntitySetStream(Stream):
         self._acumatica = tap
         parts = definition.parts.values()
         self.selected_by_default = not all(part.lacks_parameters for part in parts)
+        self._begun: dict[str | None, Turn] = {}
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take keys, replication and schema from the input catalog, as far as they can be had."""
@@ -107,9 +107,23 @@ class EntitySetStream(Stream):
             context: ``{"_tenant": name}``, or None.
         """
         tenant = (context or {}).get(TENANT_COLUMN)
-        reading, _ = self._open(tenant, self.definition.parts[tenant], compiled=False)
-        for stretch in reading.stretches():
-            yield from map(reading.maker.record, stretch.rows)
+        turn = self._open(tenant, self.definition.parts[tenant], compiled=False)
+        with closing(turn.stretches()) as stretches:
+            for stretch in stretches:
+                yield from map(turn.reading.maker.record, stretch.rows)
+
+    def begin(self, tenant: str | None) -> Turn | None:
+        """Begin to read a tenant's part before it is to be written; None if it cannot be begun."""
+        part = self.definition.parts[tenant]
+        if tenant in self._begun or part.connection.failure or part.lacks_parameters:
+            return None
+        try:
+            turn = self._open(tenant, part, compiled=self._is_plain)
+        except ServiceError:
+            return None  # it is told when its turn comes
+        turn.begin()
+        self._begun[tenant] = turn
+        return turn
 
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
@@ -127,16 +141,17 @@ class EntitySetStream(Stream):
         with self.get_record_counter() as counter:
             for tenant, part in self.definition.parts.items():
                 with self._own_failure(part):
-                    reading, state = self._open(tenant, part, compiled=True)
-                    with closing(self._blocks(reading, state, batch_config.batch_size)) as blocks:
-                        for rows, ascending in blocks:
+                    turn = self._turn(tenant, part, compiled=True)
+                    reading = turn.reading
+                    with closing(self._blocks(turn, batch_config.batch_size)) as blocks:
+                        for rows, stretch in blocks:
                             url = files.write(self._lines.plain(reading.records(rows)))
-                            reading.note(rows, ascending=ascending)
-                            self._keep(state, reading.bookmark)
+                            reading.note(rows, stretch)
+                            self._keep(turn)
                             counter.increment(len(rows))
                             yield batch_config.encoding, [url]
                     reading.finish()
-                    self._save(state, reading.bookmark)
+                    self._save(turn)
 
     def _sync_records(
         self,
@@ -168,52 +183,54 @@ class EntitySetStream(Stream):
 
     def _sync_by_lines(self, tenant: str | None, part: TenantPart, counter: Counter) -> None:
         """Write a block of RECORD messages at once."""
-        reading, state = self._open(tenant, part, compiled=True)
-        with closing(self._blocks(reading, state, self.config["batch_size"])) as blocks:
-            for rows, ascending in blocks:
+        turn = self._turn(tenant, part, compiled=True)
+        reading = turn.reading
+        with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
+            for rows, stretch in blocks:
                 extracted = dt.datetime.now(dt.timezone.utc).isoformat()
                 lines = self._lines.encode(reading.records(rows), extracted=extracted)
                 self._acumatica.output.write(lines)
-                reading.note(rows, ascending=ascending)
-                self._save(state, reading.bookmark)
+                reading.note(rows, stretch)
+                self._save(turn)
                 counter.increment(len(rows))
         reading.finish()
-        self._save(state, reading.bookmark)
+        self._save(turn)
 
     def _sync_by_record(
         self, tenant: str | None, part: TenantPart, counter: Counter, *, write: bool
     ) -> Iterator[Record]:
         """The SDK's own path, for stream maps, flattening and BATCH files of other formats."""
-        reading, state = self._open(tenant, part, compiled=False)
-        with closing(self._blocks(reading, state, self.config["batch_size"])) as blocks:
-            for rows, ascending in blocks:
+        turn = self._turn(tenant, part, compiled=False)
+        reading = turn.reading
+        with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
+            for rows, stretch in blocks:
                 for row in rows:
                     record = reading.maker.record(row)
                     if write:
                         self._write_record_message(record)
-                    reading.note([row], ascending=ascending)
+                    reading.note([row], stretch)
                     if not write:
-                        self._keep(state, reading.bookmark)
+                        self._keep(turn)
                     counter.increment()
                     yield record
                 if write:
-                    self._save(state, reading.bookmark)
+                    self._save(turn)
         reading.finish()
-        self._keep(state, reading.bookmark)
+        self._keep(turn)
         if write:
-            self._save(state, reading.bookmark)
+            self._save(turn)
 
     def _dry_run(self, tenant: str | None, part: TenantPart) -> Iterator[Record]:
         """The first records, for ``--test``; the bookmark stays where it was."""
-        reading, state = self._open(tenant, part, compiled=False)
+        turn = self._open(tenant, part, compiled=False)
         limit = self.ABORT_AT_RECORD_COUNT or 1
-        with closing(self._blocks(reading, state, limit)) as blocks:
+        with closing(self._blocks(turn, limit)) as blocks:
             for rows, _ in blocks:
-                for record in map(reading.maker.record, rows):
+                for record in map(turn.reading.maker.record, rows):
                     self._write_record_message(record)
                     yield record
                 break
-        self._save(state, reading.bookmark)
+        self._save(turn)
 
     def _warn_of_gone(self) -> None:
         known = self.definition.shape.schema["properties"]
@@ -226,9 +243,20 @@ class EntitySetStream(Stream):
                 ", ".join(gone),
             )
 
-    def _open(
-        self, tenant: str | None, part: TenantPart, *, compiled: bool
-    ) -> tuple[PartReading, dict[str, t.Any]]:
+    def _turn(self, tenant: str | None, part: TenantPart, *, compiled: bool) -> Turn:
+        """The turn of a tenant's part, begun now if not earlier; those that follow are begun too.
+
+        Raises:
+            ServiceError: If the tenant failed before, or the stream cannot be read.
+        """
+        turn = self._begun.get(tenant)
+        if turn is None:
+            turn = self._begun[tenant] = self._open(tenant, part, compiled=compiled)
+        turn.begin(current=True)
+        self._acumatica.begin_following(self, tenant)
+        return turn
+
+    def _open(self, tenant: str | None, part: TenantPart, *, compiled: bool) -> Turn:
         """The reading of a tenant's part, and its state.
 
         Raises:
@@ -247,7 +275,7 @@ class EntitySetStream(Stream):
             bookmark=self._bookmark_of(state),
             compiled=compiled,
         )
-        return reading, state
+        return Turn(reading, state)
 
     @contextmanager
     def _own_failure(self, part: TenantPart) -> Iterator[None]:
@@ -258,17 +286,17 @@ class EntitySetStream(Stream):
             self._complete = False
             self._acumatica.stream_failed(self.name, part.connection, error)
 
-    def _blocks(
-        self, reading: PartReading, state: dict[str, t.Any], size: int
-    ) -> Generator[tuple[list[t.Any], bool], None, None]:
-        """Rows in blocks of at most ``size``, and whether their tracking values ascend."""
-        with closing(ahead(reading.stretches())) as stretches:
+    def _blocks(self, turn: Turn, size: int) -> Generator[tuple[list[t.Any], Stretch], None, None]:
+        """Rows in blocks of at most ``size``, and the stretches they are of."""
+        reading = turn.reading
+        with closing(turn.stretches()) as stretches:
             for stretch in stretches:
                 if stretch.rewind:
                     reading.rewind()
-                    self._save(state, reading.bookmark)
+                    self._save(turn)
                 for start in range(0, len(stretch.rows), size):
-                    yield stretch.rows[start : start + size], stretch.ascending
+                    yield stretch.rows[start : start + size], stretch
+                reading.note_end(stretch)
                 reading.tell_progress()
 
     @property
@@ -294,16 +322,17 @@ class EntitySetStream(Stream):
             return t.cast("str | None", state.get("replication_key_value"))
         return None
 
-    def _keep(self, state: dict[str, t.Any], bookmark: Bookmark) -> None:
+    def _keep(self, turn: Turn) -> None:
         if self.replication_method == REPLICATION_INCREMENTAL:
-            if bookmark.value is not None:
-                state["replication_key"] = self.replication_key
-                state["replication_key_value"] = bookmark.value
+            bookmark = turn.reading.bookmark.value
+            if bookmark is not None:
+                turn.state["replication_key"] = self.replication_key
+                turn.state["replication_key_value"] = bookmark
             else:
-                state.pop("replication_key_value", None)
+                turn.state.pop("replication_key_value", None)
 
-    def _save(self, state: dict[str, t.Any], bookmark: Bookmark) -> None:
-        self._keep(state, bookmark)
+    def _save(self, turn: Turn) -> None:
+        self._keep(turn)
         self.state_manager.is_flushed = False
         self._write_state_message()
 

@@ -21,6 +21,7 @@ from tap_acumatica.acumatica.errors import (
     StreamError,
 )
 from tap_acumatica.acumatica.interface import services
+from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.acumatica.session import Limits, Session
 from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
@@ -37,13 +38,14 @@ from tap_acumatica.settings import (
 from tap_acumatica.streams import EntitySetStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
     from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.part import Turn
 
 
 class TapAcumatica(Tap):
@@ -58,7 +60,7 @@ class TapAcumatica(Tap):
         self._connections: dict[str | None, Connection] | None = None
         self.failures: list[str] = []
         self.output = LineOutput()
-        self._closing: list[Connection] = []
+        self._closing: list[Connection | Turn] = []
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
@@ -127,10 +129,24 @@ class TapAcumatica(Tap):
                 raise SettingsError(msg)
         limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
         agent = f"{self.name}/{self.plugin_version}"
-        session = Session(
-            service, username=username, password=password, limits=limits, user_agent=agent
+
+        def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
+            return Session(
+                pool.service,
+                username=username,
+                password=password,
+                limits=limits,
+                user_agent=agent,
+                waits_for_seat=worth_waiting,
+            )
+
+        pool = SessionPool(
+            service,
+            session,
+            size=self.config["max_pool_size"],
+            wait=self.config["pool_wait_time"],
         )
-        return Connection(service, session)
+        return Connection(service, pool)
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
@@ -171,6 +187,22 @@ class TapAcumatica(Tap):
                 ),
             )
         return [EntitySetStream(self, definition) for definition in definitions]
+
+    def begin_following(self, stream: EntitySetStream, tenant: str | None) -> None:
+        """Begin to read what is written after a tenant's part of a stream, as seats allow."""
+        further = self.config["max_pool_size"] - 1
+        if not further:
+            return
+        turns = [
+            (each, of)
+            for each in t.cast("Mapping[str, EntitySetStream]", self.streams).values()
+            if each.selected
+            for of in each.definition.parts
+        ]
+        here = turns.index((stream, tenant)) + 1
+        for each, of in turns[here : here + further]:
+            if begun := each.begin(of):
+                self._closing.append(begun)
 
     def _reachable(self) -> dict[str | None, Connection]:
         """The connections whose metadata can be had.
@@ -354,6 +386,7 @@ def _deselected(entry: dict[str, t.Any]) -> bool:
     return entry.get("selected") is False
 
 
-def _close_all(connections: Iterable[Connection]) -> None:
-    for connection in connections:
-        connection.close()
+def _close_all(held: Sequence[Connection | Turn]) -> None:
+    """Close what was opened, the last first: readings before the sessions they use."""
+    for each in reversed(held):
+        each.close()

@@ -11,8 +11,10 @@ from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.query import address
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading.bookmark import Bookmark, first_stamp
+from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, Plan, plan_for
 from tap_acumatica.reading.reader import Reader
+from tap_acumatica.reading.watermark import Watermark
 from tap_acumatica.records.codec import Page, RowCodec
 from tests.odata_service import NAMESPACE, Request, parse_target
 
@@ -104,21 +106,31 @@ def run(  # noqa: PLR0913  a run has this many settings
     start_date: str | None = None,
     batch_size: int = 1,
     killed_after: int | None = None,
+    workers: int = 1,
     **plan: t.Any,
 ) -> None:
     """Read a table into a warehouse, as the stream does; ``killed_after`` records it ends."""
-    reader = Reader(
-        ServiceSource(service, name), plan_of(service, name, tracking, **plan), name=name
-    )
+    planned = plan_of(service, name, tracking, **plan)
+    reader: Reader | ParallelReader = Reader(ServiceSource(service, name), planned, name=name)
+    if workers > 1:
+        reader = ParallelReader(
+            lambda: ServiceSource(service, name),
+            planned,
+            name=name,
+            workers=workers,
+            may_divide=lambda: True,
+        )
     initial = warehouse.bookmark
     bookmark = Bookmark(initial, ceiling=began)
     start = first_stamp(bookmark.value, start_date=start_date, time_offset=time_offset)
     newest: str | None = None
+    watermark = Watermark()
     unsaved = written = 0
     first_load = tracking is not None and bookmark.value is None
     for stretch in reader.read(start if tracking else None, first_load=first_load):
         if stretch.rewind:
             bookmark = Bookmark(initial, ceiling=began)
+            watermark = Watermark()
             warehouse.state(bookmark.value)
         for read in stretch.rows:
             if written == killed_after:
@@ -130,10 +142,13 @@ def run(  # noqa: PLR0913  a run has this many settings
             if stamp is not None:
                 newest = stamp if newest is None else max(newest, stamp)
             if stretch.ascending:
-                bookmark.advance(stamp)
+                bookmark.advance(watermark.note(stretch.mark, stamp) if stretch.mark else stamp)
             unsaved += 1
             if unsaved >= batch_size:
                 warehouse.state(bookmark.value)
                 unsaved = 0
+        if stretch.mark and stretch.mark.done:
+            bookmark.advance(watermark.note(stretch.mark, None))
+            warehouse.state(bookmark.value)
     bookmark.advance(newest)
     warehouse.state(bookmark.value)

@@ -1,4 +1,4 @@
-"""One tenant's service, ready to read: its session, its model, its clock."""
+"""One tenant's service, ready to read: its sessions, its model, its clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.body import Body
     from tap_acumatica.acumatica.errors import ServiceError
     from tap_acumatica.acumatica.interface import Service
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.model import Model
 
@@ -25,16 +25,18 @@ _VERSION_HEADERS = ("OData-Version", "DataServiceVersion")
 
 
 class Connection:
-    """A session and what is known of the service behind it.
+    """The sessions with a service, and what is known of it.
 
     Attributes:
+        service: The service.
+        sessions: Sessions with it.
         failure: Why nothing more can be had of it in this run, None while all is well.
     """
 
-    def __init__(self, service: Service, session: Session) -> None:
+    def __init__(self, service: Service, sessions: SessionPool) -> None:
         """Prepare; nothing is sent yet."""
         self.service = service
-        self.session = session
+        self.sessions = sessions
         self.failure: ServiceError | None = None
         self._model: Model | None = None
         self._began = dt.datetime.now(dt.timezone.utc)
@@ -47,7 +49,7 @@ class Connection:
     @property
     def began(self) -> dt.datetime:
         """Start of the run by the service's clock; by this machine's where it tells none."""
-        return self.session.server_time or self._began
+        return self.sessions.server_time or self._began
 
     def model(self) -> Model:
         """The service's model, asked for once a run.
@@ -97,10 +99,11 @@ class Connection:
         # Of a generation that is not known yet, the headers of either may be refused.
         headers = {"Accept": "application/xml", **(interface.dialect.headers if interface else {})}
         url = f"{self.service.root}/$metadata"
-        return self.session.fetch(url, _model_of, what=what, headers=headers, stream=True)
+        return self.sessions.fetch(url, _model_of, what=what, headers=headers, stream=True)
 
     def _turn_to(self, service: Service) -> None:
-        self.service = self.session.service = service
+        self.service = service
+        self.sessions.turn_to(service)
 
     @property
     def dialect(self) -> Dialect:
@@ -118,7 +121,7 @@ class Connection:
 
     def close(self) -> None:
         """Sign out."""
-        self.session.close()
+        self.sessions.close()
 
 
 def _model_of(body: Body) -> Model:

@@ -3,6 +3,7 @@
 * ``ServiceError``
     * ``SignInError``      user name or password refused: never tried again
     * ``UnreachableError`` no answer at all, or only failures, for all tries
+        * ``SeatsTakenError``  no license seat became free
     * ``AddressError``     something answers, but it is not the service that was meant
     * ``StreamError``      one stream cannot be read; the others can
         * ``AccessError``    no rights, not there, or refused: ``on_stream_error`` decides
@@ -31,6 +32,10 @@ class SignInError(ServiceError):
 
 class UnreachableError(ServiceError):
     """The site gave no usable answer."""
+
+
+class SeatsTakenError(UnreachableError):
+    """All license seats are taken, for all tries."""
 
 
 class AddressError(ServiceError):

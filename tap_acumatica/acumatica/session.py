@@ -20,7 +20,7 @@ import requests
 import urllib3
 from requests.auth import HTTPBasicAuth
 
-from tap_acumatica.acumatica.body import Body
+from tap_acumatica.acumatica.body import ACCEPT_JSON, Body
 from tap_acumatica.acumatica.errors import (
     SEATS,
     AccessError,
@@ -28,6 +28,7 @@ from tap_acumatica.acumatica.errors import (
     AnswerError,
     EmptyAnswerError,
     RefusedError,
+    SeatsTakenError,
     ServiceError,
     SignInError,
     UnreachableError,
@@ -40,6 +41,7 @@ from tap_acumatica.odata.payload import error_text
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from tap_acumatica.acumatica.errors import Symptom
     from tap_acumatica.acumatica.interface import Service
 
 T = t.TypeVar("T")
@@ -49,7 +51,6 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 LONGEST_WAIT_SECONDS = 60.0
-_JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
 _EXPLAINED_TRIES = 3
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
@@ -98,7 +99,7 @@ class _AgainError(ServiceError):
 class Session:
     """Requests to one service, by one user, over kept-alive connections with the same cookies."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each may differ from session to session
         self,
         service: Service,
         *,
@@ -106,6 +107,7 @@ class Session:
         password: str | None = None,
         limits: Limits | None = None,
         user_agent: str = "tap-acumatica",
+        waits_for_seat: bool = True,
     ) -> None:
         """Prepare a session; nothing is sent yet.
 
@@ -115,13 +117,16 @@ class Session:
             password: Its password.
             limits: How long and how often to ask.
             user_agent: Name to give.
+            waits_for_seat: Whether to try again where the license has no seat left.
         """
         self.service = service
         self.limits = limits or Limits()
         self.requests = 0
+        self._seat_tries = None if waits_for_seat else 1
         self.server_time: dt.datetime | None = None
         self._reached = False
         self._signed_in = False
+        self._ended = False
         self._failure: SignInError | None = None
         self._http = requests.Session()
         self._http.headers["User-Agent"] = user_agent
@@ -134,7 +139,7 @@ class Session:
         parse: Callable[[t.Any], T],
         *,
         what: str,
-        headers: Mapping[str, str] = _JSON,
+        headers: Mapping[str, str] = ACCEPT_JSON,
         stream: bool = False,
     ) -> T:
         """Get an address and parse what comes, trying again where that can help.
@@ -198,7 +203,7 @@ class Session:
 
     def _given_up(self, error: _AgainError, tries: int) -> ServiceError:
         if error.seats:
-            return UnreachableError(f"{error}; given up after {tries} tries")
+            return SeatsTakenError(f"{error}; given up after {tries} tries")
         if error.status == requests.codes.server_error:
             # So some services say that they do not take a filter, an order or a column.
             return RefusedError(f"{error}; given up after {tries} tries")
@@ -237,6 +242,10 @@ class Session:
             _AgainError: If it did not arrive whole.
             ServiceError: If it never will.
         """
+        if self._ended:
+            # A request behind the sign-out would take a seat that nobody gives back.
+            msg = f"{what}: the run is at its end"
+            raise UnreachableError(msg)
         self.requests += 1
         connect = min(CONNECT_SECONDS, self.limits.timeout)
         try:
@@ -296,12 +305,22 @@ class Session:
             message,
             wait=_retry_after(response),
             status=status,
-            tries=_EXPLAINED_TRIES if explained and symptom is not SEATS else None,
+            tries=self._tries_for(symptom, explained=bool(explained)),
             seats=symptom is SEATS,
         )
 
+    def _tries_for(self, symptom: Symptom | None, *, explained: bool) -> int | None:
+        if symptom is SEATS:
+            return self._seat_tries
+        return _EXPLAINED_TRIES if explained else None
+
+    def end(self) -> None:
+        """Send nothing more but the sign-out."""
+        self._ended = True
+
     def close(self) -> None:
         """Sign out, once, and give the connections back; never raises."""
+        self.end()
         if self._signed_in and self.service.site:
             self._signed_in = False
             try:

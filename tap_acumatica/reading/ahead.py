@@ -7,7 +7,7 @@ import threading
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
 T = t.TypeVar("T")
 
@@ -16,24 +16,45 @@ _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 
 
-def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+class ReadAhead(t.Generic[T]):
     """The same items in the same order, made by a thread that is at most two items ahead.
 
-    An error comes where it happened, after the items before it. When the consumer stops early, the
-    thread ends with the request it is at; it never keeps the process from ending.
+    The thread starts at once. An error comes where it happened, after the items before it. When the
+    consumer stops early, the thread ends with the request it is at; it never keeps the process from
+    ending.
     """
-    producer = _Producer(items)
-    producer.start()
-    try:
-        while True:
-            item = producer.held.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield item
-    finally:
-        producer.stop()
+
+    def __init__(self, items: Iterator[T]) -> None:
+        """Begin.
+
+        Args:
+            items: What to make ahead.
+        """
+        self._producer = _Producer(items)
+        self._producer.start()
+
+    def __iter__(self) -> ReadAhead[T]:
+        """The items."""
+        return self
+
+    def __next__(self) -> T:
+        """The next item.
+
+        Raises:
+            StopIteration: If there is none.
+        """
+        item = self._producer.held.get()
+        if not isinstance(item, _End):
+            return item
+        self.close()
+        self._producer.held.put(_End(None))  # whoever asks again is told again
+        if item.error is not None:
+            raise item.error
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the thread; may be called twice."""
+        self._producer.stop()
 
 
 class _End(t.NamedTuple):

@@ -47,28 +47,47 @@ def content(row: Row) -> bytes:
 class KeyReader:
     """Reads the rows of a filter in key order; one reader serves one stream."""
 
-    def __init__(self, source: Source, plan: Plan) -> None:
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        *,
+        largest: int = 0,
+        last: tuple[t.Any, ...] | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             source: The entity set.
             plan: A plan whose ``seek`` is not empty.
+            largest: Rows of the largest answer of a service that is known to sort and to seek.
+            last: Key values of the last row, where it is known.
         """
         self._source = source
         self._plan = plan
-        self._largest = 0
-        self._sorts = False
-        self._check = _SeekCheck(tuple(column.name for column in plan.keys))
+        self._largest = largest
+        self._last = last
+        self._sorts = largest > 0
+        self._check = _SeekCheck(tuple(column.name for column in plan.keys), passed=largest > 0)
 
-    def read(self, terms: Sequence[str] = ()) -> Iterator[list[Row]]:
+    @property
+    def settled(self) -> bool:
+        """Whether the service was seen to sort and to seek as it should."""
+        return self._sorts and self._check.settled
+
+    def read(self, terms: Sequence[str] = (), *, depth: int = 0) -> Iterator[list[Row]]:
         """All rows that meet ``terms``, page by page.
+
+        Args:
+            terms: Comparisons.
+            depth: How many of the leading key columns they fix to one value.
 
         Raises:
             OrderDisagreesError: If seeking meets other rows than counting does.
             NullKeyError: If a key value is null that should not be.
             AnswerError: If pages repeat themselves.
         """
-        yield from self._range(tuple(terms), 0, None, frozenset())
+        yield from self._range(tuple(terms), depth, None, frozenset())
         self._check.finish()
 
     def _range(
@@ -164,6 +183,8 @@ class KeyReader:
 
         A short page is no end, since a service may cap pages: only an empty one is.
         """
+        if self._last and self._last == tuple(last[column.name] for column in self._plan.seek):
+            return False
         full = chain.more or chain.total == self._largest
         self._largest = max(self._largest, chain.total)
         if not self._plan.skip or (full and self._check.passed):
@@ -190,12 +211,17 @@ class _SeekCheck:
     one difference is not believed before the next page shows it again or there is none.
     """
 
-    def __init__(self, key: tuple[str, ...]) -> None:
+    def __init__(self, key: tuple[str, ...], *, passed: bool) -> None:
         self._key = key
         self._expected: Row | None = None
         self._differences = 0
         self._first: bytes | None = None
-        self.passed = False
+        self.passed = passed
+
+    @property
+    def settled(self) -> bool:
+        """Whether it was passed, with no difference since."""
+        return self.passed and not self._differences
 
     def expect(self, row: Row) -> None:
         """The next row that is new should be this one."""

@@ -28,7 +28,7 @@ from tap_acumatica.reading.pages import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from tap_acumatica.reading.plan import Plan, Row, Source
 
@@ -42,6 +42,22 @@ class FilterIgnoredError(Exception):
     """The service answers with rows outside the filter."""
 
 
+class Mark(t.NamedTuple):
+    """Which of several ranges, read at once, a stretch belongs to.
+
+    Attributes:
+        first: Tracking value at which the first of the ranges begins.
+        start: The one at which this range begins.
+        done: Whether the range is read to its end.
+        stop: Where it ended, which is where the next one begins; None for the last one.
+    """
+
+    first: str
+    start: str
+    done: bool = False
+    stop: str | None = None
+
+
 class Stretch(t.NamedTuple):
     """Rows that were read.
 
@@ -50,18 +66,23 @@ class Stretch(t.NamedTuple):
         ascending: Whether their tracking values ascend, from one to the next and from earlier
         stretches.
         rewind: Whether earlier stretches did not ascend after all, so that reading begins anew.
+        mark: The range it belongs to, where several are read at once; it ascends within that.
     """
 
     rows: list[Row]
     ascending: bool
     rewind: bool = False
+    mark: Mark | None = None
 
 
-def read_by_time(
+def read_by_time(  # noqa: PLR0913  the last two spare what is known already
     source: Source,
     plan: Plan,
     start: str | None,
     drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+    *,
+    largest: int = 0,
+    checked: bool = False,
 ) -> Iterator[Stretch]:
     """All rows with a tracking value of at least ``start``, oldest first.
 
@@ -70,18 +91,27 @@ def read_by_time(
         plan: A plan with a tracking column.
         start: Canonical date-time to begin at, None for all rows that have a value.
         drain: Reads all rows of a filter in any safe order.
+        largest: Rows of the largest answer known of the service.
+        checked: Whether the service is known to sort.
 
     Raises:
         OrderIgnoredError: If the rows do not ascend.
         FilterIgnoredError: If a row lies before what was asked for.
         AnswerError: If pages repeat themselves.
     """
-    yield from _TimeReader(source, plan, drain).read(start)
+    reader = _TimeReader(source, plan, drain, largest=largest, checked=checked)
+    yield from reader.read(start)
 
 
 class _TimeReader:
     def __init__(
-        self, source: Source, plan: Plan, drain: Callable[[Sequence[str]], Iterator[list[Row]]]
+        self,
+        source: Source,
+        plan: Plan,
+        drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+        *,
+        largest: int,
+        checked: bool,
     ) -> None:
         if plan.tracking is None:
             msg = "a plan without tracking column cannot be read by time"
@@ -90,11 +120,11 @@ class _TimeReader:
         self._plan = plan
         self._column = plan.tracking
         self._drain = drain
-        self._largest = 0
+        self._largest = largest
         self._newest = ""
         self._recent: list[tuple[str, bytes]] = []
         self._seeks = 0
-        self._sorts = False
+        self._sorts = checked
         self._floor = ""
 
     def read(self, start: str | None) -> Iterator[Stretch]:
@@ -104,17 +134,7 @@ class _TimeReader:
         while True:
             terms = (self._plan.term(self._column, operator, bound),)
             chain = Chain(self._source, self._plan.options(terms, by_time=True), seeks=True)
-            fresh_rows = 0
-            first: Row | None = None
-            last: Row | None = None
-            for rows in chain:
-                if not rows:
-                    continue
-                first, last = first or rows[0], rows[-1]
-                fresh = self._fresh(rows)
-                fresh_rows += len(fresh)
-                if fresh:
-                    yield Stretch(fresh, ascending=True)
+            first, last, fresh_rows = yield from self._rows(chain)
             if first is None or not self._goes_on(chain, last, fresh_rows):
                 return
             if not self._sorts:
@@ -136,6 +156,21 @@ class _TimeReader:
             operator, bound = "gt", margin_end
             self._recent = []
             self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
+
+    def _rows(self, chain: Chain) -> Generator[Stretch, None, tuple[Row | None, Row | None, int]]:
+        """The new rows of one answer; returns its first and last row, and how many were new."""
+        first: Row | None = None
+        last: Row | None = None
+        fresh_rows = 0
+        for rows in chain:
+            if not rows:
+                continue
+            first, last = first or rows[0], rows[-1]
+            fresh = self._fresh(rows)
+            fresh_rows += len(fresh)
+            if fresh:
+                yield Stretch(fresh, ascending=True)
+        return first, last, fresh_rows
 
     def _between(self, start: str, end: str) -> tuple[str, str]:
         return self._plan.term(self._column, "ge", start), self._plan.term(self._column, "le", end)

@@ -36,6 +36,13 @@ _MOST_PLANS = 12
 _NAMED = re.compile(r"'([A-Za-z_]\w*)'")
 
 
+def drain_all(source: Source, plan: Plan, terms: Sequence[str]) -> Iterator[list[Row]]:
+    """All rows that meet ``terms``, by key where that is possible, else by position."""
+    if plan.seek and plan.order:
+        return KeyReader(source, plan).read(terms)
+    return read_by_skip(source, plan, terms)
+
+
 class Reader:
     """Reads a stream; ``plan`` is what it came to."""
 
@@ -50,6 +57,12 @@ class Reader:
         self._source = _Watched(source)
         self.plan = plan
         self._name = name
+        self._by_key: KeyReader | None = None
+
+    @property
+    def seeks(self) -> bool:
+        """Whether the service was seen to sort by the key and to compare with it likewise."""
+        return self._by_key is not None and self._by_key.settled
 
     def read(self, start: str | None, *, first_load: bool) -> Iterator[Stretch]:
         """All rows, or those with a tracking value of at least ``start``.
@@ -134,7 +147,8 @@ class Reader:
 
     def _drain(self, terms: Sequence[str]) -> Iterator[list[Row]]:
         if self.plan.seek and self.plan.order:
-            return KeyReader(self._source, self.plan).read(terms)
+            self._by_key = KeyReader(self._source, self.plan)
+            return self._by_key.read(terms)
         return read_by_skip(self._source, self.plan, terms)
 
     # Finding out what is refused

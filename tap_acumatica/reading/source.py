@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ from tap_acumatica.odata.query import QueryOptions, address
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.odata.atom import Readable
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
@@ -34,34 +35,53 @@ class Codec(t.Protocol):
         """The first rows of an answer that arrives meanwhile."""
 
 
-class EntitySource:
-    """Pages of one entity set; counts them."""
+class RequestCount:
+    """How many requests were made for a stream."""
 
-    def __init__(  # noqa: PLR0913  what decides a request is this much
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self.made = 0
+
+    def add(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self.made += 1
+
+
+class EntitySource:
+    """Pages of one entity set."""
+
+    def __init__(  # noqa: PLR0913  a request is made of these
         self,
-        session: Session,
+        sessions: SessionPool,
         segment: str,
         codec: Codec,
         *,
         name: str,
+        count: RequestCount,
+        current: threading.Event,
         dialect: Dialect = V4,
         data_format: str = JSON,
     ) -> None:
         """Prepare.
 
         Args:
-            session: Session with the service.
+            sessions: Sessions with the service.
             segment: Path segment below the service root, encoded.
             codec: Decodes the answers.
             name: What to call it in messages.
+            count: Counts the requests.
+            current: Set once the stream is the one being written; until then others go first.
             dialect: How the service is spoken to.
             data_format: ``json`` or ``atom``.
         """
-        self.pages = 0
+        self._sessions = sessions
+        self._root = sessions.service.root
+        self._count = count
+        self._current = current
         self._headers = {"Accept": dialect.accept(data_format), **dialect.headers}
         self._streams = dialect.streams(data_format)
-        self._session = session
-        self._root = session.service.root
         self._segment = segment
         self._codec = codec
         self._name = name
@@ -71,7 +91,7 @@ class EntitySource:
         """Answer a query.
 
         Raises:
-            ServiceError: As :meth:`Session.fetch`.
+            ServiceError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
         return self._fetch(address(self._root, self._segment, options))
@@ -86,11 +106,16 @@ class EntitySource:
 
     def _fetch(self, url: str) -> Page:
         self._last = url
-        self.pages += 1
+        self._count.add()
         parse = self._begin if self._streams else self._codec.decode
         with self._explained():
-            page = self._session.fetch(
-                url, parse, what=self._name, headers=self._headers, stream=self._streams
+            page = self._sessions.fetch(
+                url,
+                parse,
+                what=self._name,
+                headers=self._headers,
+                stream=self._streams,
+                patient=not self._current.is_set(),
             )
         return self._guarded(page)
 

@@ -149,6 +149,16 @@ class Sandbox:
         return self._sessions.closed
 
     @property
+    def most_sessions_open(self) -> int:
+        """The most sessions that held a seat at once."""
+        return self._sessions.most_open
+
+    @property
+    def most_requests_of_a_session(self) -> int:
+        """The most requests that one session had under way at once."""
+        return self._sessions.most_at_once
+
+    @property
     def open_sessions(self) -> list[Session]:
         """The sessions that hold a seat now."""
         return self._sessions.open

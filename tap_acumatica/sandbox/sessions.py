@@ -7,12 +7,13 @@ import binascii
 import secrets
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .habits import Habits
 
@@ -47,8 +48,13 @@ class Sessions:
     habits: Habits
     opened: int = 0
     closed: int = 0
+    most_open: int = 0
+    """The most sessions that were open at once."""
+    most_at_once: int = 0
+    """The most requests that one session had under way at once."""
     _open: dict[str, Session] = field(default_factory=dict)
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _under_way: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -76,7 +82,20 @@ class Sessions:
             session = Session(secrets.token_hex(12), secrets.token_hex(32).upper(), tenant, user)
             self._open[session.name] = session
             self.opened += 1
+            self.most_open = max(self.most_open, len(self._open))
             return session, True
+
+    @contextmanager
+    def serving(self, session: Session) -> Iterator[None]:
+        """Count a request of a session while it is answered."""
+        with self._lock:
+            self._under_way[session.name] += 1
+            self.most_at_once = max(self.most_at_once, self._under_way[session.name])
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[session.name] -= 1
 
     def check(self, cookies: str, authorization: str) -> None:
         """Make sure that somebody is signed in, without opening a session.

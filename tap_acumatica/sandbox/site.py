@@ -98,16 +98,20 @@ class Site:
             raise errors.NotThereError(path)
         record.set = unquote("/".join(raw[depth:]))
         session, new = self.sessions.enter(record.tenant, cookies, authorization)
-        if record.method != "GET":
-            reply = replies.failure(405, "The requested resource does not support this method.")
-        else:
-            try:
-                reply = self._read(record, headers, site)
-            except errors.NotThereError:
-                reply = replies.failure(404, "Not Found")
-            except errors.QueryError as error:
-                reply = replies.failure(self.habits.dac_error_status, str(error))
+        record.session = session.name
+        with self.sessions.serving(session):
+            reply = self._answer_for(record, headers, site)
         return _seated(reply, record, session, new=new)
+
+    def _answer_for(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
+        if record.method != "GET":
+            return replies.failure(405, "The requested resource does not support this method.")
+        try:
+            return self._read(record, headers, site)
+        except errors.NotThereError:
+            return replies.failure(404, "Not Found")
+        except errors.QueryError as error:
+            return replies.failure(self.habits.dac_error_status, str(error))
 
     def _read(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
         if record.set in {"", "$metadata"}:

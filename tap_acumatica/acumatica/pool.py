@@ -1,0 +1,202 @@
+"""The sessions of one tenant: as many as are needed at once, and never more than are allowed.
+
+A session is a license seat, and Acumatica serves the requests of one session one after another
+("License Restrictions for API Users"). So requests at the same time take sessions of their own, a
+session is used by one request at a time, and the one used last is used first: what reads one page
+after another needs one seat however many are allowed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import typing as t
+
+from tap_acumatica.acumatica.body import ACCEPT_JSON
+from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
+
+if t.TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tap_acumatica.acumatica.body import Body
+    from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.acumatica.session import Session
+
+T = t.TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 5.0
+
+
+class SessionPool:
+    """Hands sessions out, one request each; safe for threads.
+
+    Attributes:
+        service: What its sessions read.
+    """
+
+    def __init__(
+        self, service: Service, make: Callable[[bool], Session], *, size: int = 1, wait: float = 60
+    ) -> None:
+        """Prepare; no session is opened yet.
+
+        Args:
+            service: What is read.
+            make: Makes a session, told whether it is worth waiting for its seat: only the first is.
+            size: The most sessions at once.
+            wait: Seconds to wait for a free one, counted from when one was last given back.
+        """
+        self.service = service
+        self._make = make
+        self._size = size
+        self._wait = wait
+        self._all: list[Session] = []
+        self._free: list[Session] = []
+        self._proven: set[int] = set()
+        self._returned = 0
+        self._hurried = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @property
+    def size(self) -> int:
+        """The most sessions at once; less than what was set where the license gave no more."""
+        return self._size
+
+    @property
+    def server_time(self) -> dt.datetime | None:
+        """The service's time at its first answer, None before it."""
+        return next((s.server_time for s in self._all if s.server_time is not None), None)
+
+    def fetch(  # noqa: PLR0913  as Session.fetch
+        self,
+        url: str,
+        parse: Callable[[t.Any], T],
+        *,
+        what: str,
+        headers: Mapping[str, str] = ACCEPT_JSON,
+        stream: bool = False,
+        patient: bool = False,
+    ) -> T:
+        """As :meth:`Session.fetch`, by whichever session is free.
+
+        Args:
+            url: Address, encoded.
+            parse: Turns a body into a value.
+            what: What is asked for, for messages.
+            headers: What to accept, and further headers of this request.
+            stream: Whether ``parse`` gets a :class:`Body`; the session is lent until its end.
+            patient: Whether others go first, and the wait has no end.
+
+        Raises:
+            UnreachableError: If no session becomes free in time.
+            ServiceError: As :meth:`Session.fetch`.
+        """
+        bodies: list[Body] = []
+
+        def parse_body(body: Body) -> T:
+            bodies[:] = [body]
+            return parse(body)
+
+        while True:
+            with contextlib.ExitStack() as lease:
+                session = lease.enter_context(self._lent(what, patient=patient))
+                try:
+                    answer = session.fetch(
+                        url,
+                        parse_body if stream else parse,
+                        what=what,
+                        headers=headers,
+                        stream=stream,
+                    )
+                except SeatsTakenError:
+                    if not self._do_without(session):
+                        raise
+                    continue
+                self._proven.add(id(session))
+                for body in bodies:
+                    body.when_ended(lease.pop_all().close)
+                return answer
+
+    @contextlib.contextmanager
+    def _lent(self, what: str, *, patient: bool) -> Iterator[Session]:
+        session = self._take(what, patient=patient)
+        try:
+            yield session
+        finally:
+            with self._changed:
+                if session in self._all:
+                    self._free.append(session)
+                self._returned += 1
+                self._changed.notify_all()
+
+    def _take(self, what: str, *, patient: bool) -> Session:
+        with self._changed:
+            self._hurried += not patient
+            try:
+                while not self._available(patient=patient):
+                    before = self._returned
+                    waited_out = not self._changed.wait(self._wait)
+                    if waited_out and not patient and self._returned == before:
+                        self._complain(what)
+            finally:
+                self._hurried -= not patient
+            if self._free:
+                return self._free.pop()
+            session = self._make(not self._all)
+            self._all.append(session)
+            return session
+
+    def _available(self, *, patient: bool) -> bool:
+        if self._closed:
+            msg = f"{self.service.where}: the run is at its end"
+            raise UnreachableError(msg)
+        if patient and self._hurried:
+            return False
+        return bool(self._free) or len(self._all) < self._size
+
+    def _complain(self, what: str) -> t.NoReturn:
+        msg = (
+            f"{what}: none of the {self._size} sessions of 'max_pool_size' became free within "
+            f"{self._wait:g} seconds; set a larger 'pool_wait_time' or 'max_pool_size'"
+        )
+        raise UnreachableError(msg)
+
+    def _do_without(self, session: Session) -> bool:
+        """Whether others can go on without a session that got no seat."""
+        with self._changed:
+            if id(session) in self._proven or not self._proven:
+                return False
+            self._all.remove(session)
+            self._size = max(1, len(self._all))
+        session.close()
+        logger.warning(
+            "%s: the license has no seat for a further session; going on with %d. Set "
+            "'max_pool_size' to what the license leaves (License Monitoring Console, SM604000).",
+            self.service.where,
+            self._size,
+        )
+        return True
+
+    def turn_to(self, service: Service) -> None:
+        """Read another service: the address meant that one."""
+        self.service = service
+        for session in self._all:
+            session.service = service
+
+    def close(self) -> None:
+        """Sign all sessions out; never raises, may be called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            for session in self._all:
+                session.end()
+            self._changed.wait_for(
+                lambda: len(self._free) == len(self._all), timeout=_PATIENCE_SECONDS
+            )
+            sessions, self._all, self._free = self._all, [], []
+        for session in sessions:
+            session.close()

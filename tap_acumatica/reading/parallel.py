@@ -1,0 +1,166 @@
+"""One stream read by several sessions at once.
+
+The first pages are read by one session, and with them everything that can go wrong is found out.
+Where they show a large stream that can be divided, what follows is read range by range; the rows of
+all ranges leave as they come, a few pages at a time in memory, however large the ranges are.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import typing as t
+from contextlib import closing
+
+from tap_acumatica.acumatica.errors import EmptyAnswerError, RefusedError
+from tap_acumatica.reading.by_key import NullKeyError, OrderDisagreesError
+from tap_acumatica.reading.by_time import FilterIgnoredError, Stretch
+from tap_acumatica.reading.pages import OrderIgnoredError
+from tap_acumatica.reading.reader import Reader
+from tap_acumatica.reading.spans import divide
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from tap_acumatica.reading.plan import Plan, Source
+    from tap_acumatica.reading.spans import Division
+
+logger = logging.getLogger(__name__)
+
+_HEAD_PAGES = 2
+_NEARLY = 0.9
+_PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
+_UNFIT = (
+    EmptyAnswerError,
+    FilterIgnoredError,
+    NullKeyError,
+    OrderDisagreesError,
+    OrderIgnoredError,
+    RefusedError,
+)
+
+
+class ParallelReader:
+    """Reads a stream by as many sources at once as it is given."""
+
+    def __init__(
+        self,
+        source: Callable[[], Source],
+        plan: Plan,
+        *,
+        name: str,
+        workers: int,
+        may_divide: Callable[[], bool],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            source: Makes a source of the entity set; each worker has its own.
+            plan: The strongest plan for it.
+            name: Name of the stream, for messages.
+            workers: How many sources to use at once.
+            may_divide: Whether more than one may be used yet.
+        """
+        self._source = source
+        self._plan = plan
+        self._name = name
+        self._workers = workers
+        self._may_divide = may_divide
+
+    def read(self, start: str | None, *, first_load: bool) -> Iterator[Stretch]:
+        """All rows, as :meth:`Reader.read`; each range ascends within itself."""
+        head = Reader(self._source(), self._plan, name=self._name)
+        pages = largest = 0
+        stretches = t.cast(
+            "Generator[Stretch, None, None]", head.read(start, first_load=first_load)
+        )
+        with closing(stretches):
+            for stretch in stretches:
+                yield stretch
+                in_order = stretch.ascending or head.plan.tracking is None
+                pages = 0 if stretch.rewind or not in_order else pages + 1
+                largest = max(largest, len(stretch.rows)) if pages else 0
+                full = len(stretch.rows) >= largest * _NEARLY  # less what was read already
+                if pages >= _HEAD_PAGES and full and self._may_divide():
+                    division = divide(head.plan, stretch.rows[-1], largest, seeks=head.seeks)
+                    if division is not None:
+                        break
+            else:
+                return
+        try:
+            yield from self._read_ranges(division)
+        except _UNFIT as error:
+            logger.warning(
+                "%s: reading several ranges at once does not work here (%s); it is read anew by "
+                "one session.",
+                self._name,
+                str(error) or type(error).__name__,
+            )
+            yield Stretch([], ascending=False, rewind=True)
+            yield from Reader(self._source(), head.plan, name=self._name).read(
+                start, first_load=first_load
+            )
+
+    def _read_ranges(self, division: Division) -> Iterator[Stretch]:
+        crew = _Crew(division, self._source, self._workers)
+        with closing(crew.stretches()) as stretches:
+            yield from stretches
+
+
+class _Crew:
+    """Workers that read the ranges of a division, and the stretches they found."""
+
+    def __init__(self, division: Division, source: Callable[[], Source], workers: int) -> None:
+        self._division = division
+        self._source = source
+        self._found: queue.Queue[Stretch | BaseException | None] = queue.Queue(workers)
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"range-{number}", daemon=True)
+            for number in range(workers)
+        ]
+
+    def stretches(self) -> Generator[Stretch, None, None]:
+        """The stretches of all ranges as they come; an error ends them all."""
+        for thread in self._threads:
+            thread.start()
+        working = len(self._threads)
+        try:
+            while working:
+                found = self._found.get()
+                if found is None:
+                    working -= 1
+                elif isinstance(found, BaseException):
+                    raise found
+                else:
+                    yield found
+        finally:
+            self._stopped.set()
+            for thread in self._threads:
+                thread.join(_PATIENCE_SECONDS)
+
+    def _work(self) -> None:
+        try:
+            source = self._source()
+            while not self._stopped.is_set():
+                part = self._division.take(source)
+                if part is None:
+                    break
+                for stretch in part.read(source):
+                    self._put(stretch)
+                    if self._stopped.is_set():
+                        return
+        except BaseException as error:  # noqa: BLE001  it is raised again where it belongs
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _put(self, item: Stretch | BaseException | None) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._found.put(item, timeout=_LOOK_SECONDS)
+            except queue.Full:
+                continue
+            return

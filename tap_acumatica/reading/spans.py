@@ -1,0 +1,301 @@
+"""A stream divided by values of its cursor, so that several sessions read it at once.
+
+Where the values lie is not known beforehand, and asking for it at depth is dear. So division begins
+with one open range and goes on while it is read: whoever has nothing to do looks, by one small
+request, for the row that lies some pages behind where another one is reading, and takes over from
+there. Neighbouring ranges overlap rather than leave a gap.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import math
+import threading
+import typing as t
+
+from tap_acumatica.odata import times
+from tap_acumatica.reading.by_key import KeyReader
+from tap_acumatica.reading.by_time import MARGIN_SECONDS, Mark, Stretch, read_by_time
+from tap_acumatica.reading.reader import drain_all
+from tap_acumatica.records.compiled import column_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_acumatica.reading.plan import Plan, Row, Source
+
+PAGES_APART = 16
+FEWEST_PAGES = 4
+_TIE_FACTOR = 4
+_MOST_TIES = 3
+
+
+class Part(t.Protocol):
+    """A range that one worker reads."""
+
+    def read(self, source: Source) -> Iterator[Stretch]:
+        """Its rows."""
+
+
+class Division(t.Protocol):
+    """Hands out the ranges of one stream; safe for threads."""
+
+    def take(self, source: Source) -> Part | None:
+        """A range to read, found with few small requests; None if nothing is worth dividing."""
+
+
+def rows_at(
+    source: Source, plan: Plan, terms: Sequence[str], skip: int, *, by_time: bool
+) -> list[Row]:
+    """The rows at a position and behind it, two at most: one small request."""
+    return source.get(plan.options(terms, by_time=by_time, skip=skip, top=2)).rows
+
+
+class _Span:
+    """A range of tracking values; its end may come nearer while it is read."""
+
+    def __init__(self, start: str, stop: str | None = None, room: float = math.inf) -> None:
+        self.start = start
+        self.stop = stop
+        self.newest = start
+        self.room = room
+        self.read = 0
+        self.finished = False
+        self.looks = 0
+
+    @property
+    def left(self) -> float:
+        """Most rows that are still to be read, as far as is known."""
+        return 0 if self.finished else max(0.0, self.room - self.read)
+
+
+class TimeDivision:
+    """Ranges of the tracking column."""
+
+    def __init__(self, plan: Plan, start: str, largest: int) -> None:
+        """Begin with all rows from ``start`` on.
+
+        Args:
+            plan: How the stream is read; it has a tracking column.
+            start: Canonical date-time.
+            largest: Rows of a full page.
+        """
+        if plan.tracking is None:
+            msg = "a plan without tracking column cannot be divided by time"
+            raise ValueError(msg)
+        self._plan = plan
+        self._column = plan.tracking
+        self._largest = largest
+        self._lock = threading.Lock()
+        self._start = start
+        self._spans = [_Span(start)]
+        self._untouched = True
+
+    def take(self, source: Source) -> Part | None:
+        """A range to read; the first is all there is."""
+        with self._lock:
+            if self._untouched:
+                self._untouched = False
+                return _TimePart(self, self._spans[0])
+        widen = 1
+        for _ in range(_MOST_TIES * len(self._spans) + PAGES_APART):
+            with self._lock:
+                span = max(self._spans, key=lambda s: s.left)
+                if span.left < FEWEST_PAGES * self._largest:
+                    return None
+                skip = self._distance(span) * widen
+                span.looks += 1
+                origin, already, open_ended = span.newest, span.read, span.left == math.inf
+            term = self._plan.term(self._column, "ge", origin)
+            try:
+                rows = rows_at(source, self._plan, (term,), skip, by_time=True)
+            finally:
+                with self._lock:
+                    span.looks -= 1
+            if not rows:
+                with self._lock:
+                    # Others may have taken over the end meanwhile: nothing lies that far in theirs.
+                    last = self._spans[-1] if open_ended else span
+                    last.room = min(last.room, skip + (already if last is span else last.read))
+                continue
+            if found := self._split(rows[0][self._column.name]):
+                return _TimePart(self, found)
+            widen *= _TIE_FACTOR
+        return None
+
+    def _distance(self, span: _Span) -> int:
+        if span.left == math.inf:
+            return PAGES_APART * self._largest * (span.looks + 1)
+        return int(span.left / 2)
+
+    def _split(self, value: str) -> _Span | None:
+        """A range from ``value`` on, taken from the one that it lies in; None if that is past."""
+        with self._lock:
+            for position, span in enumerate(self._spans):
+                if span.stop is not None and span.stop <= value:
+                    continue
+                if span.finished or span.newest >= value or span.start >= value:
+                    return None
+                rest = span.left
+                new = _Span(value, span.stop, rest if rest == math.inf else rest / 2)
+                span.stop = value
+                bounded = PAGES_APART * self._largest if rest == math.inf else rest / 2
+                span.room = span.read + bounded
+                self._spans.insert(position + 1, new)
+                return new
+        return None
+
+    def read_span(self, source: Source, span: _Span) -> Iterator[Stretch]:
+        """The rows of a range, up to where it ends by then."""
+        mark = Mark(self._start, span.start)
+        first = times.shifted(span.start, seconds=-MARGIN_SECONDS)
+        drain = functools.partial(drain_all, source, self._plan)
+        stretches = read_by_time(
+            source, self._plan, first, drain, largest=self._largest, checked=True
+        )
+        for stretch in stretches:
+            stamps = column_of(stretch.rows, self._column.name)
+            newest = stamps[-1] if stretch.ascending else max(stamps)
+            with self._lock:
+                span.newest = max(span.newest, newest)
+                span.read += len(stretch.rows)
+                stop = span.stop
+                past = stop is not None and stretch.ascending and newest >= stop
+                span.finished = past
+            if not past:
+                yield stretch._replace(mark=mark)
+                continue
+            rows = stretch.rows[: bisect.bisect_left(stamps, t.cast("str", stop))]
+            if rows:
+                yield Stretch(rows, ascending=True, mark=mark)
+            break
+        with self._lock:
+            span.finished = True
+            stop = span.stop
+        yield Stretch([], ascending=False, mark=mark._replace(done=True, stop=stop))
+
+
+class _TimePart(t.NamedTuple):
+    division: TimeDivision
+    span: _Span
+
+    def read(self, source: Source) -> Iterator[Stretch]:
+        """The rows of the range."""
+        return self.division.read_span(source, self.span)
+
+
+Place = tuple[t.Any, ...]
+Box = tuple[tuple[str, ...], int]
+"""Comparisons, and how many of the leading key columns they fix to one value."""
+
+
+class KeyDivision:
+    """Ranges of the key, one behind the other.
+
+    A range lies between two places; a place is the beginning of a key: as few of its leading values
+    as tell it from the place before. In between lie boxes, each a plain conjunction of comparisons.
+    """
+
+    def __init__(self, plan: Plan, last: Row, largest: int) -> None:
+        """Begin behind the row ``last``.
+
+        Args:
+            plan: How the stream is read; its ``seek`` is the whole key, without nulls.
+            last: Row up to which all was read.
+            largest: Rows of a full page.
+        """
+        self._plan = plan
+        self._largest = largest
+        self._lock = threading.Lock()
+        self._place: Place = tuple(last[column.name] for column in plan.seek)
+        self._operator = "gt"
+        self._ended = False
+
+    def take(self, source: Source) -> Part | None:
+        """The next range."""
+        with self._lock:
+            if self._ended:
+                return None
+            before, operator = self._place, self._operator
+            place, last = self._look(source)
+            self._ended = place is None
+            if place is not None:
+                self._place, self._operator = place, "ge"
+            boxes = self.boxes(before, operator, place)
+            return _KeyPart(self._plan, boxes, self._largest, last)
+
+    def _look(self, source: Source) -> tuple[Place | None, Place | None]:
+        """Where the next range ends, and the key of its last row where that was seen."""
+        distance = PAGES_APART // 2 * self._largest - 1
+        for terms, _ in self.boxes(self._place, self._operator, None):
+            rows = rows_at(source, self._plan, terms, distance, by_time=False)
+            if len(rows) < 2:  # noqa: PLR2004  the last row within, and the first behind
+                continue
+            inside, behind = (
+                tuple(row[column.name] for column in self._plan.seek) for row in rows[:2]
+            )
+            for length in range(1, len(behind) + 1):
+                place = behind[:length]
+                if place != self._place[:length]:
+                    return place, None if inside[:length] == place else inside
+        return None, None
+
+    def boxes(self, start: Place, operator: str, stop: Place | None) -> list[Box]:
+        """What lies from ``start`` on and before ``stop``, in the order of the key."""
+        shared = 0
+        if stop is not None:
+            pairs = zip(start, stop, strict=False)
+            shared = next((n for n, (one, other) in enumerate(pairs) if one != other), len(start))
+        found = []
+        for depth in range(len(start) - 1, shared - 1, -1):
+            least = operator if depth == len(start) - 1 else "gt"
+            terms = [*self._fixed(start[:depth]), self._term(depth, least, start[depth])]
+            if stop is not None and depth == shared:
+                terms.append(self._term(depth, "lt", stop[depth]))
+            found.append((tuple(terms), depth))
+        if stop is not None:
+            for depth in range(min(shared + 1, len(start)), len(stop)):
+                terms = [*self._fixed(stop[:depth]), self._term(depth, "lt", stop[depth])]
+                found.append((tuple(terms), depth))
+        return found
+
+    def _fixed(self, values: Place) -> list[str]:
+        return [self._term(depth, "eq", value) for depth, value in enumerate(values)]
+
+    def _term(self, depth: int, operator: str, value: t.Any) -> str:
+        return self._plan.term(self._plan.seek[depth], operator, value)
+
+
+class _KeyPart(t.NamedTuple):
+    plan: Plan
+    boxes: list[Box]
+    largest: int
+    last: Place | None
+
+    def read(self, source: Source) -> Iterator[Stretch]:
+        """The rows of the boxes."""
+        for terms, depth in self.boxes:
+            reader = KeyReader(source, self.plan, largest=self.largest, last=self.last)
+            for rows in reader.read(terms, depth=depth):
+                yield Stretch(rows, ascending=False)
+
+
+def divide(plan: Plan, last: Row, largest: int, *, seeks: bool) -> Division | None:
+    """How to read what lies behind ``last`` in several ranges; None if that cannot be.
+
+    Args:
+        plan: How the stream is read.
+        last: Row up to which all was read in the plan's order.
+        largest: Rows of a full page.
+        seeks: Whether the service is known to sort by the key and to compare with it likewise.
+    """
+    if not (plan.order and plan.skip):
+        return None
+    if plan.tracking is not None:
+        if not plan.time_order or last[plan.tracking.name] is None:
+            return None
+        return TimeDivision(plan, last[plan.tracking.name], largest)
+    if seeks and plan.unique and not any(column.nullable for column in plan.seek):
+        return KeyDivision(plan, last, largest)
+    return None
