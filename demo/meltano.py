@@ -107,6 +107,22 @@ class Project:
             raise MeltanoError(_last_lines(f"meltano {arguments[0]}", done.stdout))
         return done.stdout
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin any Meltano command, to speak with it.
+
+        Args:
+            *arguments: The command with its arguments.
+        """
+        return subprocess.Popen(
+            [MELTANO, "--log-format=json", *arguments],
+            cwd=self.folder,
+            env=_environment(self.settings),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
 
 def target_settings(server: Postgres, schema: str) -> dict[str, str]:
     """Environment variables that point ``target-postgres`` to a server.
@@ -133,25 +149,29 @@ def last_lines(run: Run) -> str:
 def _meltano(
     arguments: t.Sequence[str], *, cwd: Path, settings: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(INHERITED_PREFIXES)
-    }
     return subprocess.run(
         [MELTANO, "--log-format=json", *arguments],
         cwd=cwd,
-        env={
-            **inherited,
-            "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "MELTANO_AUTO_INSTALL": "false",
-            "NO_COLOR": "1",
-            **settings,
-        },
+        env=_environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(INHERITED_PREFIXES)
+    }
+    return {
+        **inherited,
+        "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "MELTANO_AUTO_INSTALL": "false",
+        "NO_COLOR": "1",
+        **settings,
+    }
 
 
 def _fingerprint() -> str:

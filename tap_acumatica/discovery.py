@@ -149,6 +149,7 @@ class Discovery:
             hidden=entity.restricted if hides else frozenset(),
             hashed_key=entity.inquiry,
             tenant=tenant is not None,
+            singleton=entity_set.singleton,
             expansions=expansions,
             is_date=lambda name: any(
                 fnmatchcase(f"{alias}.{name}", pattern)

@@ -12,7 +12,7 @@ from tap_acumatica.acumatica.errors import AccessError
 from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
-from tap_acumatica.odata.types import is_timestamp
+from tap_acumatica.odata.types import is_known, is_timestamp
 from tap_acumatica.reading.ahead import ReadAhead
 from tap_acumatica.reading.bookmark import Bookmark, BookmarkError, first_stamp
 from tap_acumatica.reading.by_time import Stretch
@@ -197,6 +197,8 @@ class PartReading:
         )
         self._plan = plan_for(
             keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
+            columns=_sortable(part, names),
+            unique=not part.entity.inquiry,
             not_comparable=part.not_comparable,
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
@@ -319,3 +321,16 @@ def _expand(
     if not expansions:
         return None, ()
     return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)
+
+
+def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:
+    """Columns that rows can be sorted by where the key does not do."""
+    declared = part.shape.properties
+    columns = [
+        Column(name, declared[name].type, nullable=True)
+        for name in names
+        if not declared[name].collection
+        and name not in part.not_comparable
+        and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
+    ]
+    return [column for column in columns if column.orderable]

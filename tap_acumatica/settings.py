@@ -103,23 +103,97 @@ SETTINGS: tuple[Setting, ...] = (
             "type": "object",
             "additionalProperties": {
                 "type": "object",
-                "properties": {"username": _TEXT, "password": _TEXT},
+                "properties": {
+                    "username": _TEXT,
+                    "password": _TEXT,
+                    "client_id": _TEXT,
+                    "client_secret": _TEXT,
+                    "refresh_token": _TEXT,
+                },
                 "additionalProperties": False,
             },
         },
         "Tenant Credentials",
-        'Where tenants differ: {"Tenant": {"username": "…", "password": "…"}}.',
+        'Where tenants differ: {"Tenant": {"username": "…", "password": "…"}}; with oauth2, '
+        '{"Tenant": {"client_id": "…@Tenant", "client_secret": "…", "refresh_token": "…"}}.',
         secret=True,
     ),
     Setting(
         "auth_mode",
-        _choice("basic"),
+        _choice("basic", "oauth2"),
         "Authentication Mode",
-        "How to sign in: basic (user name and password).",
+        "How to sign in: basic (user name and password) or oauth2 (a connected application, screen "
+        "SM303010).",
         default="basic",
     ),
     Setting("username", _TEXT, "Username", "Acumatica user name, without the tenant."),
     Setting("password", _TEXT, "Password", "Password of that user.", secret=True),
+    Setting(
+        "oauth_flow",
+        _choice("authorization_code", "password"),
+        "OAuth Flow",
+        "With oauth2: authorization_code (sign in once with tap-acumatica-login, or give a "
+        "refresh_token) or password (with username and password; no sign-in by hand).",
+        default="authorization_code",
+    ),
+    Setting(
+        "client_id",
+        _TEXT,
+        "Client ID",
+        "Client ID of the connected application, with its tenant: "
+        "9986313F-C5E6-161F-ED75-346CBBCB948F@Company.",
+    ),
+    Setting(
+        "client_secret",
+        _TEXT,
+        "Client Secret",
+        "Shared secret of the connected application; none for a public client.",
+        secret=True,
+    ),
+    Setting(
+        "refresh_token",
+        _TEXT,
+        "Refresh Token",
+        "Where a sign-in elsewhere brought one. It is good for one use; its successors are kept in "
+        "token_file, and it is used again only when it changes.",
+        secret=True,
+    ),
+    Setting(
+        "callback_url",
+        {"type": "string", "pattern": "^https?://"},
+        "Callback URL",
+        "Redirect address of the connected application, for tap-acumatica-login.",
+        default="http://localhost:8400/callback",
+    ),
+    Setting(
+        "authorization_url",
+        {"type": "string", "pattern": "^https?://"},
+        "Authorization URL",
+        "Where to sign in, if it is not what the site says (its OpenID document, else "
+        "/identity/connect/authorize).",
+    ),
+    Setting(
+        "access_token_url",
+        {"type": "string", "pattern": "^https?://"},
+        "Access Token URL",
+        "Where to ask for tokens, if it is not what the site says (its OpenID document, else "
+        "/identity/connect/token).",
+    ),
+    Setting(
+        "scope",
+        _TEXT,
+        "Scope",
+        "Permissions to ask for, separated by blanks or commas. offline_access brings the refresh "
+        "token.",
+        default="openid api offline_access",
+    ),
+    Setting(
+        "token_file",
+        _TEXT,
+        "Token File",
+        "Where tokens are kept, readable by its owner only. Default: .tap-acumatica/tokens.json in "
+        "the Meltano project, else in the home directory.",
+    ),
     Setting(
         "entity_sets",
         _TEXTS,
@@ -228,6 +302,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Form in which OData 3.0 services are asked for rows; atom is read while it arrives, for "
         "services without pages. OData 4.0 is always JSON.",
         default="json",
+    ),
+    Setting(
+        "requests_per_minute",
+        _integer(1, 10000),
+        "Requests per Minute",
+        "The tap's own brake, shared by all its streams. Acumatica delays requests from half of "
+        "the license's limit on (License Monitoring Console, SM604000).",
     ),
     Setting(
         "max_pool_size",
@@ -339,6 +420,8 @@ def _allowed(error: t.Any, setting: Setting) -> str:
     if "minimum" in setting.schema and error.validator in {"minimum", "maximum", "type"}:
         low, high = setting.schema["minimum"], setting.schema["maximum"]
         return f"is no whole number from {low} to {high}"
+    if error.validator == "pattern":
+        return "is no address that begins with https:// or http://"
     if error.validator == "type":
         wanted = [kind for kind in _as_list(error.validator_value) if kind != "null"]
         return f"is not of type {' or '.join(wanted)}"

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from singer_sdk.helpers._batch import BatchFileFormat
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
 
@@ -26,7 +27,7 @@ if t.TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
-    from singer_sdk.singerlib import Catalog, SchemaMessage
+    from singer_sdk.singerlib import Catalog, CatalogEntry, SchemaMessage
 
     from tap_acumatica.discovery import Definition, TenantPart
     from tap_acumatica.reading.by_time import Stretch
@@ -58,22 +59,46 @@ class EntitySetStream(Stream):
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take keys, replication and schema from the input catalog, as far as they can be had."""
+        if entry := catalog.get_stream(self.name):
+            self._complete_entry(entry)
         super().apply_catalog(catalog)
+        method = self.forced_replication_method
+        if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
+            self.logger.warning(
+                "%s: the catalog wants the replication method %s, which the tap does not have; it "
+                "is read by its replication key, if it has one.",
+                self.name,
+                method,
+            )
+            self.forced_replication_method = method = None
         tracking = self.definition.tracking
-        if self.config.get("tracking_type") == "none" or not self._can_track(self.replication_key):
-            if self.replication_key and self.config.get("tracking_type") != "none":
+        if self.config.get("tracking_type") == "none" or method == REPLICATION_FULL_TABLE:
+            self.replication_key = None
+        elif not self._can_track(self.replication_key):
+            if self.replication_key:
                 self.logger.warning(
                     "%s: %s is no timestamp that the service has; the whole stream is read.",
                     self.name,
                     self.replication_key,
                 )
-            wanted = self.forced_replication_method == REPLICATION_INCREMENTAL
+            wanted = method == REPLICATION_INCREMENTAL
             self.replication_key = tracking if wanted and not self.replication_key else None
         for name in self.definition.shape.dates:
             if name in self.schema["properties"]:
                 self.schema["properties"][name]["format"] = "date"
         if self.replication_key is None:
             self.forced_replication_method = REPLICATION_FULL_TABLE
+
+    def _complete_entry(self, entry: CatalogEntry) -> None:
+        """Add what a catalog entry leaves unsaid: it is as discovered."""
+        root = entry.metadata.get(())
+        if entry.key_properties is None:
+            given = getattr(root, "table_key_properties", None)
+            entry.key_properties = list(self.primary_keys if given is None else given)
+        if entry.schema.properties is None:
+            entry.schema = Schema.from_dict(self.schema)
+        if (entry.replication_key, entry.replication_method) == (None, None) and not root:
+            entry.replication_key = self.replication_key
 
     def _can_track(self, name: str | None) -> bool:
         shape = self.definition.shape
@@ -168,7 +193,8 @@ class EntitySetStream(Stream):
         versioned = bool(self.config.get("emit_activate_version_messages"))
         if versioned and self.replication_method == REPLICATION_FULL_TABLE:
             self._stream_version = self._initialized_at // 1000
-        self._complete = True
+        connections = self._acumatica.connections.values()
+        self._complete = all(connection.failure is None for connection in connections)
         with self.get_record_counter() as counter, self.get_sync_timer():
             for part in self.definition.parts.items():
                 with self._own_failure(part[1]):

@@ -14,6 +14,7 @@ from singer_sdk.configuration._dict_config import merge_missing_config_jsonschem
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.tap_base import CliTestOptionValue
 
+from tap_acumatica.acumatica.brakes import Brake
 from tap_acumatica.acumatica.connection import Connection
 from tap_acumatica.acumatica.errors import (
     AccessError,
@@ -35,6 +36,7 @@ from tap_acumatica.settings import (
     config_jsonschema,
     without_blanks,
 )
+from tap_acumatica.sign_in import authenticators
 from tap_acumatica.streams import EntitySetStream
 
 if t.TYPE_CHECKING:
@@ -44,6 +46,7 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
+    from tap_acumatica.acumatica.auth import Authenticator
     from tap_acumatica.acumatica.interface import Service
     from tap_acumatica.part import Turn
 
@@ -103,39 +106,31 @@ class TapAcumatica(Tap):
             found = services(
                 self.config["url"], self.config["interface"], self.config.get("tenants") or ()
             )
+            if self.config["auth_mode"] == "basic" and self.config.get("username") is None:
+                # No Acumatica is read without credentials: the address means another service.
+                found = {tenant: one.otherwise or one for tenant, one in found.items()}
+            agent = f"{self.name}/{self.plugin_version}"
+            signed = authenticators(self.config, found, user_agent=agent)
+            brake = Brake(self.config.get("requests_per_minute"))
             self._connections = {
-                tenant: self._connect(service) for tenant, service in found.items()
+                tenant: self._connect(service, signed[tenant], brake, agent)
+                for tenant, service in found.items()
             }
             self._closing.extend(self._connections.values())
         return self._connections
 
-    def _connect(self, service: Service) -> Connection:
-        """A connection with the credentials of its tenant.
-
-        Raises:
-            SettingsError: If Acumatica is to be read without credentials.
-        """
-        own = (self.config.get("tenant_credentials") or {}).get(service.tenant or "", {})
-        username = own.get("username") or self.config.get("username")
-        password = own.get("password") or self.config.get("password")
-        if username is None and service.otherwise:
-            service = service.otherwise  # no Acumatica is read without credentials
-        for name, value, other in (
-            ("username", username, password),
-            ("password", password, username),
-        ):
-            if value is None and (service.site or other):
-                msg = f"setting '{name}' is missing: auth_mode 'basic' needs username and password"
-                raise SettingsError(msg)
+    def _connect(
+        self, service: Service, auth: Authenticator, brake: Brake, agent: str
+    ) -> Connection:
+        """A connection whose sessions share what signs in, and the brake."""
         limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
-        agent = f"{self.name}/{self.plugin_version}"
 
         def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
             return Session(
                 pool.service,
-                username=username,
-                password=password,
+                auth=auth,
                 limits=limits,
+                brake=brake,
                 user_agent=agent,
                 waits_for_seat=worth_waiting,
             )
@@ -147,6 +142,11 @@ class TapAcumatica(Tap):
             wait=self.config["pool_wait_time"],
         )
         return Connection(service, pool)
+
+    def setup_mapper(self) -> None:
+        """Map streams after their catalog entries are complete: the mapper takes keys from them."""
+        _ = self.streams
+        super().setup_mapper()
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
@@ -368,22 +368,49 @@ def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
 
 
 def _state(file: t.IO[str]) -> dict[str, t.Any]:
-    """The state, also where the file holds a whole STATE message."""
+    """The state, also where the file holds a whole STATE message.
+
+    Raises:
+        SettingsError: If it has another form.
+    """
     document = _document(file, "state")
     held = document.get("value") if document.get("type") == "STATE" else document
-    return held if isinstance(held, dict) else {}
+    if not isinstance(held, dict):
+        return {}
+    bookmarks = held.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
+        msg = (
+            "the state file holds no bookmarks by stream; "
+            "give the value of the last STATE message, or none to read all rows again"
+        )
+        raise SettingsError(msg)
+    return held
 
 
 def _selected(catalog: dict[str, t.Any]) -> dict[str, t.Any]:
     """The catalog without what it deselects: the SDK takes long over thousands of streams."""
-    return {**catalog, "streams": [e for e in catalog.get("streams", ()) if not _deselected(e)]}
+    streams = [_as_meant(e) for e in catalog.get("streams", ()) if not _deselected(e)]
+    return {**catalog, "streams": streams}
+
+
+def _as_meant(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A catalog entry where the SDK looks for it: people write the method into the metadata."""
+    method = _root(entry).get("replication-method")
+    named = {"tap_stream_id": entry.get("stream"), **entry}
+    return {**named, "replication_method": method} if method else named
 
 
 def _deselected(entry: dict[str, t.Any]) -> bool:
+    return _root(entry).get("selected", entry.get("selected")) is False
+
+
+def _root(entry: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The metadata of the stream itself."""
     for item in entry.get("metadata") or ():
         if not item.get("breadcrumb"):
-            return item.get("metadata", {}).get("selected") is False
-    return entry.get("selected") is False
+            found: dict[str, t.Any] = item.get("metadata", {})
+            return found
+    return {}
 
 
 def _close_all(held: Sequence[Connection | Turn]) -> None:

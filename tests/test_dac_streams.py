@@ -254,6 +254,23 @@ def test_a_stream_cut_off_activates_no_version(sandbox: MakeSandbox, run_tap: Ru
     assert not [m for m in run.messages if m["type"] == "ACTIVATE_VERSION"]
 
 
+def test_a_tenant_that_cannot_be_reached_activates_no_version(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=20)
+    config = settings(
+        site,
+        tenants=[TENANT, "Nobody"],
+        entity_sets=["Ledger"],
+        tracking_type="none",
+        emit_activate_version_messages=True,
+    )
+    run = run_tap(config, check=False)
+    assert run.exit_code == 1
+    assert run.records("Ledger")
+    assert not [m for m in run.messages if m["type"] == "ACTIVATE_VERSION"]
+
+
 def test_stream_maps_flattening_and_batch_files_work(
     sandbox: MakeSandbox, run_tap: RunTap, tmp_path: t.Any
 ) -> None:

@@ -52,4 +52,4 @@ def test_defaults_are_within_their_own_ranges() -> None:
 
 def test_secrets_are_marked() -> None:
     secret = {setting.name for setting in SETTINGS if setting.json_schema().get("secret")}
-    assert secret == {"password", "tenant_credentials"}
+    assert secret == {"password", "client_secret", "refresh_token", "tenant_credentials"}

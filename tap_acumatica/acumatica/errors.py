@@ -1,7 +1,8 @@
 """What can go wrong with a site, as a tree, and the table from what is seen to what to do.
 
 * ``ServiceError``
-    * ``SignInError``      user name or password refused: never tried again
+    * ``SignInError``      user, password or consent refused: never tried again
+    * ``TokenFileError``   the file that keeps tokens cannot be used
     * ``UnreachableError`` no answer at all, or only failures, for all tries
         * ``SeatsTakenError``  no license seat became free
     * ``AddressError``     something answers, but it is not the service that was meant
@@ -9,7 +10,8 @@
         * ``AccessError``    no rights, not there, or refused: ``on_stream_error`` decides
         * ``AnswerError``    an answer that is none, or that contradicts an earlier one
             * ``EmptyAnswerError``  nothing at all: so Acumatica refuses a filter on a formula
-        * ``BrokenOffError``   rows of an answer were handed on, the rest of it did not come
+            * ``BrokenOffError``   rows of an answer were handed on, the rest of it did not come
+            * ``SlowAnswerError``   no answer in time, where a smaller page may bring one
     * ``RefusedError``     the service does not take a filter, an order or a column
 """
 
@@ -38,6 +40,10 @@ class SeatsTakenError(UnreachableError):
     """All license seats are taken, for all tries."""
 
 
+class TokenFileError(ServiceError):
+    """The file that keeps tokens cannot be read, locked or written."""
+
+
 class AddressError(ServiceError):
     """The address is not the one of the service that was meant."""
 
@@ -60,6 +66,10 @@ class EmptyAnswerError(AnswerError):
 
 class BrokenOffError(AnswerError):
     """An answer ended in its middle, after rows of it were handed on."""
+
+
+class SlowAnswerError(AnswerError):
+    """The answer did not come in time; a smaller page may."""
 
 
 class RefusedError(ServiceError):
@@ -97,12 +107,22 @@ SEATS = _symptom(
     r"|checkapiuserslimits|apiloginlimitreached|concurrent (user|login|session)"
     r"|you have exceeded .{0,60}(users|logins|sessions)",
     "all license seats for API users are taken",
-    "sign other integrations out (Active Users, SM201010) or raise the limit on the license "
-    "(License Monitoring Console, SM604000)",
+    "sign other integrations out (Active Users, SM201010), lower 'max_pool_size', or raise the "
+    "limit on the license (License Monitoring Console, SM604000)",
 )
+
+UNNAMED_LIMIT = _symptom(
+    (429,),
+    r"custom error module does not recognize this error",
+    "too many requests at a time or a minute, or all license seats for API users are taken",
+    "set 'requests_per_minute', run fewer integrations at a time, or see who is signed in (Active "
+    "Users, SM201010; License Monitoring Console, SM604000)",
+)
+"""What IIS makes of a limit that the site did not put into words."""
 
 SYMPTOMS: tuple[Symptom, ...] = (
     SEATS,
+    UNNAMED_LIMIT,
     _symptom(
         (),
         r"proper company id cannot be determined|PXUndefinedCompanyException",
@@ -129,10 +149,6 @@ SYMPTOMS: tuple[Symptom, ...] = (
 )
 
 _BY_STATUS = {
-    401: (
-        "the user name or the password is wrong, or the account is locked",
-        "set 'username' and 'password'",
-    ),
     403: (
         "the user has no rights to it",
         "grant View Only rights (SM201025), or leave it out by 'exclude_entity_sets'",
@@ -142,7 +158,10 @@ _BY_STATUS = {
         "run discovery again; a generic inquiry needs 'Expose via OData' (SM208000)",
     ),
     408: ("the request took too long", "set a smaller 'page_size' or a larger 'timeout'"),
-    429: ("too many requests at a time or a minute", "run fewer integrations at a time"),
+    429: (
+        "too many requests at a time or a minute",
+        "set 'requests_per_minute' or run fewer integrations at a time",
+    ),
 }
 
 
@@ -163,7 +182,9 @@ def _failed(status: int) -> str:
     return "the service failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "it was refused"
 
 
-def explain(what: str, status: int, text: str, body_text: str) -> str:
+def explain(
+    what: str, status: int, text: str, body_text: str, refusal: tuple[str, str] | None = None
+) -> str:
     """One line on a failed request: what failed, the likely cause, what to do.
 
     Args:
@@ -171,9 +192,10 @@ def explain(what: str, status: int, text: str, body_text: str) -> str:
         status: HTTP status.
         text: Readable part of the answer; shown.
         body_text: The whole body as text; only searched.
+        refusal: Cause and remedy, where they are known better than by status and body.
     """
     symptom = diagnose(status, body_text)
-    cause, remedy = (
+    cause, remedy = refusal or (
         (symptom.cause, symptom.remedy)
         if symptom
         else _BY_STATUS.get(status, (_failed(status), ""))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, replace
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urljoin, urlsplit
 
 from tap_acumatica.acumatica.errors import AddressError
 from tap_acumatica.odata.dialect import JSON, V3, V4
@@ -99,6 +99,33 @@ class Service:
         """How to name the service to people."""
         return f"tenant '{self.tenant}' at {self.site}" if self.site and self.tenant else self.root
 
+    def check_answer(self, url: str, context: str | None) -> None:
+        """Make sure that an answer is this tenant's: a site may serve another one silently.
+
+        A context without a tenant in it says nothing; neither do its scheme, its host and what a
+        proxy has put before the path.
+
+        Args:
+            url: What was asked for.
+            context: Context address of the answer (``@odata.context``).
+
+        Raises:
+            AddressError: If it is another tenant's.
+        """
+        if self.tenant is None or context is None:
+            return
+        try:
+            root = urljoin(url, context).partition("/$metadata")[0]
+        except ValueError:
+            return
+        reached = _recognise(root, self.interface)
+        if reached and reached.tenant and self.tenant.casefold() not in _spellings(root, reached):
+            msg = (
+                f"{self.where}: the answer comes from tenant '{reached.tenant}'; check "
+                "'url', 'tenants' (login names, Tenants screen SM203520) and the credentials"
+            )
+            raise AddressError(msg)
+
 
 def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str | None, Service]:
     """The services to read, by tenant.
@@ -126,7 +153,7 @@ def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str 
     return {name: Service(chosen.root(site, name), site, name, chosen) for name in names}
 
 
-def _recognise(url: str, wanted: Interface) -> Service | None:
+def _recognise(url: str, wanted: Interface | None) -> Service | None:
     for pattern, interface in _ROOTS:
         if match := pattern.fullmatch(url):
             sure = not interface.common or bool(_HOSTED.match(url))
@@ -143,6 +170,12 @@ def _without_tenant(url: str, wanted: Interface) -> Service:
     if wanted.shared is None:
         return given
     return Service(f"{url}/{wanted.shared}", url, None, wanted, otherwise=given)
+
+
+def _spellings(root: str, reached: Service) -> set[str]:
+    """What the tenant in an address may be, blanks being written as ``%20`` or as ``+``."""
+    plus = _recognise(unquote_plus(root), reached.interface)
+    return {name.casefold() for one in (reached, plus) if one and (name := one.tenant)}
 
 
 def _checked(url: str) -> str:

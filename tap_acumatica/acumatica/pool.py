@@ -12,6 +12,7 @@ import contextlib
 import logging
 import threading
 import typing as t
+import weakref
 
 from tap_acumatica.acumatica.body import ACCEPT_JSON
 from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
@@ -59,6 +60,7 @@ class SessionPool:
         self._returned = 0
         self._hurried = 0
         self._closed = False
+        self._arriving: dict[int, weakref.ref[Body]] = {}
         self._changed = threading.Condition()
 
     @property
@@ -71,7 +73,7 @@ class SessionPool:
         """The service's time at its first answer, None before it."""
         return next((s.server_time for s in self._all if s.server_time is not None), None)
 
-    def fetch(  # noqa: PLR0913  as Session.fetch
+    def fetch(  # noqa: PLR0913  a request is this much
         self,
         url: str,
         parse: Callable[[t.Any], T],
@@ -80,6 +82,7 @@ class SessionPool:
         headers: Mapping[str, str] = ACCEPT_JSON,
         stream: bool = False,
         patient: bool = False,
+        halves: bool = False,
     ) -> T:
         """As :meth:`Session.fetch`, by whichever session is free.
 
@@ -88,13 +91,15 @@ class SessionPool:
             parse: Turns a body into a value.
             what: What is asked for, for messages.
             headers: What to accept, and further headers of this request.
-            stream: Whether ``parse`` gets a :class:`Body`; the session is lent until its end.
+            stream: Whether ``parse`` gets a :class:`Body`; the session is lent until it arrived.
             patient: Whether others go first, and the wait has no end.
+            halves: As :meth:`Session.fetch`.
 
         Raises:
             UnreachableError: If no session becomes free in time.
             ServiceError: As :meth:`Session.fetch`.
         """
+        self._let_arrive()
         bodies: list[Body] = []
 
         def parse_body(body: Body) -> T:
@@ -111,6 +116,7 @@ class SessionPool:
                         what=what,
                         headers=headers,
                         stream=stream,
+                        halves=halves,
                     )
                 except SeatsTakenError:
                     if not self._do_without(session):
@@ -118,8 +124,16 @@ class SessionPool:
                     continue
                 self._proven.add(id(session))
                 for body in bodies:
-                    body.when_ended(lease.pop_all().close)
+                    self._arriving[threading.get_ident()] = weakref.ref(body)
+                    body.when_arrived(lease.pop_all().close)
                 return answer
+
+    def _let_arrive(self) -> None:
+        """Let an answer arrive that this thread is amid: its session is for one at a time."""
+        arriving = self._arriving.pop(threading.get_ident(), None)
+        body = arriving() if arriving else None
+        if body is not None:
+            body.let_arrive()
 
     @contextlib.contextmanager
     def _lent(self, what: str, *, patient: bool) -> Iterator[Session]:

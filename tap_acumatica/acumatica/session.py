@@ -1,14 +1,13 @@
 """One signed-in session with a site: its cookies, its tries, its sign-out.
 
 Acumatica mints a session, and takes a license seat, for every request that brings no cookies back
-("License Restrictions for API Users"). So one session serves a tenant for the whole run, and is
-signed out at its end whatever happens.
+("License Restrictions for API Users"). So a session keeps its cookies, and is signed out at its end
+whatever happens. Several sessions of one tenant share an authenticator and a brake; each is used by
+one thread at a time.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import logging
 import time
 import typing as t
@@ -18,11 +17,13 @@ from urllib.parse import urlsplit
 import backoff
 import requests
 import urllib3
-from requests.auth import HTTPBasicAuth
 
+from tap_acumatica.acumatica.auth import Authenticator
 from tap_acumatica.acumatica.body import ACCEPT_JSON, Body
+from tap_acumatica.acumatica.brakes import Brake
 from tap_acumatica.acumatica.errors import (
     SEATS,
+    UNNAMED_LIMIT,
     AccessError,
     AddressError,
     AnswerError,
@@ -30,18 +31,26 @@ from tap_acumatica.acumatica.errors import (
     RefusedError,
     SeatsTakenError,
     ServiceError,
-    SignInError,
+    SlowAnswerError,
     UnreachableError,
     diagnose,
     explain,
+)
+from tap_acumatica.acumatica.tries import (
+    AgainError,
+    http_date,
+    log_wait,
+    reason,
+    retry_after,
+    waits,
 )
 from tap_acumatica.odata.errors import EmptyPayloadError, MetadataError, PayloadError
 from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    import datetime as dt
+    from collections.abc import Callable, Mapping
 
-    from tap_acumatica.acumatica.errors import Symptom
     from tap_acumatica.acumatica.interface import Service
 
 T = t.TypeVar("T")
@@ -50,9 +59,11 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
-LONGEST_WAIT_SECONDS = 60.0
 _ANSWER_TRIES = 2
 _EXPLAINED_TRIES = 3
+_GATEWAY_TRIES = 2
+_SEARCHED = 20_000
+_SLOW = frozenset({408, 504, 524})
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
 
@@ -70,32 +81,6 @@ class Limits:
     tries: int = 8
 
 
-class _AgainError(ServiceError):
-    """A failure worth another try.
-
-    Attributes:
-        wait: Seconds the service asked to wait.
-        status: Status of the answer, None where there was no answer.
-        tries: The most tries it is worth, None for as many as are set.
-        seats: Whether no license seat was free.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        wait: float | None = None,
-        status: int | None = None,
-        tries: int | None = None,
-        seats: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.wait = wait
-        self.status = status
-        self.tries = tries
-        self.seats = seats
-
-
 class Session:
     """Requests to one service, by one user, over kept-alive connections with the same cookies."""
 
@@ -103,9 +88,9 @@ class Session:
         self,
         service: Service,
         *,
-        username: str | None = None,
-        password: str | None = None,
+        auth: Authenticator | None = None,
         limits: Limits | None = None,
+        brake: Brake | None = None,
         user_agent: str = "tap-acumatica",
         waits_for_seat: bool = True,
     ) -> None:
@@ -113,27 +98,27 @@ class Session:
 
         Args:
             service: What to read.
-            username: User name, None for a service that wants none.
-            password: Its password.
+            auth: Signs requests in; None for a service that wants none.
             limits: How long and how often to ask.
+            brake: How many requests may begin a minute.
             user_agent: Name to give.
             waits_for_seat: Whether to try again where the license has no seat left.
         """
         self.service = service
         self.limits = limits or Limits()
         self.requests = 0
-        self._seat_tries = None if waits_for_seat else 1
         self.server_time: dt.datetime | None = None
+        self._auth = auth or Authenticator()
+        self._brake = brake or Brake()
+        self._seat_tries = None if waits_for_seat else 1
         self._reached = False
-        self._signed_in = False
+        self._opened = False
         self._ended = False
-        self._failure: SignInError | None = None
         self._http = requests.Session()
         self._http.headers["User-Agent"] = user_agent
-        if username is not None:
-            self._http.auth = HTTPBasicAuth(username.encode(), (password or "").encode())
+        self._http.auth = self._auth
 
-    def fetch(
+    def fetch(  # noqa: PLR0913  a request is this much
         self,
         url: str,
         parse: Callable[[t.Any], T],
@@ -141,6 +126,7 @@ class Session:
         what: str,
         headers: Mapping[str, str] = ACCEPT_JSON,
         stream: bool = False,
+        halves: bool = False,
     ) -> T:
         """Get an address and parse what comes, trying again where that can help.
 
@@ -151,19 +137,21 @@ class Session:
             headers: What to accept, and further headers of this request.
             stream: Whether ``parse`` gets a :class:`Body` to read from while it arrives, instead
                 of all its bytes.
+            halves: Whether a smaller page is asked for in place of one that did not come in time.
 
         Returns:
             What ``parse`` made of the body.
 
         Raises:
-            SignInError: If the credentials are refused, now or earlier in this session.
+            SignInError: If the credentials are refused, now or earlier in this run.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
+            SlowAnswerError: If it did not come in time, and ``halves`` is set.
             AnswerError: If what came is no answer, repeatedly.
-            UnreachableError: If the site did not answer, or takes no further session.
+            SeatsTakenError: If the site takes no further session.
+            UnreachableError: If the site did not answer.
         """
-        if self._failure:
-            raise self._failure
+        self._auth.check()
         tries = bad_answers = 0
 
         def attempt() -> T:
@@ -174,34 +162,38 @@ class Session:
                 return parse(body)
             except (PayloadError, MetadataError) as error:
                 bad_answers += 1
-                message = f"{what}: {error}"
+                message = self._auth.hide(f"{what}: {error}")
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
                     empty = isinstance(error, EmptyPayloadError)
                     raise (EmptyAnswerError if empty else AnswerError)(message) from error
-                raise _AgainError(message) from error
+                raise AgainError(message) from error
 
         started = time.monotonic()
 
         def give_up(error: Exception) -> bool:
-            if isinstance(error, _AgainError) and error.tries and tries >= error.tries:
+            if isinstance(error, AgainError) and (
+                (error.tries and tries >= error.tries) or (halves and _too_slow(error, tries))
+            ):
                 return True
             return not self._reached and time.monotonic() - started > NEVER_REACHED_SECONDS
 
         tried = backoff.on_exception(
-            _waits,
-            _AgainError,
+            waits,
+            AgainError,
             max_tries=self.limits.tries,
             giveup=give_up,
             jitter=None,
-            on_backoff=_log_wait,
+            on_backoff=log_wait,
             logger=None,
         )(attempt)
         try:
             return tried()
-        except _AgainError as error:
+        except AgainError as error:
+            if halves and _too_slow(error, tries):
+                raise SlowAnswerError(str(error)) from error
             raise self._given_up(error, tries) from error
 
-    def _given_up(self, error: _AgainError, tries: int) -> ServiceError:
+    def _given_up(self, error: AgainError, tries: int) -> ServiceError:
         if error.seats:
             return SeatsTakenError(f"{error}; given up after {tries} tries")
         if error.status == requests.codes.server_error:
@@ -209,28 +201,35 @@ class Session:
             return RefusedError(f"{error}; given up after {tries} tries")
         if error.status or self._reached:
             return AnswerError(f"{error}; given up after {tries} tries")
-        advice = (
-            "given up; run again when the site is back: bookmarks are kept"
-            if self._reached
-            else "check the setting 'url', the network and whether the site is up"
-        )
+        advice = "check the setting 'url', the network and whether the site is up"
         return UnreachableError(f"{error}; {advice}")
 
     def _get(
         self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
     ) -> bytes | Body:
-        """One try of one request.
+        """One try of one request, and one more where the sign-in could be renewed.
 
         Raises:
-            _AgainError: If another try may succeed.
+            AgainError: If another try may succeed.
             ServiceError: If none will.
         """
-        response, body = self._exchange(url, what, headers, stream=stream)
+        renewed = False
+        while True:
+            with self._auth.turn():
+                response, body = self._exchange(url, what, headers, stream=stream)
+                _check_host(response, url, what)
+                if not _is_refusal(response, body):
+                    break
+                renewal = None if renewed else self._auth.renew(response.request)
+                if renewal is None:
+                    cause = self._auth.refusal
+                    raise self._auth.refused(self._explain(response, body, what, cause))
+                renewed = renewal
         self._note(response)
-        self._judge(response, body, url, what)
+        self._judge(response, body, what)
         if stream:
             lost = f"{what}: the connection with {_host(url)} was lost"
-            return Body(response, lambda error: _AgainError(f"{lost} ({_reason(error)})"))
+            return Body(response, lambda error: AgainError(f"{lost} ({reason(error)})"))
         return b"null" if response.status_code == requests.codes.no_content else body
 
     def _exchange(
@@ -239,9 +238,10 @@ class Session:
         """Send a request and receive all of its answer, but for one to be read as it arrives.
 
         Raises:
-            _AgainError: If it did not arrive whole.
+            AgainError: If it did not arrive whole.
             ServiceError: If it never will.
         """
+        self._brake.wait()
         if self._ended:
             # A request behind the sign-out would take a seat that nobody gives back.
             msg = f"{what}: the run is at its end"
@@ -255,64 +255,77 @@ class Session:
                 timeout=(connect, self.limits.timeout),
                 stream=True,
             )
+            # Noted before the body: a signal may come while that is on its way.
+            if response.ok or (self._http.cookies and not _is_unauthorized(response)):
+                self._opened = True
             if stream and response.ok:
                 return response, b""
             # Read at once: requests itself would take a page in pieces of 10 KB.
             return response, response.raw.read(decode_content=True)
         except requests.exceptions.SSLError as error:
-            msg = f"{what}: the certificate of {_host(url)} was not accepted ({_reason(error)})"
+            msg = f"{what}: the certificate of {_host(url)} was not accepted ({reason(error)})"
             raise UnreachableError(msg) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-            msg = f"{what}: no answer from {_host(url)} within {self.limits.timeout:g} seconds"
-            raise _AgainError(msg) from error
+            msg = (
+                f"{what}: no answer from {_host(url)} within {self.limits.timeout:g} seconds; "
+                "set a larger 'timeout'"
+            )
+            raise AgainError(msg, slow=not _is_connecting(error)) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             msg = f"setting 'url' is wrong: {error}"
             raise AddressError(msg) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            msg = f"{what}: no connection with {_host(url)} ({_reason(error)})"
-            raise _AgainError(msg) from error
+            msg = f"{what}: no connection with {_host(url)} ({reason(error)})"
+            raise AgainError(msg) from error
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
+        if response.ok:
+            self._auth.accepted()
         if self.server_time is None:
-            self.server_time = _http_date(response.headers.get("Date", ""))
+            self.server_time = http_date(response.headers.get("Date", ""))
 
-    def _judge(self, response: requests.Response, body: bytes, url: str, what: str) -> None:
+    def _judge(self, response: requests.Response, body: bytes, what: str) -> None:
         """Raise what the status means, nothing for a success."""
         status = response.status_code
-        if status != requests.codes.unauthorized:
-            self._signed_in = True
-        if urlsplit(response.url).netloc != urlsplit(url).netloc:
-            other = _host(response.url)
-            msg = f"{what}: redirected to another host, {other}; set 'url' to the final address"
-            raise AddressError(msg)
         if response.ok:
             return
-        text = body[:20000].decode("utf-8", "replace")
-        message = explain(what, status, error_text(body), text)
-        symptom = diagnose(status, text)
-        if status == requests.codes.unauthorized:
-            self._failure = SignInError(
-                f"{message}; it was tried once, since more tries would lock the account"
+        symptom = diagnose(status, _text(body))
+        message = self._explain(response, body, what)
+        # Where no session is open yet, a limit without words is most likely that of the seats.
+        seats = symptom is SEATS or (symptom is UNNAMED_LIMIT and not self._opened)
+        if seats:
+            raise AgainError(
+                message,
+                wait=retry_after(response),
+                status=status,
+                tries=self._seat_tries,
+                seats=True,
             )
-            raise self._failure
+        self._opened = True
         if status in {requests.codes.forbidden, requests.codes.not_found, requests.codes.gone}:
             raise AccessError(message)
         if status not in _RETRIED or (symptom and symptom.refusal and status not in _OVERLOADED):
             raise RefusedError(message)
         explained = status == requests.codes.server_error and error_text(body)
-        raise _AgainError(
+        raise AgainError(
             message,
-            wait=_retry_after(response),
+            wait=retry_after(response),
             status=status,
-            tries=self._tries_for(symptom, explained=bool(explained)),
-            seats=symptom is SEATS,
+            tries=_EXPLAINED_TRIES if explained else None,
+            slow=status in _SLOW,
         )
 
-    def _tries_for(self, symptom: Symptom | None, *, explained: bool) -> int | None:
-        if symptom is SEATS:
-            return self._seat_tries
-        return _EXPLAINED_TRIES if explained else None
+    def _explain(
+        self,
+        response: requests.Response,
+        body: bytes,
+        what: str,
+        refusal: tuple[str, str] | None = None,
+    ) -> str:
+        said = error_text(body)
+        message = explain(what, response.status_code, said, _text(body), refusal)
+        return self._auth.hide(message)
 
     def end(self) -> None:
         """Send nothing more but the sign-out."""
@@ -321,68 +334,65 @@ class Session:
     def close(self) -> None:
         """Sign out, once, and give the connections back; never raises."""
         self.end()
-        if self._signed_in and self.service.site:
-            self._signed_in = False
-            try:
-                # A body-less POST carries Content-Length: 0, without which IIS answers 411.
-                self._http.post(f"{self.service.site}/entity/auth/logout", timeout=CONNECT_SECONDS)
-            except requests.exceptions.RequestException as error:
-                logger.warning("Signing out of %s failed: %s", self.service.where, _reason(error))
+        self._sign_out()
         self._http.close()
 
-
-def _waits() -> Generator[float, t.Any, None]:
-    """Seconds before each further try: what the service asks for, else exponential, with jitter."""
-    exponential = backoff.expo(base=2, factor=1, max_value=LONGEST_WAIT_SECONDS)
-    exponential.send(None)
-    error = yield 0
-    while True:
-        wait = next(exponential)
-        asked = getattr(error, "wait", None)
-        error = yield asked if asked is not None else backoff.full_jitter(wait) + wait / 4
-
-
-def _log_wait(details: t.Any) -> None:
-    logger.info("Trying again in %.1f s: %s", details["wait"], details["exception"])
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds of a Retry-After header, a number or a date (RFC 9110, section 10.2.3)."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return min(float(value), 600.0)
-    moment = _http_date(value)
-    if moment is None:
-        return None
-    wait = (moment - dt.datetime.now(dt.timezone.utc)).total_seconds()
-    return min(max(wait, 0.0), 600.0)
+    def _sign_out(self) -> None:
+        """End the session on the site, if there is one; its token, if it has one, stays good."""
+        if not (self._opened and self.service.site):
+            return
+        self._opened = False
+        try:
+            # A body-less POST carries Content-Length: 0, without which IIS answers 411.
+            response = self._http.post(
+                f"{self.service.site}/entity/auth/logout",
+                auth=self._auth.as_it_is,
+                timeout=CONNECT_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.exceptions.RequestException as error:
+            logger.warning("Signing out of %s failed: %s", self.service.where, reason(error))
+            return
+        if not (response.ok or _is_unauthorized(response)):
+            status = response.status_code
+            logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)
 
 
-def _http_date(text: str) -> dt.datetime | None:
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    return moment.replace(tzinfo=moment.tzinfo or dt.timezone.utc)
+def _check_host(response: requests.Response, url: str, what: str) -> None:
+    """Refuse an answer from elsewhere.
+
+    Raises:
+        AddressError: If the request was redirected to another host.
+    """
+    if _host(response.url) != _host(url):
+        other = _host(response.url)
+        msg = f"{what}: redirected to another host, {other}; set 'url' to the final address"
+        raise AddressError(msg)
+
+
+def _is_unauthorized(response: requests.Response) -> bool:
+    unauthorized: int = requests.codes.unauthorized
+    return response.status_code == unauthorized
+
+
+def _is_refusal(response: requests.Response, body: bytes) -> bool:
+    """Whether the sign-in was refused: a full license may be told by the same status."""
+    return _is_unauthorized(response) and diagnose(401, _text(body)) is not SEATS
+
+
+def _too_slow(error: AgainError, tries: int) -> bool:
+    """Whether asking once more for as much is no use; a gateway may just have been restarted."""
+    return error.slow and (error.status is None or tries >= _GATEWAY_TRIES)
+
+
+def _is_connecting(error: BaseException) -> bool:
+    kinds = (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
+    return isinstance(error, kinds)
+
+
+def _text(body: bytes) -> str:
+    return body[:_SEARCHED].decode("utf-8", "replace")
 
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause of a requests error in a few words, without the address it repeats."""
-    text = str(error)
-    for known, plain in (
-        ("Name or service not known", "the host name is not known"),
-        ("NameResolutionError", "the host name is not known"),
-        ("Connection refused", "connection refused"),
-        ("Connection reset", "connection reset"),
-        ("RemoteDisconnected", "the connection was closed without an answer"),
-        ("IncompleteRead", "the answer was cut off"),
-        ("CERTIFICATE_VERIFY_FAILED", "certificate verification failed"),
-        ("Network is unreachable", "the network is unreachable"),
-    ):
-        if known in text:
-            return plain
-    return type(error).__name__

@@ -86,6 +86,7 @@ class AtomReader:
 
     Attributes:
         next_link: Address of the following part, once all rows were read; None for none.
+        base: What addresses in it are relative to, once all rows were read; None for none.
     """
 
     def __init__(self, answer: Answer, places: Mapping[str, str] | None = None) -> None:
@@ -98,6 +99,7 @@ class AtomReader:
         self._answer = answer
         self._places = places or {}
         self.next_link: str | None = None
+        self.base: str | None = None
 
     def __iter__(self) -> Iterator[Row]:
         """The rows in the order received.
@@ -137,6 +139,7 @@ class AtomReader:
         if root.tag not in {_ENTRY, _FEED}:
             msg = "the answer is XML, but no feed of rows"
             raise PayloadError(msg)
+        self.base = root.get(_BASE)
         self.next_link = _next_link(root) if root.tag == _FEED else None
 
     @staticmethod

@@ -17,6 +17,8 @@ import typing as t
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+import msgspec
+
 from tap_acumatica.odata import times
 from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.model import NO_FACETS, Facets
@@ -35,6 +37,8 @@ _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _DURATION = re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
+_URL_SAFE = str.maketrans("-_", "+/")
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 _NO_NUMBERS = frozenset({"INF", "-INF", "NaN"})
 
 
@@ -222,10 +226,14 @@ def _anything(value: t.Any) -> t.Any:
     return value
 
 
-def _as_text(value: t.Any) -> str:
-    import json  # noqa: PLC0415  only values of undeclared types come here
+def _binary(value: t.Any) -> str:
+    """Base64 as RFC 2045 has it, which schemas promise; OData sends its URL-safe form."""
+    text = _string(value).translate(_URL_SAFE)
+    return text + "=" * (-len(text) % 4)
 
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+def _as_text(value: t.Any) -> str:
+    return value if isinstance(value, str) else _ENCODER.encode(value).decode()
 
 
 # Literals
@@ -333,7 +341,7 @@ _TABLE: dict[str, EdmType] = {
     ),
     "Edm.Binary": _row(
         {"type": "string", "contentEncoding": "base64"},
-        _string,
+        _binary,
         _prefixed("binary"),
         _hexadecimal,
         orderable=False,

@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
 Bound = tuple[str, t.Any]
 _HALF = 2
 _DIFFERENCES = 3
+_MOST_TIES = 10_000
+"""Rows remembered, so as not to leave twice; more of one value are read by the next column."""
 
 
 class OrderDisagreesError(Exception):
@@ -120,7 +122,7 @@ class KeyReader:
                     msg = "a page repeats itself"
                     raise AnswerError(msg)
                 bound, seen = ("gt", value), frozenset()
-            elif stuck or len(ties) * _HALF >= chain.total:
+            elif stuck or len(ties) * _HALF >= chain.total or len(ties) >= _MOST_TIES:
                 if last_column:
                     yield from self._group(terms, depth, value)
                 else:
@@ -276,11 +278,11 @@ class _SeekCheck:
 
 
 def _ties(ties: list[Row], rows: list[Row], name: str) -> list[Row]:
-    """The rows at the end that share the last one's value, across parts of an answer."""
+    """The rows at the end that share the last one's value, across parts; the last of many."""
     value = rows[-1][name]
     start = len(rows)
     while start and rows[start - 1][name] == value:
         start -= 1
     if start == 0 and ties and ties[-1][name] == value:
-        return ties + rows
+        return (ties + rows)[-max(_MOST_TIES, len(rows)) :]
     return rows[start:]

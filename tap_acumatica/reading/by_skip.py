@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import msgspec
 
-from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
 from tap_acumatica.reading.pages import Chain
 
 if t.TYPE_CHECKING:
@@ -47,19 +47,21 @@ def read_by_skip(source: Source, plan: Plan, terms: Sequence[str] = ()) -> Itera
         rows = _page(source, plan, terms, start, top)
         met = _identities(rows, names)
         if position and not set(met).intersection(known):
-            shifts += 1
-            if shifts > _MOST_SHIFTS:
-                msg = "rows keep shifting while they are read by position; read in quieter hours"
-                raise AnswerError(msg)
+            shifts = _once_more(shifts)
             position = max(0, start - len(known))
             continue
         largest = max(largest, len(met))
         overlap = 1 if position and met[0] == known[-1] else 0
         if len(met) == overlap:
             # Where pages hold one row, the one to overlap by says nothing of an end.
-            rows = _page(source, plan, terms, position, 1) if largest == 1 else []
-            if not rows:
+            if largest > 1:
                 return
+            rows = _page(source, plan, terms, position, 1)
+            if not rows:
+                if not met or _is_last(source, plan, terms, met[0]):
+                    return
+                shifts = _once_more(shifts)
+                continue
             if _identities(_page(source, plan, terms, start, 1), names) != met:
                 continue
             start, overlap, met = position, 0, _identities(rows, names)
@@ -70,6 +72,26 @@ def read_by_skip(source: Source, plan: Plan, terms: Sequence[str] = ()) -> Itera
         yield rows[overlap:]
         position = start + len(rows)
         known = met
+
+
+def _once_more(shifts: int) -> int:
+    if shifts >= _MOST_SHIFTS:
+        msg = "rows keep shifting while they are read by position; read in quieter hours"
+        raise AnswerError(msg)
+    return shifts + 1
+
+
+def _is_last(source: Source, plan: Plan, terms: Sequence[str], row: bytes) -> bool:
+    """Whether a row comes first in reverse, so that, whatever shifted, none is behind it."""
+    options = plan.options(terms, top=1)
+    if not options.orderby:
+        return True
+    reverse = replace(options, orderby=tuple(f"{name} desc" for name in options.orderby))
+    try:
+        rows = source.get(reverse).rows
+    except (RefusedError, EmptyAnswerError):
+        return True  # it sorts one way only
+    return not rows or _identities(rows, [column.name for column in plan.keys])[0] == row
 
 
 def _page(source: Source, plan: Plan, terms: Sequence[str], start: int, top: int) -> list[Row]:

@@ -34,6 +34,8 @@ if t.TYPE_CHECKING:
 
 MARGIN_SECONDS = 0.01
 _TICK_SECONDS = 0.001
+_MOST_RECENT = 10_000
+"""Rows that are remembered, so as not to leave twice, where one page holds fewer."""
 EARLIEST = "1753-01-01T00:00:00.000000+00:00"
 """The earliest SQL Server ``datetime``."""
 
@@ -125,6 +127,8 @@ class _TimeReader:
         self._recent: list[tuple[str, bytes]] = []
         self._seeks = 0
         self._sorts = checked
+        self._ascends = True
+        self._held: list[Row] = []
         self._floor = ""
 
     def read(self, start: str | None) -> Iterator[Stretch]:
@@ -134,12 +138,13 @@ class _TimeReader:
         while True:
             terms = (self._plan.term(self._column, operator, bound),)
             chain = Chain(self._source, self._plan.options(terms, by_time=True), seeks=True)
-            first, last, fresh_rows = yield from self._rows(chain)
-            if first is None or not self._goes_on(chain, last, fresh_rows):
+            first, last, fresh_rows = yield from self._rows(chain, terms)
+            goes_on = first is not None and self._goes_on(chain, last, fresh_rows)
+            if goes_on:
+                self._make_sure_of_order(terms, first)
+            yield from self._ordered([], hold=False)
+            if not goes_on:
                 return
-            if not self._sorts:
-                check_order(self._source, self._plan, terms, first, by_time=True)
-                self._sorts = True
             clock = self._plan.clock
             margin_start = clock.before(times.shifted(self._newest, seconds=-MARGIN_SECONDS))
             if bound is None or margin_start > bound:
@@ -157,20 +162,46 @@ class _TimeReader:
             self._recent = []
             self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
 
-    def _rows(self, chain: Chain) -> Generator[Stretch, None, tuple[Row | None, Row | None, int]]:
+    def _rows(
+        self, chain: Chain, terms: Sequence[str]
+    ) -> Generator[Stretch, None, tuple[Row | None, Row | None, int]]:
         """The new rows of one answer; returns its first and last row, and how many were new."""
         first: Row | None = None
         last: Row | None = None
         fresh_rows = 0
-        for rows in chain:
-            if not rows:
-                continue
-            first, last = first or rows[0], rows[-1]
+        for rows in filter(None, chain):
+            if first is None:
+                first = rows[0]
+            else:
+                self._make_sure_of_order(terms, first)
+                self._refuse_descent(last, rows[0])
+            last = rows[-1]
             fresh = self._fresh(rows)
             fresh_rows += len(fresh)
-            if fresh:
-                yield Stretch(fresh, ascending=True)
+            yield from self._ordered(fresh, hold=not self._sorts)
         return first, last, fresh_rows
+
+    def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[Stretch]:
+        """Rows held back and these, unless they are to be held as well.
+
+        The first page is held until it is known whether the service sorts, or there is no other:
+        its bookmark would lie if it did not.
+        """
+        self._held += rows
+        if self._held and not hold:
+            held, self._held = self._held, []
+            yield Stretch(held, ascending=self._ascends)
+
+    def _make_sure_of_order(self, terms: Sequence[str], first: Row) -> None:
+        if not self._sorts:
+            self._ascends = check_order(self._source, self._plan, terms, first, by_time=True)
+            self._sorts = True
+
+    def _refuse_descent(self, last: Row, first: Row) -> None:
+        """From one part of an answer to the next, rows ascend as they do within it."""
+        before, after = self._plan.stamps([last, first])
+        if before and after and after < before:
+            raise OrderIgnoredError
 
     def _between(self, start: str, end: str) -> tuple[str, str]:
         return self._plan.term(self._column, "ge", start), self._plan.term(self._column, "le", end)
@@ -209,7 +240,7 @@ class _TimeReader:
             if stamp < horizon:
                 break
             added.append((stamp, content(row)))
-        self._recent = sorted(kept + added)
+        self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
     def _goes_on(self, chain: Chain, last: Row, fresh_rows: int) -> bool:
         """Whether rows may follow; a short page is no end, since a service may cap pages."""

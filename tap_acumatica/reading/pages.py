@@ -73,7 +73,7 @@ class Chain:
                 continue
             link = page.next_link
             if link is None:
-                self.more = self.options.top is not None and self.total >= self.options.top
+                self.more = self.total == self.options.top  # more than that: $top has no effect
                 return
             if self._seeks and _counts(link):
                 self.more = True
@@ -104,7 +104,7 @@ class Chain:
 
 def check_order(
     source: Source, plan: Plan, terms: Sequence[str], first: Row, *, by_time: bool = False
-) -> None:
+) -> bool:
     """Make sure, by one small request, that the service sorts: in reverse, another row comes first.
 
     Args:
@@ -114,26 +114,42 @@ def check_order(
         first: That row, where at least one more follows.
         by_time: Whether the tracking column leads the order.
 
+    Returns:
+        Whether it can be told: not so where an answer holds one row only, for want of ``$skip``.
+
     Raises:
         OrderIgnoredError: If it does not.
     """
-    if plan.page_size is None:
-        return
-    options = plan.options(terms, by_time=by_time, top=2)
+    options = plan.options(terms, by_time=by_time, top=2 if plan.page_size else None)
     reverse = tuple(f"{name} desc" for name in options.orderby)
     if not reverse:
-        return
+        return False
     try:
-        rows = _rows(source, replace(options, orderby=reverse))
+        rows = _first_two(source, replace(options, orderby=reverse))
     except (RefusedError, EmptyAnswerError):
-        return  # it sorts one way only; the pages themselves must show that they ascend
+        return True  # it sorts one way only; the pages themselves must show that they ascend
+    if not rows or rows[0] != first:
+        return bool(rows)
+    told = len(rows) > 1
+    if not told and plan.skip:
+        # Some services cap pages at one row: whether there is another shows by its position.
+        rows_behind = _first_two(source, replace(options, skip=1))
+        told = bool(rows_behind) and rows_behind[0] != first
+        if not rows_behind:
+            return True
     # A row that was changed meanwhile may be first in both orders; it is not the same any more.
-    if len(rows) > 1 and rows[0] == first and _rows(source, options) == rows:
+    if told and _first_two(source, options) == rows:
         raise OrderIgnoredError
+    return told
 
 
-def _rows(source: Source, options: QueryOptions) -> list[Row]:
-    return [row for part in Chain(source, options, seeks=False) for row in part]
+def _first_two(source: Source, options: QueryOptions) -> list[Row]:
+    rows: list[Row] = []
+    for part in Chain(source, options, seeks=False):
+        rows += part
+        if len(rows) > 1:
+            break
+    return rows[:2]
 
 
 def row_behind(chain: Chain, last: Row, largest: int) -> Row | None:

@@ -6,12 +6,15 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from tap_acumatica.odata.clock import Clock
+from tap_acumatica.odata.model import EDM
 from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+_ORDER_CHARACTERS = 1000
 
 Row = t.Any
 """A row in wire values, read by column name."""
@@ -52,8 +55,8 @@ class Column:
 
     @property
     def orderable(self) -> bool:
-        """Whether ``$orderby`` takes it."""
-        return edm_type(self.type).orderable
+        """Whether ``$orderby`` takes it; so it does enumerations."""
+        return edm_type(self.type).orderable or not self.type.startswith(EDM)
 
     @property
     def seekable(self) -> bool:
@@ -147,6 +150,8 @@ def plan_for(
     keys: Sequence[Column],
     not_comparable: frozenset[str] = frozenset(),
     tracking: Column | None = None,
+    columns: Sequence[Column] = (),
+    unique: bool = True,
     **others: t.Any,
 ) -> Plan:
     """The strongest plan for an entity set.
@@ -155,14 +160,28 @@ def plan_for(
         keys: Its key columns in declared order.
         not_comparable: Names of columns that must not be filtered by.
         tracking: Column to read incrementally by, if any.
+        columns: Columns to sort by as well where the key is none or cannot be sorted by.
+        unique: Whether no two rows have the same key.
         others: Further fields of the plan.
     """
     orderable = [column for column in keys if column.orderable]
     seek = tuple(c for c in orderable if c.seekable and c.name not in not_comparable)
     rest = tuple(column for column in orderable if column not in seek)
-    return Plan(
-        keys=(*seek, *rest), seek=seek, unique=len(seek) == len(keys), tracking=tracking, **others
-    )
+    if not keys or len(orderable) < len(keys):
+        names = {column.name for column in keys}
+        rest += tuple(_within_an_address(c for c in columns if c.name not in names))
+    unique = unique and len(seek) == len(keys)
+    return Plan(keys=(*seek, *rest), seek=seek, unique=unique, tracking=tracking, **others)
+
+
+def _within_an_address(columns: Iterable[Column]) -> Iterator[Column]:
+    """As many columns as an address has room for."""
+    room = _ORDER_CHARACTERS
+    for column in columns:
+        room -= len(column.name) + 1
+        if room < 0:
+            return
+        yield column
 
 
 def without_seek(plan: Plan) -> Plan:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import typing as t
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import AnswerError, BrokenOffError, ServiceError
+from tap_acumatica.acumatica.errors import (
+    AnswerError,
+    BrokenOffError,
+    ServiceError,
+    SlowAnswerError,
+)
 from tap_acumatica.odata.atom import Answer
 from tap_acumatica.odata.dialect import JSON, V4
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
@@ -22,6 +29,9 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
 
+logger = logging.getLogger(__name__)
+
+_SMALLEST_PAGE = 10
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -36,17 +46,32 @@ class Codec(t.Protocol):
 
 
 class RequestCount:
-    """How many requests were made for a stream."""
+    """How many requests were made for a stream, and how much was asked for at once.
+
+    A page that does not come in time is asked for again by halves; the size that came is kept.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
         self._lock = threading.Lock()
         self.made = 0
+        self._most: int | None = None
 
     def add(self) -> None:
         """Count one more."""
         with self._lock:
             self.made += 1
+
+    def at_most(self, top: int | None) -> int | None:
+        """The rows to ask for where ``top`` are wanted."""
+        most = self._most
+        return top if top is None or most is None else min(top, most)
+
+    def halve(self, top: int) -> int:
+        """Ask for half of ``top`` rows at most, from now on; returns how many."""
+        with self._lock:
+            self._most = min(top // 2, self._most or top)
+            return self._most
 
 
 class EntitySource:
@@ -94,7 +119,14 @@ class EntitySource:
             ServiceError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
-        return self._fetch(address(self._root, self._segment, options))
+        while True:
+            top = self._count.at_most(options.top)
+            url = address(self._root, self._segment, replace(options, top=top))
+            try:
+                return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
+            except SlowAnswerError as error:
+                most = self._count.halve(top or 0)
+                logger.warning("%s; from now on %d rows are asked for", error, most)
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names, absolute or relative to the last request.
@@ -104,7 +136,7 @@ class EntitySource:
         """
         return self._fetch(self._resolve(link))
 
-    def _fetch(self, url: str) -> Page:
+    def _fetch(self, url: str, *, halves: bool = False) -> Page:
         self._last = url
         self._count.add()
         parse = self._begin if self._streams else self._codec.decode
@@ -116,7 +148,9 @@ class EntitySource:
                 headers=self._headers,
                 stream=self._streams,
                 patient=not self._current.is_set(),
+                halves=halves,
             )
+        self._sessions.service.check_answer(url, page.context)
         return self._guarded(page)
 
     def _begin(self, body: Readable) -> Page:

@@ -30,6 +30,8 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.model import Model, Property
     from tap_acumatica.records.conversions import Convert
 
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
 Row = dict[str, t.Any]
 _PART_ROWS = 1000
 
@@ -148,7 +150,7 @@ class RowCodec:
             for raw in islice(entries, _PART_ROWS)
         ]
         if len(rows) < _PART_ROWS:
-            return Page(rows, reader.next_link)
+            return Page(rows, reader.next_link, reader.base and reader.base.rstrip("/"))
         return Page(rows, rest=partial(self._part, reader, entries))
 
     def _row(
@@ -301,7 +303,7 @@ def _to_text(value: t.Any) -> str:
         isinstance(value, int) and not isinstance(value, bool)
     ):
         return str(value)
-    return msgspec.json.encode(value).decode()
+    return _ENCODER.encode(value).decode()
 
 
 _TO_TYPE: dict[str, Convert] = {

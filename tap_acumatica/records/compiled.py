@@ -45,7 +45,6 @@ _DIRECT: dict[str, t.Any] = {
     "Edm.Decimal": Decimal,
     "Edm.Double": Decimal,
     "Edm.Single": Decimal,
-    "Edm.Binary": str,
     "Edm.DateTimeOffset": str,
     "Edm.DateTime": str,
     "Edm.Guid": t.Annotated[str, msgspec.Meta(min_length=_GUID_LENGTH, max_length=_GUID_LENGTH)],

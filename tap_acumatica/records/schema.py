@@ -54,6 +54,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     hidden: frozenset[str] = frozenset(),
     hashed_key: bool = False,
     tenant: bool = False,
+    singleton: bool = False,
     expansions: Sequence[Expansion] = (),
     is_date: Callable[[str], bool] = lambda _: False,
 ) -> Shape:
@@ -65,6 +66,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         hidden: Properties that the service declares but does not give.
         hashed_key: Whether the records' key is a hash of the entity's key, which may hold nulls.
         tenant: Whether rows carry their tenant.
+        singleton: Whether there is one row only.
         expansions: Navigation properties that come along.
         is_date: Tells by its name whether a timestamp is a plain date.
     """
@@ -74,7 +76,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         for name, prop in model.properties(type_name).items()
         if prop.type != "Edm.Stream" and (name not in hidden or name in key)
     }
-    key = tuple(name for name in key if name in properties)
+    if not all(name in properties for name in key):
+        key = ()  # part of it leads into an object; the rest alone is the key of many rows
     dates = frozenset(
         name
         for name, prop in properties.items()
@@ -85,7 +88,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     keys: list[str] = []
     if tenant:
         columns[TENANT_COLUMN] = {"type": ["string"], "description": "Login name of the tenant"}
-        keys.append(TENANT_COLUMN)
+        if key or singleton:
+            keys.append(TENANT_COLUMN)
     if hashed_key and key:
         columns[KEY_COLUMN] = {"type": ["string"], "description": f"Hash of {', '.join(key)}"}
         keys.append(KEY_COLUMN)

@@ -22,7 +22,9 @@ DISCRIMINATORS = {
     "PMProject": ("BaseType", "P"),
 }
 _CHANGES = ("updated", "updated", "inserted", "deleted")
-SETTINGS = frozenset({"Account", "Sub", "Branch", "Ledger", "INSite", "GLSetup", "ADLAccount"})
+SETTINGS = frozenset(
+    {"Account", "Sub", "Branch", "Ledger", "INSite", "Terms", "GLSetup", "ADLAccount"}
+)
 
 
 def update(

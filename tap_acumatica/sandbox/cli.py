@@ -8,7 +8,8 @@ import sys
 import threading
 
 from .habits import Habits
-from .sandbox import Sandbox
+from .identity import Client
+from .sandbox import CLIENT, TENANTS, Sandbox
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,6 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     habits = Habits(
         seats=options.seats,
+        requests_per_minute=options.requests_per_minute,
+        token_seconds=options.token_seconds,
         max_page=options.max_page,
         next_link="absolute" if options.max_page else None,
         delay_seconds=options.latency / 1000,
@@ -30,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
             habits,
             prefix=options.prefix,
             users={options.user: options.password},
+            clients=[
+                Client(f"{CLIENT}@{tenant}", options.client_secret, (options.callback_url,))
+                for tenant in TENANTS
+            ],
             host=options.host,
             port=options.port,
             database=options.database,
@@ -42,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     tenants = ", ".join(f'"{tenant}"' for tenant in sandbox.tenants)
     sys.stdout.write(
         f"Sandbox at {sandbox.url}: set url={sandbox.url} username={options.user}"
-        f" password={options.password} tenants=[{tenants}]. Ctrl+C ends it.\n"
+        f" password={options.password} tenants=[{tenants}]; for OAuth 2.0"
+        f" client_id={CLIENT}@Tenant. Ctrl+C ends it.\n"
     )
     sys.stdout.flush()
     stop.wait()
@@ -65,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--prefix", default="", help="sub-path of the site, such as /AcumaticaERP")
     add("--user", default="admin", help="user name")
     add("--password", default="secret", help="password")
+    add("--client-secret", help="secret of the connected applications; without, they are public")
+    add("--callback-url", default="http://localhost:8400/callback", help="their redirect address")
+    add("--token-seconds", type=float, default=3600.0, help="how long an access token is good for")
+    add("--requests-per-minute", type=int, help="requests the license allows a minute")
     add("--seats", type=int, help="sessions the license allows at once")
     add("--latency", type=float, default=0.0, help="milliseconds before each data answer")
     add("--max-page", type=int, help="most rows in one answer; the rest is linked")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from .replies import LOGIN_LIMITS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -26,7 +28,33 @@ class Habits:
 
     # What a site may be like
     seats: int | None = None
-    """Sessions at once; one more is refused with 429 and the text `API Login Limit`."""
+    """Sessions at once; one more is refused."""
+    seats_status: int = 429
+    """Status of that refusal."""
+    seats_text: str = LOGIN_LIMITS[0]
+    """Words of that refusal; `replies.LOGIN_LIMITS` has all that are known."""
+    requests_per_minute: int | None = None
+    """Data requests a minute; from half of them on each is delayed, and nothing says so."""
+    minute_seconds: float = 60.0
+    """How long a minute of the license is."""
+    concurrent_requests: int | None = None
+    """Data requests at once; the others wait."""
+    queue_length: int = 20
+    """How many may wait; one more is declined with 429."""
+    queue_seconds: float = 600.0
+    """How long one may wait before it is declined."""
+    token_seconds: float = 3600.0
+    """How long an access token is good for."""
+    token_requests: int | None = None
+    """Requests an access token is good for; None for any number."""
+    consent_seconds: float | None = 30 * 86400.0
+    """How long a consent can be refreshed, from the sign-in on; None for ever."""
+    openid_document: bool = True
+    """Whether there is one."""
+    deny_consent: bool = False
+    """The user says no at the sign-in page."""
+    serves_tenant: str | None = None
+    """Whatever tenant is asked for, this one answers, and nothing says so but its contexts."""
     lock_after: int = 3
     """Wrong passwords in a row that lock an account."""
     max_page: int | None = None
@@ -55,6 +83,11 @@ class Habits:
     """Status of a query an inquiry cannot carry out."""
     dac_error_status: int = 400
     """Status of a query a data access class cannot carry out."""
+
+    token_status_on: Mapping[int, int] = field(default_factory=dict)
+    """An error status instead of tokens, by number of the token request."""
+    token_delay_seconds: float = 0.0
+    """Wait before each answer to a token request, when it is decided already."""
 
     # What an entity may refuse: by class, title, entity set or `*`
     forbidden_sets: Collection[str] = ()

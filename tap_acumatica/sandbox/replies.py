@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-LOGIN_LIMIT = "API Login Limit: the maximum number of API users signed in has been reached."
+LOGIN_LIMITS = (
+    "API Login Limit: the maximum number of API users signed in has been reached.",
+    "You have exceeded the maximum number of licensed API users.",
+    "Maximum number of concurrent logins has been reached.",
+    "PX.Data.PXException: License_LoginLimitExceeded",
+    "at PX.Licensing.CheckApiUsersLimits(): ApiLoginLimitReached",
+    "The limit of concurrent sessions has been reached.",
+    "The custom error module does not recognize this error.",
+)
+"""How a license that is full has been seen to say so; the last is what IIS makes of it."""
 SIGN_IN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign In</title></head><body>"
     '<form method="post" action="/Frames/Login.aspx"></form></body></html>'

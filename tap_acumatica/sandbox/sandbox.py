@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import changes, model
 from .clock import Clock
 from .habits import Habits
+from .identity import Client, Identity
 from .server import Server
 from .service import Service
 from .sessions import Sessions
@@ -15,16 +16,18 @@ from .site import Site
 from .store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
     from types import TracebackType
 
     from typing_extensions import Self
 
+    from .brakes import Brakes
     from .records import Record
     from .sessions import Session
 
 TENANTS = ("Company", "Calipso LLC")
+CLIENT = "9986313F-C5E6-161F-ED75-346CBBCB948F"
 
 
 class Sandbox:
@@ -37,6 +40,7 @@ class Sandbox:
         prefix: IIS sub-path, such as `/AcumaticaERP`.
         users: Passwords by user, in every tenant.
         tenant_users: The same by tenant, instead of `users`.
+        clients: Connected applications; without, one public one a tenant.
         clock_offset: Seconds by which the server's clock is ahead.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
@@ -54,6 +58,7 @@ class Sandbox:
         prefix: str = "",
         users: Mapping[str, str] | None = None,
         tenant_users: Mapping[str, Mapping[str, str]] | None = None,
+        clients: Sequence[Client] | None = None,
         clock_offset: timedelta | float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -73,10 +78,16 @@ class Sandbox:
         )
         self._store.commit_delay = lambda: self.habits.commit_delay
         self._sessions = Sessions(accounts, self.habits)
+        if clients is None:
+            clients = [Client(f"{CLIENT}@{tenant}") for tenant in tenants]
+        by_id = {client.id: client for client in clients}
+        self.identity = Identity(by_id, self.habits, self.clock, self._sessions.verify)
+        self._sessions.tokens = self.identity
         service = Service(self._store, self.habits, self._call_back)
         self._site = Site(
             self._store,
             self._sessions,
+            self.identity,
             service,
             self.habits,
             self.clock,
@@ -163,6 +174,11 @@ class Sandbox:
         """The sessions that hold a seat now."""
         return self._sessions.open
 
+    @property
+    def brakes(self) -> Brakes:
+        """The license's brakes, with their counts."""
+        return self._site.brakes
+
     def end_sessions(self) -> None:
         """End all sessions, as a restart of the site does."""
         self._sessions.end_all()
@@ -172,6 +188,7 @@ class Sandbox:
         self._site.log.clear()
         self._site.service.forget_counts()
         self._sessions.opened = self._sessions.closed = 0
+        self.identity.token_requests = self.identity.refreshes = self.identity.reused = 0
 
     def on_request(self, callback: Callable[[Record], None]) -> None:
         """Have a function called before each data answer, before its rows are read."""

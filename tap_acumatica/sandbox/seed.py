@@ -86,6 +86,7 @@ _SPECIAL = {
     "Branch.BranchID": "1 + i",
     "Ledger.LedgerCD": "printf('%-10s', CASE i WHEN 0 THEN 'ACTUAL' ELSE 'LEDGER' || i END)",
     "Ledger.LedgerID": "1 + i",
+    "Terms.TermsID": "printf('%-10s', (i + 1) * 5 || 'D')",
     "Batch.Module": _MODULE.format("i"),
     "Batch.BatchNbr": "printf('%08d', i + 1)",
     "GLTran.Module": _MODULE.format("(i / 5)"),
@@ -179,7 +180,7 @@ _SHARES = {
     "InventoryItem": (5, 20),
     "CRActivityStatistics": (5, 5),
 }
-_FIXED = {"Account": 60, "Sub": 20, "Branch": 4, "Ledger": 3, "INSite": 5}
+_FIXED = {"Account": 60, "Sub": 20, "Branch": 4, "Ledger": 3, "INSite": 5, "Terms": 12}
 
 
 @dataclass(frozen=True)

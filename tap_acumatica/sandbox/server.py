@@ -51,12 +51,11 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = headers.get("content-length", "0")
-        if length.isdecimal():
-            self.rfile.read(int(length))
+        body = self.rfile.read(int(length)) if length.isdecimal() else b""
         if "chunked" in headers.get("transfer-encoding", ""):
             self.close_connection = True
         host = headers.get("host") or f"127.0.0.1:{self.server.server_port}"
-        reply, _ = self.server.site.answer(self.command, self.path, headers, host)
+        reply, _ = self.server.site.answer(self.command, self.path, headers, host, body)
         self._write(reply, compress="gzip" in headers.get("accept-encoding", ""))
 
     def _write(self, reply: Reply, *, compress: bool) -> None:

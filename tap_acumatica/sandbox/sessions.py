@@ -8,9 +8,9 @@ import secrets
 import threading
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +29,24 @@ class SeatsTakenError(Exception):
     """One session more than the license allows."""
 
 
+class Consent(Protocol):
+    """What an access token stands for."""
+
+    tenant: str
+    user: str
+    scope: str
+
+
+class Tokens(Protocol):
+    """What knows access tokens."""
+
+    def use(self, token: str) -> Consent:
+        """Let a token open one request, or raise `WrongCredentialsError`."""
+
+    def known(self, token: str) -> bool:
+        """Tell whether a token's time is not over."""
+
+
 @dataclass(frozen=True)
 class Session:
     """One license seat."""
@@ -37,6 +55,8 @@ class Session:
     ticket: str
     tenant: str
     user: str
+    token: str = ""
+    """The access token that opened it, or went on with it; empty for Basic."""
 
 
 @dataclass
@@ -46,6 +66,8 @@ class Sessions:
     accounts: Mapping[str, Mapping[str, str]]
     """Passwords by tenant and user: one name in two tenants is two accounts."""
     habits: Habits
+    tokens: Tokens | None = None
+    """What knows access tokens."""
     opened: int = 0
     closed: int = 0
     most_open: int = 0
@@ -68,18 +90,27 @@ class Sessions:
 
         A request whose tenant does not exist may have the credentials of any tenant.
 
+        An access token of the scope `api` has one session, whether cookies come or not; it ends
+        with the token, unless cookies come with a newer one of the same user.
+
         Raises:
             WrongCredentialsError: the request is not signed in.
             SeatsTakenError: it would need a seat and there is none.
         """
         with self._lock:
-            found = self._of(cookies)
+            token = _bearer(authorization)
+            user, shared = self._of_token(tenant, token) if token else ("", False)
+            found = self._of(cookies) or (self._of_shared(token) if shared else None)
             if found is not None and (found.tenant in {tenant, ""} or not tenant):
+                if token and (found.token, found.user) != (token, user):
+                    found = replace(found, token=token, user=user)
+                    self._open[found.name] = found
                 return found, False
-            user = self._user(tenant, authorization)
+            user = user or self._user(tenant, authorization)
             if self.habits.seats is not None and len(self._open) >= self.habits.seats:
                 raise SeatsTakenError
-            session = Session(secrets.token_hex(12), secrets.token_hex(32).upper(), tenant, user)
+            name, ticket = secrets.token_hex(12), secrets.token_hex(32).upper()
+            session = Session(name, ticket, tenant, user, token)
             self._open[session.name] = session
             self.opened += 1
             self.most_open = max(self.most_open, len(self._open))
@@ -104,13 +135,15 @@ class Sessions:
             WrongCredentialsError: nobody is.
         """
         with self._lock:
-            if self._of(cookies) is None:
+            if token := _bearer(authorization):
+                self._of_token("", token)
+            elif self._of(cookies) is None:
                 self._user("", authorization)
 
-    def leave(self, cookies: str) -> None:
-        """End the session of these cookies, if there is one."""
+    def leave(self, cookies: str, authorization: str = "") -> None:
+        """End the session of these cookies or this token, if there is one; the token stays good."""
         with self._lock:
-            found = self._of(cookies)
+            found = self._of(cookies) or self._of_shared(_bearer(authorization))
             if found is not None:
                 del self._open[found.name]
                 self.closed += 1
@@ -120,6 +153,37 @@ class Sessions:
         with self._lock:
             self.closed += len(self._open)
             self._open.clear()
+
+    def verify(self, tenant: str, user: str, password: str) -> str:
+        """Return the user whose password this is, and count the failures of others.
+
+        Raises:
+            WrongCredentialsError: it is nobody's, or the account is locked.
+        """
+        with self._lock:
+            return self._verified(tenant, user, password)
+
+    def _of_token(self, tenant: str, token: str) -> tuple[str, bool]:
+        """The user of an access token, and whether all its requests share one session."""
+        if self.tokens is None:
+            raise WrongCredentialsError
+        try:
+            consent = self.tokens.use(token)
+        finally:
+            self._end_expired(self.tokens)
+        if tenant and consent.tenant != tenant:
+            raise WrongCredentialsError
+        return consent.user, "api:concurrent_access" not in consent.scope.split()
+
+    def _end_expired(self, tokens: Tokens) -> None:
+        """End the sessions of tokens whose time is over."""
+        for session in list(self._open.values()):
+            if session.token and not tokens.known(session.token):
+                del self._open[session.name]
+                self.closed += 1
+
+    def _of_shared(self, token: str) -> Session | None:
+        return next((s for s in self._open.values() if token and s.token == token), None)
 
     def _of(self, cookies: str) -> Session | None:
         jar: SimpleCookie = SimpleCookie()
@@ -132,7 +196,9 @@ class Sessions:
         return found if found and ticket and found.ticket == ticket.value else None
 
     def _user(self, tenant: str, authorization: str) -> str:
-        user, password = _basic(authorization)
+        return self._verified(tenant, *_basic(authorization))
+
+    def _verified(self, tenant: str, user: str, password: str) -> str:
         tenants = [tenant] if tenant in self.accounts else list(self.accounts)
         for name in tenants:
             known = self.accounts[name].get(user)
@@ -143,6 +209,11 @@ class Sessions:
                 return user
             self._failures[name, user] += 1
         raise WrongCredentialsError
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token if scheme.lower() == "bearer" else ""
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, unquote
 
 from . import changes, errors, legacy, replies
+from .brakes import Brakes, DeclinedError
 from .records import Record, without_secrets
 from .sessions import (
     SESSION_COOKIE,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .habits import Habits
+    from .identity import Identity
     from .replies import Reply
     from .service import Service
     from .sessions import Sessions
@@ -38,6 +40,7 @@ class Site:
 
     store: Store
     sessions: Sessions
+    identity: Identity
     service: Service
     habits: Habits
     clock: Clock
@@ -48,8 +51,12 @@ class Site:
     crashes: list[Exception] = field(default_factory=list)
     _data_requests: int = 0
 
+    def __post_init__(self) -> None:
+        """Put the brakes on."""
+        self.brakes = Brakes(self.habits, self.stopping.wait)
+
     def answer(
-        self, method: str, target: str, headers: dict[str, str], host: str
+        self, method: str, target: str, headers: dict[str, str], host: str, body: bytes = b""
     ) -> tuple[Reply, Record]:
         """Answer a request and enter it in the log."""
         path, _, text = target.partition("?")
@@ -60,12 +67,14 @@ class Site:
             without_secrets(headers),
         )
         try:
-            reply = self._route(record, path, headers, f"http://{host}{self.prefix}")
+            reply = self._route(record, path, headers, f"http://{host}{self.prefix}", body)
         except WrongCredentialsError:
             reply = replies.text(401, "Unauthorized")
             reply.headers["WWW-Authenticate"] = 'Basic realm="Acumatica"'
         except SeatsTakenError:
-            reply = replies.text(429, replies.LOGIN_LIMIT)
+            reply = replies.text(self.habits.seats_status, self.habits.seats_text)
+        except DeclinedError:
+            reply = replies.text(429, "Too Many Requests")
         except errors.NotThereError:
             reply = replies.failure(404, "Not Found")
         except errors.QueryError as error:
@@ -80,7 +89,9 @@ class Site:
         self.log.append(record)
         return reply, record
 
-    def _route(self, record: Record, path: str, headers: Mapping[str, str], site: str) -> Reply:
+    def _route(
+        self, record: Record, path: str, headers: Mapping[str, str], site: str, body: bytes
+    ) -> Reply:
         cookies, authorization = headers.get("cookie", ""), headers.get("authorization", "")
         inside = path.lower().startswith(f"{self.prefix.lower()}/")
         raw = (path[len(self.prefix) :] if inside else path).strip("/").split("/")
@@ -88,7 +99,9 @@ class Site:
         if parts[0] == "sandbox":
             return self._control(record, parts)
         if inside and parts == ["entity", "auth", "logout"] and record.method == "POST":
-            return self._sign_out(headers, cookies)
+            return self._sign_out(headers, cookies, authorization)
+        if inside and parts[0] == "identity":
+            return self._identify(record, parts[1:], site, body)
         if inside and parts == ["entity"]:
             session, new = self.sessions.enter("", cookies, authorization)
             return _seated(self._version(site), record, session, new=new)
@@ -98,6 +111,7 @@ class Site:
             raise errors.NotThereError(path)
         record.set = unquote("/".join(raw[depth:]))
         session, new = self.sessions.enter(record.tenant, cookies, authorization)
+        record.tenant = self.habits.serves_tenant or record.tenant
         record.session = session.name
         with self.sessions.serving(session):
             reply = self._answer_for(record, headers, site)
@@ -107,7 +121,8 @@ class Site:
         if record.method != "GET":
             return replies.failure(405, "The requested resource does not support this method.")
         try:
-            return self._read(record, headers, site)
+            with self.brakes.request():
+                return self._read(record, headers, site)
         except errors.NotThereError:
             return replies.failure(404, "Not Found")
         except errors.QueryError as error:
@@ -134,7 +149,7 @@ class Site:
             named = len(parts) > 1 and parts[1] in tenants
             record.tenant = tenants[parts[1]] if named else next(iter(tenants.values()))
             record.interface, record.version, address = _OLDER[parts[0]]
-            record.root = f"{address}/{quote(record.tenant)}" if named else address
+            record.root = f"{address}/{{tenant}}" if named else address
             return 2 if named else 1
         fixed = [*parts[:1], *parts[2:4]]
         if fixed != ["t", "api", "odata"] or parts[4:5] not in (["dac"], ["gi"]):
@@ -142,13 +157,26 @@ class Site:
         if parts[1] not in tenants:
             return 0
         record.tenant, record.interface = tenants[parts[1]], parts[4]
-        record.root = f"t/{quote(record.tenant)}/api/odata/{record.interface}"
+        record.root = f"t/{{tenant}}/api/odata/{record.interface}"
         return len(fixed) + 2
 
-    def _sign_out(self, headers: Mapping[str, str], cookies: str) -> Reply:
+    def _identify(self, record: Record, parts: list[str], site: str, body: bytes) -> Reply:
+        """The identity server; what its requests carry is not logged."""
+        if parts == [".well-known", "openid-configuration"] and self.habits.openid_document:
+            return self.identity.document(site)
+        query, record.query = record.query, {}
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        reply = self.identity.answer(record.method, parts, query, form)
+        if reply is None:
+            raise errors.NotThereError(record.path)
+        if parts[1:] == ["token"]:
+            self.stopping.wait(self.habits.token_delay_seconds)
+        return reply
+
+    def _sign_out(self, headers: Mapping[str, str], cookies: str, authorization: str) -> Reply:
         if "content-length" not in headers:
             return replies.text(411, "Length Required")
-        self.sessions.leave(cookies)
+        self.sessions.leave(cookies, authorization)
         return replies.Reply(204)
 
     def _version(self, site: str) -> Reply:
@@ -178,6 +206,8 @@ class Site:
                     "sessions_opened": self.sessions.opened,
                     "sessions_closed": self.sessions.closed,
                     "sessions_open": len(self.sessions.open),
+                    "token_requests": self.identity.token_requests,
+                    "refreshes": self.identity.refreshes,
                 }
             )
         raise errors.NotThereError(record.path)

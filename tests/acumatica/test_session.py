@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import threading
+import traceback
 import typing as t
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tap_acumatica.acumatica import session as module
+from tap_acumatica.acumatica import tries as module
+from tap_acumatica.acumatica.auth import Authenticator, BasicAuthenticator, OAuthAuthenticator
 from tap_acumatica.acumatica.errors import (
     AccessError,
     AnswerError,
     EmptyAnswerError,
     RefusedError,
+    SeatsTakenError,
+    ServiceError,
     SignInError,
+    SlowAnswerError,
     UnreachableError,
 )
 from tap_acumatica.acumatica.interface import Service
 from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.acumatica.tokens import Tokens
 from tap_acumatica.odata.payload import parse_collection
 
 if t.TYPE_CHECKING:
@@ -30,14 +37,20 @@ FINE: Answer = (200, {}, b'{"value": [{"a": 1}]}')
 
 
 @contextmanager
-def _site(*answers: Answer, tries: int = 4) -> Iterator[tuple[Session, list[str]]]:
+def _site(
+    *answers: Answer, tries: int = 4, auth: Authenticator | None = None
+) -> Iterator[tuple[Session, list[str]]]:
     """A server that gives these answers in turn, the last one again and again."""
     log: list[str] = []
+    ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, headers, body = answers[min(len(log), len(answers) - 1)]
             log.append(self.path)
+            if "X-Wait" in headers:
+                ended.wait(10)
+                return
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
@@ -52,12 +65,14 @@ def _site(*answers: Answer, tries: int = 4) -> Iterator[tuple[Session, list[str]
         thread.start()
         session = Session(
             Service(f"http://127.0.0.1:{server.server_port}/svc"),
+            auth=auth,
             limits=Limits(timeout=5, tries=tries),
         )
         try:
             yield session, log
         finally:
             session.close()
+            ended.set()
             server.shutdown()
             thread.join()
 
@@ -90,7 +105,7 @@ def test_tries_end(waits: list[float]) -> None:
 
 
 def test_a_wrong_password_is_sent_once_even_for_later_requests() -> None:
-    with _site((401, {}, b"")) as (session, log):
+    with _site((401, {}, b""), auth=BasicAuthenticator("me", "wrong")) as (session, log):
         for _ in range(3):
             with pytest.raises(SignInError, match="lock the account"):
                 _get(session)
@@ -139,15 +154,115 @@ def test_an_answer_that_is_none_is_an_error(
     assert len(waits) == 1
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["API Login Limit", "You have exceeded the number of concurrent users", "ApiLoginLimitReached"],
+SEATS = (
+    "API Login Limit",
+    "The maximum number of API users has been reached.",
+    "Maximum number of allowed logins reached",
+    "License_LoginLimitExceeded",
+    "at PX.Licensing.CheckApiUsersLimits()",
+    "ApiLoginLimitReached",
+    "No further concurrent session is allowed",
+    "You have exceeded the number of licensed users",
 )
-def test_seats_that_are_taken_are_told_apart(text: str, waits: list[float]) -> None:
-    full = _site((500, {}, text.encode()), tries=2)
-    with full as (session, _), pytest.raises(UnreachableError, match="all license seats"):
+
+
+@pytest.mark.parametrize("status", [429, 500, 401, 403, 503])
+@pytest.mark.parametrize("text", SEATS)
+def test_seats_that_are_taken_are_told_apart_and_waited_for(
+    text: str, status: int, waits: list[float]
+) -> None:
+    body = f'{{"message": "An error has occurred.", "exceptionMessage": "{text}"}}'.encode()
+    full = _site((status, {}, body), tries=5)
+    with full as (session, log), pytest.raises(SeatsTakenError, match="all license seats") as error:
         _get(session)
-    assert waits
+    assert len(log) == len(waits) + 1 == 5
+    assert all(word in str(error.value) for word in ("SM201010", "SM604000", "'max_pool_size'"))
+
+
+def test_a_seat_that_becomes_free_is_taken(waits: list[float]) -> None:
+    full: Answer = (500, {}, b"API Login Limit")
+    with _site(full, full, full, full, FINE, tries=5) as (session, _):
+        assert _get(session) == [{"a": 1}]
+    assert len(waits) == 4
+
+
+def test_ordinary_throttling_is_no_lack_of_seats(waits: list[float]) -> None:
+    busy = _site((429, {}, b"Too Many Requests"), tries=2)
+    with busy as (session, _), pytest.raises(AnswerError, match="'requests_per_minute'"):
+        _get(session)
+    assert len(waits) == 1
+
+
+def test_a_limit_without_words_is_one_of_seats_until_a_session_is_open(waits: list[float]) -> None:
+    wordless: Answer = (429, {}, b"The custom error module does not recognize this error.")
+    with _site(wordless, tries=2) as (session, _), pytest.raises(SeatsTakenError):
+        _get(session)
+    with _site(FINE, wordless, tries=2) as (session, _):
+        _get(session)
+        with pytest.raises(AnswerError):
+            _get(session)
+    assert len(waits) == 2
+
+
+def test_nothing_is_sent_after_the_sign_out() -> None:
+    with _site(FINE) as (session, log):
+        _get(session)
+        session.close()
+        with pytest.raises(UnreachableError, match="at its end"):
+            _get(session)
+    assert len(log) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_an_answer_that_repeats_the_request_tells_no_secret(
+    status: int, waits: list[float]
+) -> None:
+    auth = BasicAuthenticator("me", "correct horse")
+    sent = base64.b64encode(b"me:correct horse").decode()
+    body = f"You sent Authorization: Basic {sent}, that is correct horse".encode()
+    chatty = _site((status, {}, body), auth=auth, tries=1)
+    with chatty as (session, _), pytest.raises(ServiceError, match="You sent Auth") as error:
+        _get(session)
+    told = "".join(traceback.format_exception(error.value))
+    assert sent not in told
+    assert "correct horse" not in told
+    assert not waits
+
+
+def test_an_answer_that_does_not_come_in_time_is_told_apart(waits: list[float]) -> None:
+    with _site(FINE, (200, {"X-Wait": "yes"}, b""), tries=2) as (session, _):
+        _get(session)
+        session.limits = Limits(timeout=0.05, tries=2)
+        url = f"{session.service.root}/X"
+        with pytest.raises(SlowAnswerError, match="'timeout'"):
+            session.fetch(url, parse_collection, what="X", halves=True)
+        assert not waits
+        with pytest.raises(AnswerError, match="given up after 2 tries"):
+            session.fetch(url, parse_collection, what="X")
+    assert len(waits) == 1
+
+
+def test_a_gateway_that_loses_patience_twice_is_the_same(waits: list[float]) -> None:
+    gateway = _site((504, {}, b""), tries=5)
+    with gateway as (session, log), pytest.raises(SlowAnswerError):
+        session.fetch(f"{session.service.root}/X", parse_collection, what="X", halves=True)
+    assert (len(log), len(waits)) == (2, 1)
+
+
+def test_a_token_that_is_refused_twice_is_not_renewed_for_ever() -> None:
+    issued: list[str] = []
+
+    class Grant:
+        def tokens(self, stale: str | None) -> Tokens:
+            del stale
+            issued.append(f"token-{len(issued)}")
+            return Tokens(issued[-1])
+
+    with _site((401, {}, b""), auth=OAuthAuthenticator(Grant())) as (session, log):
+        for _ in range(2):
+            with pytest.raises(SignInError, match="'client_id'"):
+                _get(session)
+    assert (len(log), len(issued)) == (2, 2)
 
 
 def test_a_site_never_reached_fails_within_a_minute(

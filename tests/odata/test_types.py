@@ -241,3 +241,24 @@ def test_a_year_is_always_four_digits() -> None:
 def test_offsets_that_do_not_exist_do_not_pass(offset: str) -> None:
     with pytest.raises(ValueMismatchError):
         times.to_canonical(f"2024-01-01T00:00:00{offset}")
+
+
+def test_binary_is_sent_url_safe_and_leaves_as_its_schema_says() -> None:
+    parse = edm_type("Edm.Binary").parse
+    assert [parse(text) for text in ("_-8", "_-8=", "AAECAw", "+/8=", "")] == [
+        "/+8=",
+        "/+8=",
+        "AAECAw==",
+        "+/8=",
+        "",
+    ]
+
+
+def test_values_of_no_declared_type_keep_their_digits() -> None:
+    parse = edm_type("Edm.Untyped").parse
+    number = Decimal("1.500000000000000000001")
+    assert parse(number) == "1.500000000000000000001"
+    assert (
+        parse({"a": [number, None, "é", True]}) == '{"a":[1.500000000000000000001,null,"é",true]}'
+    )
+    assert parse("text") == "text"

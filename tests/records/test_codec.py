@@ -11,6 +11,7 @@ from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
 from tap_acumatica.records.schema import shape_of, united
+from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:
     from tap_acumatica.odata.model import Model
@@ -136,3 +137,16 @@ def test_tenants_that_differ_share_one_schema(model: Model) -> None:
     columns = united([one, two]).schema["properties"]
     assert columns["UsrExtra"]["type"] == ["boolean", "null"]
     assert columns["Flag"]["type"] == ["string", "null"]
+
+
+def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
+    keyless = parse_metadata(
+        csdl(
+            '<EntityType Name="T"><Property Name="A" Type="Edm.Int32"/></EntityType>'
+            '<EntityContainer Name="C"><EntitySet Name="Rows" EntityType="Plain.Model.T"/>'
+            "</EntityContainer>"
+        ).encode()
+    )
+    assert shape_of(keyless, "Plain.Model.T", tenant=True).key_properties == ()
+    one_row = shape_of(keyless, "Plain.Model.T", tenant=True, singleton=True)
+    assert one_row.key_properties == ("_tenant",)
