@@ -7,8 +7,10 @@ import logging
 import threading
 import time
 import typing as t
+from urllib.parse import quote
 
 from tap_acumatica.acumatica.errors import AccessError
+from tap_acumatica.acumatica.wire_log import PLANS
 from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, segment
@@ -21,10 +23,12 @@ from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.watermark import Watermark
+from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
-from tap_acumatica.settings import canonical_start, clock_of
+from tap_acumatica.settings import canonical_start
+from tap_acumatica.values import clock_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +40,7 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS = 30.0
+_SELECT_CHARACTERS = 1200  # IIS takes a query of 2048, and answers longer ones as if not there
 
 
 class Turn:
@@ -203,7 +208,9 @@ class PartReading:
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
             else None,
-            select=(*names, *expanded) if config["use_select"] else (),
+            select=(*names, *expanded)
+            if config["use_select"] and _within_an_address(names)
+            else (),
             expand=expand,
             page_size=config["page_size"] if config["client_side_paging"] else None,
             version=part.model.version,
@@ -240,6 +247,9 @@ class PartReading:
                 time_offset=self._config["time_offset"],
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
+        if self._config["verbosity"] >= PLANS:
+            logger.info("%s: %s", self.name, self._plan.described)
+        self._check_zone()
         first_load = self._tracking is not None and self.bookmark.value is None
         yield from self._reader().read(start, first_load=first_load)
 
@@ -254,6 +264,21 @@ class PartReading:
             workers=workers,
             may_divide=self.current.is_set,
         )
+
+    def _check_zone(self) -> None:
+        """Warn, once a connection, where the newest rows contradict the time zone that is set."""
+        tracking, connection = self._plan.tracking, self._part.connection
+        if tracking is None or tracking.type != "Edm.DateTime" or connection.zone_checked:
+            return
+        connection.zone_checked = True
+        if fault := zone_fault(self._source(), self._plan, connection.now):
+            zone = self._config["time_zone"]
+            logger.warning(
+                "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
+                self.name,
+                fault,
+                zone,
+            )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
         """The records of rows, ready to be encoded.
@@ -273,12 +298,9 @@ class PartReading:
             return
         newest = stamps[-1] if stretch.ascending else max(stamps)
         self._newest = max(self._newest or "", newest)
-        if not stretch.ascending:
-            return
-        mark = stretch.mark
-        self.bookmark.advance(
-            self._watermark.note(mark._replace(done=False), newest) if mark else newest
-        )
+        if stretch.ascending:
+            mark = stretch.mark
+            self.bookmark.advance(self._watermark.note(mark, newest) if mark else newest)
 
     def note_end(self, stretch: Stretch) -> None:
         """Note that all rows of a stretch were written, and with it perhaps those of its range."""
@@ -314,13 +336,9 @@ class PartReading:
         )
 
 
-def _expand(
-    expansions: Sequence[Expansion], dialect: Dialect
-) -> tuple[str | None, tuple[str, ...]]:
-    """The value of ``$expand``, and what ``$select`` must name for it."""
-    if not expansions:
-        return None, ()
-    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)
+def _within_an_address(names: Sequence[str]) -> bool:
+    """Whether a ``$select`` of them leaves room in an address; else whole rows are asked for."""
+    return len(quote(",".join(names))) <= _SELECT_CHARACTERS
 
 
 def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:
@@ -334,3 +352,12 @@ def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:
         and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
     ]
     return [column for column in columns if column.orderable]
+
+
+def _expand(
+    expansions: Sequence[Expansion], dialect: Dialect
+) -> tuple[str | None, tuple[str, ...]]:
+    """The value of ``$expand``, and what ``$select`` must name for it."""
+    if not expansions:
+        return None, ()
+    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from jsonschema import Draft202012Validator
 
+from tap_acumatica import setting_checks
 from tap_acumatica.odata import times
-from tap_acumatica.odata.clock import Clock, UnknownZoneError, zone_named
 from tap_acumatica.odata.errors import ValueMismatchError
 
 if t.TYPE_CHECKING:
@@ -67,6 +67,19 @@ def _choice(*values: str) -> dict[str, t.Any]:
 _TEXT: dict[str, t.Any] = {"type": "string"}
 _SWITCH: dict[str, t.Any] = {"type": "boolean"}
 _TEXTS: dict[str, t.Any] = {"type": "array", "items": {"type": "string"}}
+_PROPERTIES: dict[str, t.Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "minLength": 1},
+            "value": _TEXT,
+            "in": {"type": "string", "enum": ["header", "query"]},
+        },
+        "required": ["name", "value", "in"],
+        "additionalProperties": False,
+    },
+}
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -296,14 +309,6 @@ SETTINGS: tuple[Setting, ...] = (
         default=8,
     ),
     Setting(
-        "data_format",
-        _choice("json", "atom"),
-        "Data Format",
-        "Form in which OData 3.0 services are asked for rows; atom is read while it arrives, for "
-        "services without pages. OData 4.0 is always JSON.",
-        default="json",
-    ),
-    Setting(
         "requests_per_minute",
         _integer(1, 10000),
         "Requests per Minute",
@@ -324,6 +329,61 @@ SETTINGS: tuple[Setting, ...] = (
         "Pool Wait Time",
         "Seconds to wait for a free session before the stream fails.",
         default=60,
+    ),
+    Setting(
+        "pooling",
+        _SWITCH,
+        "Enable Pooling",
+        "Keep connections and Acumatica sessions between requests. false: each request has a "
+        "connection of its own and signs out after it, which takes a license seat for no longer "
+        "than its request but is slow.",
+        default=True,
+    ),
+    Setting(
+        "pool_idle_timeout",
+        _integer(0, 3600),
+        "Pool Idle Timeout",
+        "Seconds after which an idle connection is not used again.",
+        default=60,
+    ),
+    Setting(
+        "verbosity",
+        _integer(1, 5),
+        "Verbosity",
+        "1: warnings, and what was read of each stream. 2: also how each stream is read, and the "
+        "clock of the service. 3: also each request: method, path, status, milliseconds, bytes. 4: "
+        "also its query options, without the values compared with. 5: also headers. Never a secret "
+        "or a row.",
+        default=1,
+    ),
+    Setting(
+        "locale",
+        _TEXT,
+        "Locale",
+        "Region of the answers, sent as Accept-Language: a BCP 47 tag (de-CH) or a Windows name "
+        "(German (Switzerland)).",
+    ),
+    Setting(
+        "additional_properties",
+        _PROPERTIES,
+        "Additional Properties",
+        'Added to each request: [{"name": "Ocp-Apim-Trace", "value": "true", "in": "header"}]; in '
+        "is header or query.",
+    ),
+    Setting(
+        "secret_additional_properties",
+        _PROPERTIES,
+        "Secret Additional Properties",
+        "The same, for values that are never shown.",
+        secret=True,
+    ),
+    Setting(
+        "data_format",
+        _choice("json", "atom"),
+        "Data Format",
+        "Form in which OData 3.0 services are asked for rows; atom is read while it arrives, for "
+        "services without pages. OData 4.0 is always JSON.",
+        default="json",
     ),
     Setting(
         "use_select",
@@ -398,8 +458,7 @@ def check(config: Mapping[str, t.Any]) -> None:
                 f"setting '{setting.name}' is wrong: {found} {_allowed(error, setting)}"
             )
     problems.extend(_check_start_date(config.get("start_date")))
-    problems.extend(_check_time_zone(config.get("time_zone")))
-    problems.extend(_check_date_fields(config.get("date_fields")))
+    problems.extend(setting_checks.faults(config))
     if problems:
         raise SettingsError("; ".join(problems))
 
@@ -422,6 +481,8 @@ def _allowed(error: t.Any, setting: Setting) -> str:
         return f"is no whole number from {low} to {high}"
     if error.validator == "pattern":
         return "is no address that begins with https:// or http://"
+    if setting.schema is _PROPERTIES and error.validator != "type":
+        return "is not allowed here: each entry has name, value and in, which is header or query"
     if error.validator == "type":
         wanted = [kind for kind in _as_list(error.validator_value) if kind != "null"]
         return f"is not of type {' or '.join(wanted)}"
@@ -442,38 +503,6 @@ def _check_start_date(value: t.Any) -> list[str]:
             f"setting 'start_date' is wrong: {value!r} {error}; write it as 2024-01-31T00:00:00Z"
         ]
     return []
-
-
-def _check_time_zone(value: t.Any) -> list[str]:
-    if not isinstance(value, str):
-        return []
-    try:
-        zone_named(value)
-    except UnknownZoneError:
-        allowed = "an IANA name such as America/New_York, or a Windows one, Eastern Standard Time"
-        return [f"setting 'time_zone' is wrong: {value!r} is no time zone; give {allowed}"]
-    return []
-
-
-def _check_date_fields(value: t.Any) -> list[str]:
-    patterns = value if isinstance(value, list) else []
-    return [
-        f"setting 'date_fields' is wrong: {pattern!r} is no pattern stream.field"
-        for pattern in patterns
-        if isinstance(pattern, str) and "." not in pattern
-    ]
-
-
-def clock_of(config: Mapping[str, t.Any], *, local: bool = False) -> Clock:
-    """How date-times are read and in what form they leave.
-
-    Args:
-        config: The configuration, checked.
-        local: Whether the service is known to speak local time.
-    """
-    return Clock(
-        zone_named(config["time_zone"]), convert_to_utc=config["convert_to_utc"], local=local
-    )
 
 
 def canonical_start(value: str) -> str:

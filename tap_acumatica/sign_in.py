@@ -78,6 +78,15 @@ def application(config: Mapping[str, t.Any], service: Service) -> Application:
     )
 
 
+def meant(config: Mapping[str, t.Any], service: Service) -> Service:
+    """What an address means that both an Acumatica and others may have.
+
+    No Acumatica is read without signing in.
+    """
+    anonymous = config["auth_mode"] == "basic" and "username" not in _credentials(config, service)
+    return service.otherwise if service.otherwise and anonymous else service
+
+
 def seed(config: Mapping[str, t.Any], service: Service) -> str | None:
     """The refresh token that is configured for a service, None where there is none."""
     return _credentials(config, service).get("refresh_token")

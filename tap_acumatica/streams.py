@@ -62,6 +62,7 @@ class EntitySetStream(Stream):
         if entry := catalog.get_stream(self.name):
             self._complete_entry(entry)
         super().apply_catalog(catalog)
+        restore_facets(self.effective_schema, self.schema)
         method = self.forced_replication_method
         if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
             self.logger.warning(
@@ -83,9 +84,6 @@ class EntitySetStream(Stream):
                 )
             wanted = method == REPLICATION_INCREMENTAL
             self.replication_key = tracking if wanted and not self.replication_key else None
-        for name in self.definition.shape.dates:
-            if name in self.schema["properties"]:
-                self.schema["properties"][name]["format"] = "date"
         if self.replication_key is None:
             self.forced_replication_method = REPLICATION_FULL_TABLE
 
@@ -101,8 +99,10 @@ class EntitySetStream(Stream):
             entry.replication_key = self.replication_key
 
     def _can_track(self, name: str | None) -> bool:
-        shape = self.definition.shape
-        return name is not None and shape.tracking_field([name]) == name
+        if name is None or self.definition.shape.tracking_field([name]) != name:
+            return False
+        column: dict[str, t.Any] = self.effective_schema["properties"].get(name, {})
+        return column.get("format") != "date"
 
     @property
     def is_sorted(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -28,16 +29,10 @@ from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.settings import (
-    SETTINGS,
-    SettingsError,
-    check,
-    clock_of,
-    config_jsonschema,
-    without_blanks,
-)
-from tap_acumatica.sign_in import authenticators
+from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
+from tap_acumatica.sign_in import authenticators, meant
 from tap_acumatica.streams import EntitySetStream
+from tap_acumatica.values import clock_of, transport_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,6 +59,8 @@ class TapAcumatica(Tap):
         self.failures: list[str] = []
         self.output = LineOutput()
         self._closing: list[Connection | Turn] = []
+        # It would log whole addresses, with what rows are compared with and secret parameters.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
@@ -103,12 +100,10 @@ class TapAcumatica(Tap):
     def connections(self) -> Mapping[str | None, Connection]:
         """Connections to all services, by tenant."""
         if self._connections is None:
-            found = services(
+            offered = services(
                 self.config["url"], self.config["interface"], self.config.get("tenants") or ()
             )
-            if self.config["auth_mode"] == "basic" and self.config.get("username") is None:
-                # No Acumatica is read without credentials: the address means another service.
-                found = {tenant: one.otherwise or one for tenant, one in found.items()}
+            found = {tenant: meant(self.config, service) for tenant, service in offered.items()}
             agent = f"{self.name}/{self.plugin_version}"
             signed = authenticators(self.config, found, user_agent=agent)
             brake = Brake(self.config.get("requests_per_minute"))
@@ -123,7 +118,11 @@ class TapAcumatica(Tap):
         self, service: Service, auth: Authenticator, brake: Brake, agent: str
     ) -> Connection:
         """A connection whose sessions share what signs in, and the brake."""
-        limits = Limits(timeout=self.config["timeout"], tries=self.config["max_retries"])
+        limits = Limits(
+            timeout=self.config["timeout"],
+            tries=self.config["max_retries"],
+            stay=self.config["pooling"],
+        )
 
         def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
             return Session(
@@ -133,6 +132,7 @@ class TapAcumatica(Tap):
                 brake=brake,
                 user_agent=agent,
                 waits_for_seat=worth_waiting,
+                transport=transport_of(self.config, service),
             )
 
         pool = SessionPool(
@@ -141,7 +141,7 @@ class TapAcumatica(Tap):
             size=self.config["max_pool_size"],
             wait=self.config["pool_wait_time"],
         )
-        return Connection(service, pool)
+        return Connection(service, pool, verbosity=self.config["verbosity"])
 
     def setup_mapper(self) -> None:
         """Map streams after their catalog entries are complete: the mapper takes keys from them."""

@@ -432,6 +432,7 @@ class ODataService:
         self.bodies: dict[str, list[bytes]] = {}
         self.lock = threading.Lock()
         self.host = ""
+        self.connections = 0
         self._metadata = metadata
         self._tokens: dict[str, tuple[str, dict[str, str], tuple[t.Any, ...], int | None]] = {}
 
@@ -723,6 +724,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+
+    def setup(self) -> None:
+        self.server.service.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         scheme, _, encoded = self.headers.get("Authorization", "").partition(" ")

@@ -7,6 +7,7 @@ import logging
 import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError, AddressError, AnswerError
+from tap_acumatica.acumatica.wire_log import PLANS
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.dialect import dialect_of
 
@@ -21,6 +22,7 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NAMED = 3
+_MOST_SECONDS = 300
 _VERSION_HEADERS = ("OData-Version", "DataServiceVersion")
 
 
@@ -31,13 +33,16 @@ class Connection:
         service: The service.
         sessions: Sessions with it.
         failure: Why nothing more can be had of it in this run, None while all is well.
+        zone_checked: Whether its rows were held against its clock.
     """
 
-    def __init__(self, service: Service, sessions: SessionPool) -> None:
+    def __init__(self, service: Service, sessions: SessionPool, *, verbosity: int = 1) -> None:
         """Prepare; nothing is sent yet."""
         self.service = service
         self.sessions = sessions
+        self._verbosity = verbosity
         self.failure: ServiceError | None = None
+        self.zone_checked = False
         self._model: Model | None = None
         self._began = dt.datetime.now(dt.timezone.utc)
 
@@ -51,6 +56,21 @@ class Connection:
         """Start of the run by the service's clock; by this machine's where it tells none."""
         return self.sessions.server_time or self._began
 
+    @property
+    def now(self) -> dt.datetime:
+        """The time by the service's clock."""
+        return dt.datetime.now(dt.timezone.utc) + self.sessions.ahead
+
+    def _tell_clock(self) -> None:
+        """Say how the service's clock differs from this machine's."""
+        seconds = round(self.sessions.ahead.total_seconds())
+        where = "ahead of" if seconds > 0 else "behind"
+        text = f"The clock of {self.service.where} is {abs(seconds)} s {where} this machine's"
+        if abs(seconds) > _MOST_SECONDS:
+            logger.warning("%s; bookmarks follow the service's.", text)
+        elif self._verbosity >= PLANS:
+            logger.info("%s.", text)
+
     def model(self) -> Model:
         """The service's model, asked for once a run.
 
@@ -60,6 +80,7 @@ class Connection:
         """
         if self._model is None:
             self._model = self._fetch_model()
+            self._tell_clock()
         return self._model
 
     def _fetch_model(self) -> Model:

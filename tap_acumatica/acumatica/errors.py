@@ -10,8 +10,8 @@
         * ``AccessError``    no rights, not there, or refused: ``on_stream_error`` decides
         * ``AnswerError``    an answer that is none, or that contradicts an earlier one
             * ``EmptyAnswerError``  nothing at all: so Acumatica refuses a filter on a formula
-            * ``BrokenOffError``   rows of an answer were handed on, the rest of it did not come
             * ``SlowAnswerError``   no answer in time, where a smaller page may bring one
+        * ``BrokenOffError``   rows of an answer were handed on, the rest of it did not come
     * ``RefusedError``     the service does not take a filter, an order or a column
 """
 
@@ -64,12 +64,12 @@ class EmptyAnswerError(AnswerError):
     """Status 200 and an empty body, repeatedly."""
 
 
-class BrokenOffError(AnswerError):
-    """An answer ended in its middle, after rows of it were handed on."""
-
-
 class SlowAnswerError(AnswerError):
     """The answer did not come in time; a smaller page may."""
+
+
+class BrokenOffError(AnswerError):
+    """An answer ended in its middle, after rows of it were handed on."""
 
 
 class RefusedError(ServiceError):

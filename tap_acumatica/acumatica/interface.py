@@ -112,14 +112,18 @@ class Service:
         Raises:
             AddressError: If it is another tenant's.
         """
-        if self.tenant is None or context is None:
+        if self.tenant is None or self.interface is None or context is None:
             return
         try:
             root = urljoin(url, context).partition("/$metadata")[0]
         except ValueError:
             return
         reached = _recognise(root, self.interface)
-        if reached and reached.tenant and self.tenant.casefold() not in _spellings(root, reached):
+        if (
+            reached
+            and reached.tenant
+            and self.tenant.casefold() not in _spellings(root, reached, self.interface)
+        ):
             msg = (
                 f"{self.where}: the answer comes from tenant '{reached.tenant}'; check "
                 "'url', 'tenants' (login names, Tenants screen SM203520) and the credentials"
@@ -164,18 +168,18 @@ def _recognise(url: str, wanted: Interface | None) -> Service | None:
     return None
 
 
+def _spellings(root: str, reached: Service, wanted: Interface) -> set[str]:
+    """What the tenant in an address may be, blanks being written as ``%20`` or as ``+``."""
+    plus = _recognise(unquote_plus(root), wanted)
+    return {name.casefold() for one in (reached, plus) if one and (name := one.tenant)}
+
+
 def _without_tenant(url: str, wanted: Interface) -> Service:
     """What an address without tenant means: a whole service root, or a site's only tenant."""
     given = Service(url)
     if wanted.shared is None:
         return given
     return Service(f"{url}/{wanted.shared}", url, None, wanted, otherwise=given)
-
-
-def _spellings(root: str, reached: Service) -> set[str]:
-    """What the tenant in an address may be, blanks being written as ``%20`` or as ``+``."""
-    plus = _recognise(unquote_plus(root), reached.interface)
-    return {name.casefold() for one in (reached, plus) if one and (name := one.tenant)}
 
 
 def _checked(url: str) -> str:

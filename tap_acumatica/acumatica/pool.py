@@ -9,6 +9,7 @@ after another needs one seat however many are allowed.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import threading
 import typing as t
@@ -18,8 +19,7 @@ from tap_acumatica.acumatica.body import ACCEPT_JSON
 from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
 
 if t.TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from tap_acumatica.acumatica.body import Body
     from tap_acumatica.acumatica.interface import Service
@@ -68,21 +68,31 @@ class SessionPool:
         """The most sessions at once; less than what was set where the license gave no more."""
         return self._size
 
+    def turn_to(self, service: Service) -> None:
+        """Read another service of the same site."""
+        self.service = service
+        for session in self._all:
+            session.service = service
+
+    @property
+    def ahead(self) -> dt.timedelta:
+        """How far the service's clock is ahead of this machine's, by its first answer."""
+        told = (session.ahead for session in self._all if session.server_time is not None)
+        return next(told, dt.timedelta())
+
     @property
     def server_time(self) -> dt.datetime | None:
         """The service's time at its first answer, None before it."""
         return next((s.server_time for s in self._all if s.server_time is not None), None)
 
-    def fetch(  # noqa: PLR0913  a request is this much
+    def fetch(
         self,
         url: str,
         parse: Callable[[t.Any], T],
         *,
         what: str,
-        headers: Mapping[str, str] = ACCEPT_JSON,
-        stream: bool = False,
         patient: bool = False,
-        halves: bool = False,
+        **options: t.Any,
     ) -> T:
         """As :meth:`Session.fetch`, by whichever session is free.
 
@@ -90,10 +100,8 @@ class SessionPool:
             url: Address, encoded.
             parse: Turns a body into a value.
             what: What is asked for, for messages.
-            headers: What to accept, and further headers of this request.
-            stream: Whether ``parse`` gets a :class:`Body`; the session is lent until it arrived.
             patient: Whether others go first, and the wait has no end.
-            halves: As :meth:`Session.fetch`.
+            options: Further arguments of :meth:`Session.fetch`.
 
         Raises:
             UnreachableError: If no session becomes free in time.
@@ -110,14 +118,7 @@ class SessionPool:
             with contextlib.ExitStack() as lease:
                 session = lease.enter_context(self._lent(what, patient=patient))
                 try:
-                    answer = session.fetch(
-                        url,
-                        parse_body if stream else parse,
-                        what=what,
-                        headers=headers,
-                        stream=stream,
-                        halves=halves,
-                    )
+                    answer = session.fetch(url, parse, what=what, **options)
                 except SeatsTakenError:
                     if not self._do_without(session):
                         raise

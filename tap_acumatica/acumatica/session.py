@@ -8,6 +8,7 @@ one thread at a time.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 import typing as t
@@ -19,7 +20,7 @@ import requests
 import urllib3
 
 from tap_acumatica.acumatica.auth import Authenticator
-from tap_acumatica.acumatica.body import ACCEPT_JSON, Body
+from tap_acumatica.acumatica.body import Body
 from tap_acumatica.acumatica.brakes import Brake
 from tap_acumatica.acumatica.errors import (
     SEATS,
@@ -36,6 +37,7 @@ from tap_acumatica.acumatica.errors import (
     diagnose,
     explain,
 )
+from tap_acumatica.acumatica.transport import Transport, mount
 from tap_acumatica.acumatica.tries import (
     AgainError,
     http_date,
@@ -48,7 +50,6 @@ from tap_acumatica.odata.errors import EmptyPayloadError, MetadataError, Payload
 from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping
 
     from tap_acumatica.acumatica.interface import Service
@@ -59,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
+_JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
 _EXPLAINED_TRIES = 3
 _GATEWAY_TRIES = 2
@@ -75,10 +77,12 @@ class Limits:
     Attributes:
         timeout: Seconds to wait for an answer.
         tries: Tries of one request.
+        stay: Whether to stay signed in between requests.
     """
 
     timeout: float = 600
     tries: int = 8
+    stay: bool = True
 
 
 class Session:
@@ -93,6 +97,7 @@ class Session:
         brake: Brake | None = None,
         user_agent: str = "tap-acumatica",
         waits_for_seat: bool = True,
+        transport: Transport | None = None,
     ) -> None:
         """Prepare a session; nothing is sent yet.
 
@@ -103,11 +108,13 @@ class Session:
             brake: How many requests may begin a minute.
             user_agent: Name to give.
             waits_for_seat: Whether to try again where the license has no seat left.
+            transport: Carries the requests.
         """
         self.service = service
         self.limits = limits or Limits()
         self.requests = 0
         self.server_time: dt.datetime | None = None
+        self.ahead = dt.timedelta()
         self._auth = auth or Authenticator()
         self._brake = brake or Brake()
         self._seat_tries = None if waits_for_seat else 1
@@ -115,6 +122,8 @@ class Session:
         self._opened = False
         self._ended = False
         self._http = requests.Session()
+        self._transport = transport or Transport(service.root)
+        mount(self._http, self._transport)
         self._http.headers["User-Agent"] = user_agent
         self._http.auth = self._auth
 
@@ -124,9 +133,9 @@ class Session:
         parse: Callable[[t.Any], T],
         *,
         what: str,
-        headers: Mapping[str, str] = ACCEPT_JSON,
-        stream: bool = False,
+        headers: Mapping[str, str] = _JSON,
         halves: bool = False,
+        stream: bool = False,
     ) -> T:
         """Get an address and parse what comes, trying again where that can help.
 
@@ -135,9 +144,9 @@ class Session:
             parse: Turns a body into a value; its ``PayloadError`` makes the answer count as none.
             what: What is asked for, for messages.
             headers: What to accept, and further headers of this request.
-            stream: Whether ``parse`` gets a :class:`Body` to read from while it arrives, instead
-                of all its bytes.
             halves: Whether a smaller page is asked for in place of one that did not come in time.
+            stream: Whether ``parse`` gets a :class:`Body` to read from, which may be larger than
+                memory, instead of bytes.
 
         Returns:
             What ``parse`` made of the body.
@@ -162,7 +171,7 @@ class Session:
                 return parse(body)
             except (PayloadError, MetadataError) as error:
                 bad_answers += 1
-                message = self._auth.hide(f"{what}: {error}")
+                message = self._hide(f"{what}: {error}")
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
                     empty = isinstance(error, EmptyPayloadError)
                     raise (EmptyAnswerError if empty else AnswerError)(message) from error
@@ -192,6 +201,9 @@ class Session:
             if halves and _too_slow(error, tries):
                 raise SlowAnswerError(str(error)) from error
             raise self._given_up(error, tries) from error
+        finally:
+            if not self.limits.stay:
+                self._sign_out()
 
     def _given_up(self, error: AgainError, tries: int) -> ServiceError:
         if error.seats:
@@ -216,8 +228,9 @@ class Session:
         renewed = False
         while True:
             with self._auth.turn():
-                response, body = self._exchange(url, what, headers, stream=stream)
+                response, received = self._exchange(url, what, headers, stream=stream)
                 _check_host(response, url, what)
+                body = b"" if isinstance(received, Body) else received
                 if not _is_refusal(response, body):
                     break
                 renewal = None if renewed else self._auth.renew(response.request)
@@ -227,15 +240,12 @@ class Session:
                 renewed = renewal
         self._note(response)
         self._judge(response, body, what)
-        if stream:
-            lost = f"{what}: the connection with {_host(url)} was lost"
-            return Body(response, lambda error: AgainError(f"{lost} ({reason(error)})"))
-        return b"null" if response.status_code == requests.codes.no_content else body
+        return b"null" if response.status_code == requests.codes.no_content else received
 
     def _exchange(
         self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
-    ) -> tuple[requests.Response, bytes]:
-        """Send a request and receive all of its answer, but for one to be read as it arrives.
+    ) -> tuple[requests.Response, bytes | Body]:
+        """Send a request and receive all of its answer.
 
         Raises:
             AgainError: If it did not arrive whole.
@@ -258,10 +268,8 @@ class Session:
             # Noted before the body: a signal may come while that is on its way.
             if response.ok or (self._http.cookies and not _is_unauthorized(response)):
                 self._opened = True
-            if stream and response.ok:
-                return response, b""
-            # Read at once: requests itself would take a page in pieces of 10 KB.
-            return response, response.raw.read(decode_content=True)
+            receive = self._transport.spool if stream and response.ok else self._transport.receive
+            return response, receive(response)
         except requests.exceptions.SSLError as error:
             msg = f"{what}: the certificate of {_host(url)} was not accepted ({reason(error)})"
             raise UnreachableError(msg) from error
@@ -284,6 +292,8 @@ class Session:
             self._auth.accepted()
         if self.server_time is None:
             self.server_time = http_date(response.headers.get("Date", ""))
+            if self.server_time:
+                self.ahead = self.server_time - dt.datetime.now(dt.timezone.utc)
 
     def _judge(self, response: requests.Response, body: bytes, what: str) -> None:
         """Raise what the status means, nothing for a success."""
@@ -325,7 +335,11 @@ class Session:
     ) -> str:
         said = error_text(body)
         message = explain(what, response.status_code, said, _text(body), refusal)
-        return self._auth.hide(message)
+        return self._hide(message)
+
+    def _hide(self, text: str) -> str:
+        """A text without the secrets that the service was told."""
+        return self._transport.redact(self._auth.hide(text))
 
     def end(self) -> None:
         """Send nothing more but the sign-out."""
@@ -349,10 +363,14 @@ class Session:
                 auth=self._auth.as_it_is,
                 timeout=CONNECT_SECONDS,
                 allow_redirects=False,
+                stream=True,
             )
-        except requests.exceptions.RequestException as error:
+            self._transport.receive(response)
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             logger.warning("Signing out of %s failed: %s", self.service.where, reason(error))
             return
+        finally:
+            self._http.cookies.clear()
         if not (response.ok or _is_unauthorized(response)):
             status = response.status_code
             logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)

@@ -56,6 +56,17 @@ def zone_named(name: str) -> dt.tzinfo:
     return UTC if zone.key in _UTC_NAMES else zone
 
 
+def zones_by_offset(moment: dt.datetime) -> list[tuple[dt.timedelta, list[str]]]:
+    """IANA names of the zones that Windows knows, by their offsets at a moment, west first."""
+    from tzlocal.windows_tz import win_tz  # noqa: PLC0415
+
+    found: dict[dt.timedelta, list[str]] = {}
+    for name in dict.fromkeys(win_tz.values()):
+        if not name.startswith("Etc/"):
+            found.setdefault(offset_of(zone_named(name), moment), []).append(name)
+    return sorted(found.items())
+
+
 class Clock:
     """How one service's date-times are read, and in what form they leave.
 
@@ -177,7 +188,7 @@ def _changes(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]
     step = dt.timedelta(hours=_STEP_HOURS)
     count = (12 + _WINDOW_HOURS) // _STEP_HOURS
     moments = [middle + step * number for number in range(-count, count + 1)]
-    offsets = [_offset(zone, moment) for moment in moments]
+    offsets = [offset_of(zone, moment) for moment in moments]
     return [
         (_change_between(zone, moments[place], moments[place + 1]), abs(after - before))
         for place, (before, after) in enumerate(itertools.pairwise(offsets))
@@ -187,17 +198,18 @@ def _changes(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]
 
 def _change_between(zone: dt.tzinfo, early: dt.datetime, late: dt.datetime) -> dt.datetime:
     """The first second, between two moments of different offsets, with another offset."""
-    before = _offset(zone, early)
+    before = offset_of(zone, early)
     seconds = int((late - early).total_seconds())
     low, high = 0, seconds
     while high - low > 1:
         middle = (low + high) // 2
-        if _offset(zone, early + dt.timedelta(seconds=middle)) == before:
+        if offset_of(zone, early + dt.timedelta(seconds=middle)) == before:
             low = middle
         else:
             high = middle
     return early + dt.timedelta(seconds=high)
 
 
-def _offset(zone: dt.tzinfo, moment: dt.datetime) -> dt.timedelta:
+def offset_of(zone: dt.tzinfo, moment: dt.datetime) -> dt.timedelta:
+    """How far a clock in a zone is ahead of UTC at a moment."""
     return moment.astimezone(zone).utcoffset() or dt.timedelta()

@@ -36,9 +36,9 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _DURATION = re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
-_TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 _URL_SAFE = str.maketrans("-_", "+/")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
 _NO_NUMBERS = frozenset({"INF", "-INF", "NaN"})
 
 

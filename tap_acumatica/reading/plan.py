@@ -14,7 +14,7 @@ from tap_acumatica.records.compiled import column_of
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_ORDER_CHARACTERS = 1000
+_ORDER_CHARACTERS = 400
 
 Row = t.Any
 """A row in wire values, read by column name."""
@@ -133,6 +133,15 @@ class Plan:
     def term(self, column: Column, operator: str, value: object) -> str:
         """One comparison, spelled for the service."""
         return column.term(operator, value, self.version, self.clock)
+
+    @property
+    def described(self) -> str:
+        """How a stream is read, for people."""
+        names = ", ".join(column.name for column in self.keys) or "nothing"
+        way = "by value" if self.seek else "by position"
+        pages = f"{self.page_size} rows a page" if self.page_size else "pages as the service cuts"
+        full = f"sorted by {names}, {way}, {pages}"
+        return f"what changed by {self.tracking.name}, else {full}" if self.tracking else full
 
     def stamps(self, rows: Sequence[Row]) -> list[str | None]:
         """The tracking values of rows, by which the service's order ascends."""

@@ -18,7 +18,6 @@ from tap_acumatica.odata import times
 from tap_acumatica.reading.by_key import KeyReader
 from tap_acumatica.reading.by_time import MARGIN_SECONDS, Mark, Stretch, read_by_time
 from tap_acumatica.reading.reader import drain_all
-from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +106,7 @@ class TimeDivision:
                 skip = self._distance(span) * widen
                 span.looks += 1
                 origin, already, open_ended = span.newest, span.read, span.left == math.inf
-            term = self._plan.term(self._column, "ge", origin)
+            term = self._plan.term(self._column, "ge", self._plan.clock.before(origin))
             try:
                 rows = rows_at(source, self._plan, (term,), skip, by_time=True)
             finally:
@@ -119,7 +118,7 @@ class TimeDivision:
                     last = self._spans[-1] if open_ended else span
                     last.room = min(last.room, skip + (already if last is span else last.read))
                 continue
-            if found := self._split(rows[0][self._column.name]):
+            if found := self._split(self._plan.stamps(rows)[0]):
                 return _TimePart(self, found)
             widen *= _TIE_FACTOR
         return None
@@ -129,8 +128,10 @@ class TimeDivision:
             return PAGES_APART * self._largest * (span.looks + 1)
         return int(span.left / 2)
 
-    def _split(self, value: str) -> _Span | None:
+    def _split(self, value: str | None) -> _Span | None:
         """A range from ``value`` on, taken from the one that it lies in; None if that is past."""
+        if value is None:
+            return None
         with self._lock:
             for position, span in enumerate(self._spans):
                 if span.stop is not None and span.stop <= value:
@@ -149,13 +150,13 @@ class TimeDivision:
     def read_span(self, source: Source, span: _Span) -> Iterator[Stretch]:
         """The rows of a range, up to where it ends by then."""
         mark = Mark(self._start, span.start)
-        first = times.shifted(span.start, seconds=-MARGIN_SECONDS)
+        first = self._plan.clock.before(times.shifted(span.start, seconds=-MARGIN_SECONDS))
         drain = functools.partial(drain_all, source, self._plan)
         stretches = read_by_time(
             source, self._plan, first, drain, largest=self._largest, checked=True
         )
         for stretch in stretches:
-            stamps = column_of(stretch.rows, self._column.name)
+            stamps = [stamp for stamp in self._plan.stamps(stretch.rows) if stamp is not None]
             newest = stamps[-1] if stretch.ascending else max(stamps)
             with self._lock:
                 span.newest = max(span.newest, newest)
@@ -293,9 +294,8 @@ def divide(plan: Plan, last: Row, largest: int, *, seeks: bool) -> Division | No
     if not (plan.order and plan.skip):
         return None
     if plan.tracking is not None:
-        if not plan.time_order or last[plan.tracking.name] is None:
-            return None
-        return TimeDivision(plan, last[plan.tracking.name], largest)
+        stamp = plan.stamps([last])[0]
+        return TimeDivision(plan, stamp, largest) if stamp and plan.time_order else None
     if seeks and plan.unique and not any(column.nullable for column in plan.seek):
         return KeyDivision(plan, last, largest)
     return None

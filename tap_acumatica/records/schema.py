@@ -177,8 +177,15 @@ def _kind(schema: Schema) -> tuple[object, ...]:
 
 
 def restore_facets(schema: Schema, discovered: Schema) -> None:
-    """Give number columns of ``schema`` the precision and scale that they were discovered with."""
+    """Give columns of ``schema`` what they were discovered with and a catalog does not carry.
+
+    These are precision and scale of numbers, and that a timestamp is a plain date, which a catalog
+    from before the setting was made does not know.
+    """
     found = discovered["properties"]
     for name, column in schema.get("properties", {}).items():
-        if "precision" in found.get(name, {}) and column.get("type") == found[name]["type"]:
-            column |= {facet: found[name][facet] for facet in ("precision", "scale")}
+        own = found.get(name, {})
+        if "precision" in own and column.get("type") == own["type"]:
+            column |= {facet: own[facet] for facet in ("precision", "scale")}
+        if own.get("format") == "date" and column.get("format") == "date-time":
+            column["format"] = "date"

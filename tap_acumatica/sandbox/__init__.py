@@ -5,8 +5,8 @@ What it imitates, and how surely (see the project's notes on Acumatica):
 * documented by Acumatica: the addresses and the tenant in them, OData 3.0 at one of them, names,
   keys and types of the data access classes, shapes of metadata, service documents and rows,
   padded keys, inquiries without an order, their keys and `_WithParameters`, which query options
-  there are, empty answers to filters on calculated columns, gzip from 860 bytes, the
-  identity server's addresses, flows, PKCE and scopes, the delays and queues of a license's limits;
+  there are, empty answers to filters on calculated columns, gzip from 860 bytes, the identity
+  server's addresses, flows, PKCE and scopes, the delays and queues of a license's limits;
 * seen on live sites by others: 401 on every path without credentials, sessions minted without
   cookies, lock-outs, refresh tokens that rotate and consents that end when one is used twice, error
   texts, wrong rows for a filter on an appended key, 411 at sign-out, fields that are neither

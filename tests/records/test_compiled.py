@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.clock import Clock, zone_named
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.records.codec import RecordMaker, RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, RecordLines, column_of
 from tap_acumatica.records.schema import shape_of
 
-if t.TYPE_CHECKING:
-    from tap_acumatica.records.codec import Page
-
+local_times = st.datetimes(dt.datetime(1800, 1, 1), dt.datetime(2100, 1, 1)).flatmap(  # noqa: DTZ001
+    lambda moment: st.sampled_from(["", "Z", "+05:30"]).map(moment.isoformat().__add__)
+)
 KINDS = {
     "Edm.String": st.text(st.characters(codec="utf-8"), max_size=8),
     "Edm.Boolean": st.booleans(),
@@ -48,10 +48,16 @@ KINDS = {
     "Edm.Duration": st.sampled_from(["PT1H", "P1DT2H3.5S"]),
     "Edm.Binary": st.binary(max_size=6).map(lambda held: held.hex()),
     "S.Colour": st.sampled_from(["Red", "Green"]),
-    "S.Inner": st.fixed_dictionaries({"Amount": st.decimals(0, 10, places=2), "At": st.none()}),
+    "S.Inner": st.fixed_dictionaries(
+        {"Amount": st.decimals(0, 10, places=2), "At": st.none() | local_times}
+    ),
     "Collection(Edm.String)": st.lists(st.text(max_size=3), max_size=3),
+    "Edm.DateTime": local_times,
 }
-COLUMNS = {f"P{number}": kind for number, kind in enumerate(KINDS)}
+COLUMNS = {f"P{number}": kind for number, kind in enumerate(KINDS)} | {
+    "Day": "Edm.DateTimeOffset",
+    "Inner": "S.Inner",
+}
 MODEL = parse_metadata(
     (
         '<Edmx Version="4.0"><DataServices><Schema Namespace="S">'
@@ -68,8 +74,8 @@ SHAPE = shape_of(MODEL, "S.T", tenant=True, hashed_key=True)
 NAMES = list(SHAPE.schema["properties"])
 
 
-def _codecs() -> tuple[RowCodec, RecordMaker, CompiledCodec]:
-    exact = RowCodec(MODEL, SHAPE.properties, key=SHAPE.key)
+def _codecs(clock: Clock | None = None) -> tuple[RowCodec, RecordMaker, CompiledCodec]:
+    exact = RowCodec(MODEL, SHAPE.properties, key=SHAPE.key, clock=clock, dates=["Day"])
     maker = RecordMaker(NAMES, key=SHAPE.key, tenant="Co")
     return exact, maker, CompiledCodec(exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co")
 
@@ -84,6 +90,12 @@ def _lines(records: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
     return [json.loads(line, parse_float=str) for line in lines.splitlines()]
 
 
+COLUMN_OF = {kind: name for name, kind in COLUMNS.items()}
+CLOCKS = [
+    Clock(),
+    Clock(zone_named("America/New_York")),
+    Clock(zone_named("Eastern Standard Time"), convert_to_utc=False),
+]
 rows = st.lists(
     st.fixed_dictionaries(
         {},
@@ -94,9 +106,11 @@ rows = st.lists(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows)
-def test_both_paths_write_the_same_messages_for_every_type(held: list[dict[str, t.Any]]) -> None:
-    exact, maker, compiled = _codecs()
+@given(rows, st.sampled_from(CLOCKS))
+def test_both_paths_write_the_same_messages_for_every_type(
+    held: list[dict[str, t.Any]], clock: Clock
+) -> None:
+    exact, maker, compiled = _codecs(clock)
     body = _page([{**row, "@odata.etag": "x", "Unknown": 1.5} for row in held])
     slow = [maker.record(row) for row in exact.decode(body).rows]
     fast = compiled.decode(body).rows
@@ -105,6 +119,23 @@ def test_both_paths_write_the_same_messages_for_every_type(held: list[dict[str, 
     for row, record in zip(fast, slow, strict=True):
         assert [row[name] for name in NAMES] == [record[name] for name in NAMES]
     assert column_of(fast, "P4") == column_of(slow, "P4")
+
+
+def test_times_leave_as_the_clock_has_them_and_dates_as_they_came() -> None:
+    clock = Clock(zone_named("Eastern Standard Time"), convert_to_utc=False)
+    row = {
+        "P11": "2024-07-01T10:00:00Z",
+        COLUMN_OF["Edm.DateTime"]: "2024-01-01T10:00:00",
+        "Day": "2024-03-01T00:00:00+13:00",
+        "Inner": {"At": "2024-01-01T10:00:00"},
+    }
+    exact, _, compiled = _codecs(clock)
+    for codec in (exact, compiled):
+        (found,) = codec.decode(_page([row])).rows
+        assert found["P11"] == "2024-07-01T06:00:00.000000-04:00"
+        assert found[COLUMN_OF["Edm.DateTime"]] == "2024-01-01T10:00:00.000000-05:00"
+        assert found["Day"] == "2024-03-01"
+        assert found["Inner"]["At"] == "2024-01-01T10:00:00.000000-05:00"
 
 
 def test_a_message_holds_what_the_singer_specification_asks_for() -> None:
@@ -128,6 +159,7 @@ def test_a_message_holds_what_the_singer_specification_asks_for() -> None:
         {"P11": "yesterday"},
         {"P7": "much"},
         {"P18": "x"},
+        {"Day": "2024-02-30T00:00:00Z"},
     ],
 )
 def test_both_paths_refuse_the_same_values_in_the_same_words(row: dict[str, t.Any]) -> None:
