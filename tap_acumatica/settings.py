@@ -197,7 +197,8 @@ SETTINGS: tuple[Setting, ...] = (
         _TEXT,
         "Scope",
         "Permissions to ask for, separated by blanks or commas. offline_access brings the refresh "
-        "token.",
+        "token; api:concurrent_access in place of api lets max_pool_size sessions read at once, "
+        "where with api the site answers one request of a token after the other.",
         default="openid api offline_access",
     ),
     Setting(

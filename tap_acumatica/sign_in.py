@@ -9,11 +9,9 @@ from pathlib import Path
 from tap_acumatica.acumatica.auth import (
     Authenticator,
     BasicAuthenticator,
-    ConsentGrant,
-    Grant,
     OAuthAuthenticator,
-    PasswordGrant,
 )
+from tap_acumatica.acumatica.grants import ConsentGrant, Grant, PasswordGrant
 from tap_acumatica.acumatica.identity import Application, IdentityServer
 from tap_acumatica.acumatica.tokens import TokenStore, default_path
 from tap_acumatica.settings import SettingsError

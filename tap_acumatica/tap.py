@@ -56,6 +56,7 @@ class TapAcumatica(Tap):
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Set up the tap; discovery, and so the first request, may happen here."""
         self._connections: dict[str | None, Connection] | None = None
+        self._leaving = False
         self.failures: list[str] = []
         self.output = LineOutput()
         self._closing: list[Connection | Turn] = []
@@ -155,7 +156,8 @@ class TapAcumatica(Tap):
         merge_missing_config_jsonschema(EMIT_ACTIVATE_VERSION_CONFIG, config_jsonschema)
 
     def close(self) -> None:
-        """Sign out of all services; may be called twice."""
+        """Sign out of all services; may be called twice. A signal no longer interrupts it."""
+        self._leaving = True
         self._finalizer()
 
     # Streams
@@ -346,6 +348,8 @@ class TapAcumatica(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Unwind, so that sessions are signed out, and end with the signal's exit code."""
         del frame
+        if self._leaving:
+            return
         self.logger.info("Ending on %s", signal.Signals(signum).name)
         self.output.end(signum)
 

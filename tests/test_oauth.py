@@ -178,7 +178,7 @@ def test_a_new_sign_in_wins_over_the_tokens_kept_before(
     site = sandbox(rows=20)
     config = oauth(site, tmp_path)
     run_tap(config)
-    site.identity.forget()  # as an administrator does who ends all consents
+    site.identity.end_consents()  # as an administrator does who ends all consents
     assert run_tap(config, check=False).exit_code == 1
     run_tap(oauth(site, tmp_path))
 

@@ -6,14 +6,20 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import typing as t
 
-from tests.sandbox_site import OTHER, TENANT, settings
+import pytest
+
+from tests.sandbox_site import OTHER, TENANT, assert_same, expected, settings, upserted
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tap_acumatica.sandbox import Sandbox
     from tests.conftest import MakeSandbox, RunTap
+
+GUID = "9986313F-C5E6-161F-ED75-346CBBCB948F"
 
 
 def test_a_run_opens_and_closes_one_session_a_tenant(sandbox: MakeSandbox, run_tap: RunTap) -> None:
@@ -122,3 +128,158 @@ def test_a_site_below_a_path_and_a_whole_service_root_work(
     assert len(by_site.records("Ledger")) == len(by_root.records("Ledger")) > 0
     assert "_tenant" not in by_root.records("Ledger")[0]
     assert site.sessions_opened == site.sessions_closed == 2
+
+
+SIGN_IN = {"basic": {}, "oauth2": {"auth_mode": "oauth2", "client_id": f"{GUID}@{TENANT}"}}
+
+
+def many_requests(site: Sandbox, folder: Path, mode: str) -> dict[str, t.Any]:
+    """A configuration that reads all of the sandbox's thirty classes by small pages."""
+    config = settings(site, page_size=4, **SIGN_IN[mode])
+    if mode == "oauth2":
+        config["refresh_token"] = site.identity.grant(f"{GUID}@{TENANT}")
+        config["token_file"] = str(folder / "tokens.json")
+    return config
+
+
+@pytest.mark.parametrize("mode", SIGN_IN)
+def test_thirty_streams_and_five_hundred_requests_take_one_seat(
+    sandbox: MakeSandbox, run_tap: RunTap, tmp_path: Path, mode: str
+) -> None:
+    site = sandbox(rows=150)
+    run = run_tap(many_requests(site, tmp_path, mode))
+    read = {message["stream"] for message in run.messages if message["type"] == "SCHEMA"}
+    assert len(read) == 30
+    assert len(site.requests) > 500
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+    assert site.most_sessions_open == 1
+
+
+@pytest.mark.parametrize("mode", SIGN_IN)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_long_run_that_is_ended_by_a_signal_gives_its_seat_back(
+    sandbox: MakeSandbox, tmp_path: Path, mode: str, number: signal.Signals
+) -> None:
+    process: list[subprocess.Popen[str]] = []
+    site = sandbox(rows=150)
+
+    def end(record: t.Any) -> None:
+        if record.total == 450:
+            process[0].send_signal(number)
+            process[0].send_signal(number)  # as a terminal and Meltano do together
+
+    site.on_request(end)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(many_requests(site, tmp_path, mode)))
+    process.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "tap_acumatica", "--config", str(config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+    output, errors = process[0].communicate(timeout=120)
+    assert process[0].returncode == 128 + number
+    assert [json.loads(line) for line in output.splitlines()]
+    assert "Traceback" not in errors
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+    logouts = [request for request in site.requests if request.path.endswith("/auth/logout")]
+    assert len(logouts) == 1
+
+
+def test_a_seat_is_waited_for_and_taken_when_it_becomes_free(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    site = sandbox(rows=10, habits=Habits(seats=0, seats_status=500))
+    done = threading.Event()
+
+    def free_after_the_second_try() -> None:
+        while len(site.requests) < 2 and not done.wait(0.01):
+            pass
+        site.habits.seats = 1
+
+    other = threading.Thread(target=free_after_the_second_try)
+    other.start()
+    try:
+        run = run_tap(settings(site, entity_sets=["Ledger"], max_retries=8))
+    finally:
+        done.set()
+        other.join()
+    assert run.records("Ledger")
+    assert "Trying again" in run.errors
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+
+
+def test_no_seat_for_long_names_the_screens_and_the_setting(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    site = sandbox(rows=10, habits=Habits(seats=0))
+    run = run_tap(settings(site), check=False)
+    assert run.exit_code == 1
+    for word in ("license seats", "SM201010", "SM604000", "max_pool_size"):
+        assert word in run.errors
+    assert len(site.requests) == 2
+    assert "Traceback" not in run.errors
+
+
+def test_an_answer_of_another_tenant_is_refused_before_any_row_is_written(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    site = sandbox(rows=10, habits=Habits(serves_tenant=OTHER))
+    run = run_tap(settings(site, entity_sets=["Ledger", "SOOrder"]), check=False)
+    assert run.exit_code == 1
+    assert f"the answer comes from tenant '{OTHER}'" in run.errors
+    assert run.records("Ledger") == run.records("SOOrder") == []
+    assert not run.state.get("bookmarks", {}).get("SOOrder", {}).get("replication_key_value")
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+
+
+def test_one_tenant_that_is_another_does_not_harm_the_right_one(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    site = sandbox(rows=10, habits=Habits(serves_tenant=OTHER))
+    run = run_tap(settings(site, tenants=[TENANT, OTHER], entity_sets=["Ledger"]), check=False)
+    assert run.exit_code == 1
+    assert {record["_tenant"] for record in run.records("Ledger")} == {OTHER}
+
+
+def test_a_page_that_does_not_come_in_time_is_asked_for_by_halves(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    asked: list[int] = []
+
+    def delay(record: t.Any) -> float:
+        asked.append(int(record.query["$top"]))
+        return 30.0 if asked[-1] > 25 else 0.0
+
+    site = sandbox(rows=200, habits=Habits(delay_seconds=delay))
+    config = settings(site, entity_sets=["SOOrder"], page_size=100, timeout=1)
+    run = run_tap(config)
+    key = ("OrderType", "OrderNbr")
+    assert_same(upserted(run.records("SOOrder"), key), expected(site, "SOOrder", key))
+    pages = [top for top in asked if top > 2]
+    assert sorted(set(pages), reverse=True) == [100, 50, 25]
+    assert pages.count(100) == pages.count(50) == 1
+    assert "from now on 25 rows are asked for" in run.errors
+
+
+def test_the_brake_is_shared_by_all_streams(sandbox: MakeSandbox, run_tap: RunTap) -> None:
+    site = sandbox(rows=10)
+    config = settings(site, entity_sets=["Ledger", "Branch", "INSite"], requests_per_minute=1000)
+    run = run_tap(config)
+    assert {"Ledger", "Branch", "INSite"} == {
+        message["stream"] for message in run.messages if message["type"] == "RECORD"
+    }
+    wrong = run_tap(settings(site, requests_per_minute=0), check=False)
+    assert "'requests_per_minute'" in wrong.errors

@@ -7,16 +7,18 @@ remembered: an account or a consent that was refused once is not tried again in 
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 import typing as t
-from concurrent.futures import Future
 from contextlib import contextmanager
+from urllib.parse import quote, quote_plus
 
 import backoff
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_acumatica.acumatica.errors import SignInError, UnreachableError
+from tap_acumatica.acumatica.grants import to_the_end
 from tap_acumatica.acumatica.tries import AgainError, log_wait, waits
 
 if t.TYPE_CHECKING:
@@ -24,10 +26,8 @@ if t.TYPE_CHECKING:
 
     from requests import PreparedRequest
 
-    from tap_acumatica.acumatica.identity import IdentityServer
-    from tap_acumatica.acumatica.tokens import Tokens, TokenStore
-
-T = t.TypeVar("T")
+    from tap_acumatica.acumatica.grants import Grant
+    from tap_acumatica.acumatica.tokens import Tokens
 
 _SHORTEST_SECRET = 4
 
@@ -76,6 +76,18 @@ class Authenticator(AuthBase):
     def accepted(self) -> None:
         """Note that a request was signed in."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether signing out needs no cookies."""
+        return False
+
+    def met_cookies(self) -> None:
+        """Note that the site gives sessions cookies."""
+
+    def may_leave(self) -> bool:
+        """Whether a session that was given no cookies has a seat to give back."""
+        return True
+
     def renew(self, request: PreparedRequest) -> bool | None:
         """Renew what a request was refused with.
 
@@ -99,7 +111,11 @@ class Authenticator(AuthBase):
         return text
 
     def _keep_secret(self, *values: str | None) -> None:
-        self._secrets |= {v for v in values if v and len(v) >= _SHORTEST_SECRET}
+        for value in values:
+            if value and len(value) >= _SHORTEST_SECRET:
+                inside_json = json.dumps(value)[1:-1]
+                spelled = {value, quote(value, safe=""), quote_plus(value), inside_json}
+                self._secrets |= spelled
 
 
 class BasicAuthenticator(Authenticator):
@@ -144,19 +160,6 @@ class BasicAuthenticator(Authenticator):
         self._proven = True
 
 
-class Grant(t.Protocol):
-    """A way to get tokens."""
-
-    def tokens(self, stale: str | None) -> Tokens:
-        """Tokens other than those whose access token is ``stale``; one try.
-
-        Raises:
-            SignInError: If there are none to be had.
-            AgainError: If another try may succeed.
-            ServiceError: If something else is wrong.
-        """
-
-
 class OAuthAuthenticator(Authenticator):
     """OAuth 2.0 access tokens, renewed shortly before they end, and once where one is refused."""
 
@@ -187,6 +190,8 @@ class OAuthAuthenticator(Authenticator):
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
+        self._cookies = False
+        self._left: str | None = None
         self._keep_secret(*secrets)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -207,6 +212,26 @@ class OAuthAuthenticator(Authenticator):
         if self._tokens is not None:
             request.headers["Authorization"] = f"Bearer {self._tokens.access}"
         return request
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is a token: it names its session by itself."""
+        return self._tokens is not None
+
+    def met_cookies(self) -> None:
+        """Note that the site gives sessions cookies: then who has none has no seat of its own."""
+        self._cookies = True
+
+    def accepted(self) -> None:
+        """Note that a request was signed in: there is a session to sign out again."""
+        self._left = None
+
+    def may_leave(self) -> bool:
+        """Whether a session without cookies is the one of the token, and not signed out yet."""
+        with self._lock:
+            token = self._tokens.access if self._tokens else None
+            first, self._left = self._left != token, token
+            return first and not self._cookies
 
     def renew(self, request: PreparedRequest) -> bool | None:
         """Renew a token that was refused; raises and returns as :meth:`Authenticator.renew`."""
@@ -246,80 +271,3 @@ class OAuthAuthenticator(Authenticator):
             msg = f"{error}; given up after {self._tries} tries; tokens and bookmarks are kept"
             raise UnreachableError(msg) from error
         self._keep_secret(self._tokens.access, self._tokens.refresh)
-
-
-class ConsentGrant:
-    """Tokens of a user's consent: each refresh token is good for one use and brings the next."""
-
-    def __init__(
-        self,
-        server: IdentityServer,
-        store: TokenStore,
-        *,
-        seed: str | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Prepare; nothing is read yet.
-
-        Args:
-            server: Where tokens are asked for.
-            store: Where they are kept.
-            seed: The refresh token that is configured.
-            clock: Seconds since the epoch.
-        """
-        self._server = server
-        self._store = store
-        self._seed = seed
-        self._clock = clock
-
-    def tokens(self, stale: str | None) -> Tokens:
-        """See :class:`Grant`.
-
-        What another process has got meanwhile is taken before anything is asked for.
-        """
-        with self._store.locked(self._server.application.name, self._seed) as chains:
-            held = chains.find()
-            if held and held.access != stale and held.fresh(self._clock()):
-                return held
-            token = held.refresh if held else self._seed
-            if token is None:
-                msg = "nobody has signed in yet; sign in with tap-acumatica-login"
-                raise SignInError(msg)
-            chains.prove()
-            tokens = self._server.refresh(token)
-            chains.keep(tokens)
-            return tokens
-
-
-class PasswordGrant:
-    """Tokens for a user name and a password; they are not kept beyond the run."""
-
-    def __init__(self, server: IdentityServer, username: str, password: str) -> None:
-        """Take the credentials; nothing is sent yet."""
-        self._server = server
-        self._username = username
-        self._password = password
-
-    def tokens(self, stale: str | None) -> Tokens:
-        """See :class:`Grant`."""
-        del stale
-        return self._server.by_password(self._username, self._password)
-
-
-def to_the_end(action: t.Callable[[], T]) -> T:
-    """Do something that a signal must not cut off in the middle.
-
-    A refresh token is used up with the request, and its successor is lost with the answer. So this
-    runs in a thread of its own: a signal ends the waiting for it, not the action, and the process
-    does not end before it.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(action())
-        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="token-request", daemon=False).start()
-    return future.result()

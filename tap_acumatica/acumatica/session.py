@@ -268,8 +268,14 @@ class Session:
             # Noted before the body: a signal may come while that is on its way.
             if response.ok or (self._http.cookies and not _is_unauthorized(response)):
                 self._opened = True
+            if self._http.cookies:
+                self._auth.met_cookies()
             receive = self._transport.spool if stream and response.ok else self._transport.receive
             return response, receive(response)
+        except SystemExit:
+            # The site may have opened a session meanwhile; who has no cookies of it needs a token.
+            self._opened = self._opened or self._auth.alone
+            raise
         except requests.exceptions.SSLError as error:
             msg = f"{what}: the certificate of {_host(url)} was not accepted ({reason(error)})"
             raise UnreachableError(msg) from error
@@ -356,6 +362,8 @@ class Session:
         if not (self._opened and self.service.site):
             return
         self._opened = False
+        if not (self._http.cookies or self._auth.may_leave()):
+            return
         try:
             # A body-less POST carries Content-Length: 0, without which IIS answers 411.
             response = self._http.post(

@@ -87,7 +87,7 @@ class Login:
         """Exchange the code of a callback and keep the tokens; the error, if any, is kept too."""
         try:
             tokens = self.finish(found)
-        except _ERRORS as error:
+        except Exception as error:  # noqa: BLE001  it is raised where the browser is waited for
             self.error = error
             return Outcome(
                 good=False, title="Not signed in", text="The command line says why: start again."

@@ -149,12 +149,12 @@ class Identity:
             for access in self._access.values():
                 access.ended = True
 
-    def forget(self) -> None:
+    def end_consents(self) -> None:
         """End all consents and access tokens, as an administrator can."""
         with self._lock:
-            self._codes.clear()
-            self._access.clear()
-            self._refresh.clear()
+            self.expire()
+            for consent in self._refresh.values():
+                consent.dead = True
 
     def use(self, token: str) -> Consent:
         """Let an access token open one request.

@@ -111,7 +111,9 @@ class Site:
             raise errors.NotThereError(path)
         record.set = unquote("/".join(raw[depth:]))
         session, new = self.sessions.enter(record.tenant, cookies, authorization)
-        record.tenant = self.habits.serves_tenant or record.tenant
+        if self.habits.serves_tenant:
+            asked, record.tenant = record.tenant, self.habits.serves_tenant
+            record.root = record.root.replace(quote(asked), quote(record.tenant))
         record.session = session.name
         with self.sessions.serving(session):
             reply = self._answer_for(record, headers, site)

@@ -12,11 +12,10 @@ import requests
 
 from tap_acumatica.acumatica.auth import (
     BasicAuthenticator,
-    ConsentGrant,
     OAuthAuthenticator,
-    to_the_end,
 )
 from tap_acumatica.acumatica.errors import ServiceError, SignInError, UnreachableError
+from tap_acumatica.acumatica.grants import ConsentGrant, to_the_end
 from tap_acumatica.acumatica.identity import Application, IdentityServer
 from tap_acumatica.acumatica.interface import Service, services
 from tap_acumatica.acumatica.session import Limits, Session
@@ -71,6 +70,13 @@ def ask(session: Session) -> int:
     return len(session.fetch(url, parse_collection, what="Ledger").rows)
 
 
+def consent(site: Sandbox, folder: Path) -> OAuthAuthenticator:
+    client = f"9986313F-C5E6-161F-ED75-346CBBCB948F@{TENANT}"
+    server = IdentityServer(Application(client, site.url))
+    store = TokenStore(folder / "tokens.json")
+    return OAuthAuthenticator(ConsentGrant(server, store, seed=site.identity.grant(client)))
+
+
 def sessions(site: Sandbox, auth: Authenticator, count: int) -> Iterator[Session]:
     for _ in range(count):
         yield Session(service(site), auth=auth, limits=Limits(timeout=30, tries=2))
@@ -117,10 +123,7 @@ def test_many_sessions_with_a_right_password_go_on_at_once(sandbox: MakeSandbox)
 
 def test_many_sessions_share_one_refresh(sandbox: MakeSandbox, tmp_path: Path) -> None:
     site = sandbox(rows=5)
-    client = f"9986313F-C5E6-161F-ED75-346CBBCB948F@{TENANT}"
-    server = IdentityServer(Application(client, site.url))
-    grant = ConsentGrant(server, TokenStore(tmp_path / "t.json"), seed=site.identity.grant(client))
-    auth = OAuthAuthenticator(grant)
+    auth = consent(site, tmp_path)
     with ThreadPoolExecutor(8) as threads:
         used = list(sessions(site, auth, 8))
         assert list(threads.map(ask, used)) == [1] * 8
@@ -207,6 +210,38 @@ def test_secrets_are_hidden_in_what_a_server_repeats() -> None:
     header = auth(request()).headers["Authorization"]
     text = auth.hide(f"you sent {header}, that is pass:word, me")
     assert text == "you sent Basic ***, that is ***, me"
+    assert auth.hide("password=pass%3Aword") == "password=***"
     oauth = OAuthAuthenticator(Grants("first-token"), secrets=["client-secret"], clock=lambda: 1e3)
     oauth(request())
     assert oauth.hide("Bearer first-token client-secret") == "Bearer *** ***"
+
+
+def test_sessions_of_one_token_are_signed_out_once(sandbox: MakeSandbox, tmp_path: Path) -> None:
+    site = sandbox(rows=5)
+    auth = consent(site, tmp_path)
+    used = list(sessions(site, auth, 4))
+    assert [ask(session) for session in used] == [1] * 4
+    for session in used:
+        session.close()
+        session.close()
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+    assert len([request for request in site.requests if request.method == "POST"]) == 2  # a token
+
+
+def test_a_first_request_that_a_signal_cuts_off_is_signed_out_by_its_token(
+    sandbox: MakeSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = sandbox(rows=5)
+    (session,) = sessions(site, consent(site, tmp_path), 1)
+    sent = session._http.get
+
+    def cut_off(*arguments: t.Any, **options: t.Any) -> t.NoReturn:
+        sent(*arguments, **options).close()
+        session._http.cookies.clear()
+        raise SystemExit
+
+    monkeypatch.setattr(session._http, "get", cut_off)
+    with pytest.raises(SystemExit):
+        ask(session)
+    session.close()
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)

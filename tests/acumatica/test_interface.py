@@ -123,3 +123,43 @@ def test_tenants_take_the_place_of_the_one_in_the_address() -> None:
 def test_what_is_no_address_is_refused_by_name(url: str) -> None:
     with pytest.raises(AddressError, match="setting 'url' is wrong"):
         services(url, "dac")
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        None,
+        "$metadata#SOOrder",
+        "../dac/$metadata#SOOrder(OrderNbr)",
+        "/t/Calipso%20LLC/api/odata/dac/$metadata#SOOrder",
+        "https://h/AcumaticaERP/t/Calipso%20LLC/api/odata/dac/$metadata#SOOrder",
+        "http://inside.local:8080/T/calipso%20llc/API/OData/DAC/$metadata#SOOrder",
+        "https://h/t/Calipso+LLC/api/odata/dac/$metadata#SOOrder",
+        "https://h/odatav4/Calipso%20LLC/$metadata#SOOrder",
+        "https://h/somewhere/else/$metadata#SOOrder",
+        "http://[broken",
+    ],
+)
+def test_an_answer_of_the_tenant_asked_for_is_taken_whatever_its_host(context: str | None) -> None:
+    service = services("https://h", "dac", ["Calipso LLC"])["Calipso LLC"]
+    service.check_answer(f"{service.root}/SOOrder?$top=1", context)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "https://h/t/Company/api/odata/dac/$metadata#SOOrder",
+        "/t/Company/api/odata/dac/$metadata#SOOrder",
+        "http://inside.local/x/t/Company/api/odata/gi/$metadata#SOOrder",
+        "https://h/odatav4/Company/$metadata#SOOrder",
+    ],
+)
+def test_an_answer_of_another_tenant_is_refused(context: str) -> None:
+    service = services("https://h", "dac", ["Calipso LLC"])["Calipso LLC"]
+    with pytest.raises(AddressError, match="comes from tenant 'Company'"):
+        service.check_answer(f"{service.root}/SOOrder?$top=1", context)
+
+
+def test_a_service_without_a_tenant_is_not_held_to_one() -> None:
+    service = services("https://h/svc", "dac")[None]
+    service.check_answer(f"{service.root}/X", "https://h/t/Any/api/odata/dac/$metadata#X")
