@@ -51,10 +51,3 @@ class Body:
     def __del__(self) -> None:
         """Forget what nobody reads on."""
         self.close()
-
-
-def _replayed(file: t.IO[bytes], failure: Exception | None) -> Iterator[bytes]:
-    while piece := file.read(_CHUNK):
-        yield piece
-    if failure:
-        raise failure

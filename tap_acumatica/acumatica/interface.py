@@ -157,7 +157,7 @@ def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str 
     return {name: Service(chosen.root(site, name), site, name, chosen) for name in names}
 
 
-def _recognise(url: str, wanted: Interface | None) -> Service | None:
+def _recognise(url: str, wanted: Interface) -> Service | None:
     for pattern, interface in _ROOTS:
         if match := pattern.fullmatch(url):
             sure = not interface.common or bool(_HOSTED.match(url))

@@ -13,15 +13,12 @@ import datetime as dt
 import logging
 import threading
 import typing as t
-import weakref
 
-from tap_acumatica.acumatica.body import ACCEPT_JSON
 from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_acumatica.acumatica.body import Body
     from tap_acumatica.acumatica.interface import Service
     from tap_acumatica.acumatica.session import Session
 
@@ -60,7 +57,6 @@ class SessionPool:
         self._returned = 0
         self._hurried = 0
         self._closed = False
-        self._arriving: dict[int, weakref.ref[Body]] = {}
         self._changed = threading.Condition()
 
     @property
@@ -107,16 +103,8 @@ class SessionPool:
             UnreachableError: If no session becomes free in time.
             ServiceError: As :meth:`Session.fetch`.
         """
-        self._let_arrive()
-        bodies: list[Body] = []
-
-        def parse_body(body: Body) -> T:
-            bodies[:] = [body]
-            return parse(body)
-
         while True:
-            with contextlib.ExitStack() as lease:
-                session = lease.enter_context(self._lent(what, patient=patient))
+            with self._lent(what, patient=patient) as session:
                 try:
                     answer = session.fetch(url, parse, what=what, **options)
                 except SeatsTakenError:
@@ -124,17 +112,7 @@ class SessionPool:
                         raise
                     continue
                 self._proven.add(id(session))
-                for body in bodies:
-                    self._arriving[threading.get_ident()] = weakref.ref(body)
-                    body.when_arrived(lease.pop_all().close)
                 return answer
-
-    def _let_arrive(self) -> None:
-        """Let an answer arrive that this thread is amid: its session is for one at a time."""
-        arriving = self._arriving.pop(threading.get_ident(), None)
-        body = arriving() if arriving else None
-        if body is not None:
-            body.let_arrive()
 
     @contextlib.contextmanager
     def _lent(self, what: str, *, patient: bool) -> Iterator[Session]:
@@ -195,12 +173,6 @@ class SessionPool:
             self._size,
         )
         return True
-
-    def turn_to(self, service: Service) -> None:
-        """Read another service: the address meant that one."""
-        self.service = service
-        for session in self._all:
-            session.service = service
 
     def close(self) -> None:
         """Sign all sessions out; never raises, may be called twice."""

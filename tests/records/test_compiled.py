@@ -14,12 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_acumatica.odata.atom import Answer
 from tap_acumatica.odata.clock import Clock, zone_named
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.records.codec import RecordMaker, RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, RecordLines, column_of
 from tap_acumatica.records.schema import shape_of
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.records.codec import Page
 
 local_times = st.datetimes(dt.datetime(1800, 1, 1), dt.datetime(2100, 1, 1)).flatmap(  # noqa: DTZ001
     lambda moment: st.sampled_from(["", "Z", "+05:30"]).map(moment.isoformat().__add__)
