@@ -228,7 +228,7 @@ def test_a_feed_without_pages_that_breaks_off_loses_nothing(
     ]
     columns = {"Id": "Edm.Int32", "Text": "Edm.String", "LastModified": "Edm.DateTime"}
     site = OData3Service(Table("Rows", columns, ["Id"], rows))
-    site.fail("Rows", broken_off(0.8), page=2, times=1)
+    site.fail("Rows", spoil, page=2, times=1)
     with site.running():
         config = {"url": site.url, "data_format": "atom", "client_side_paging": False}
         result = run_tap(config)

@@ -19,7 +19,7 @@ class Record:
     interface: str = ""
     version: str = "4.0"
     root: str = ""
-    """Path of the service root below the site, with `{tenant}`."""
+    """Path of the service root below the site."""
     set: str = ""
     """The entity set, inquiry or function as it was asked for."""
     entity: str = ""

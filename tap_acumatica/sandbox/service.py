@@ -262,7 +262,7 @@ def _named(arguments: str) -> list[tuple[str, str]]:
 
 
 def _address(record: Record, site: str) -> str:
-    return f"{site}/{record.root.format(tenant=quote(record.tenant))}"
+    return f"{site}/{record.root}"
 
 
 def _query(options: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from . import changes, errors, legacy, replies
 from .brakes import Brakes, DeclinedError
@@ -151,7 +151,7 @@ class Site:
             named = len(parts) > 1 and parts[1] in tenants
             record.tenant = tenants[parts[1]] if named else next(iter(tenants.values()))
             record.interface, record.version, address = _OLDER[parts[0]]
-            record.root = f"{address}/{{tenant}}" if named else address
+            record.root = f"{address}/{quote(record.tenant)}" if named else address
             return 2 if named else 1
         fixed = [*parts[:1], *parts[2:4]]
         if fixed != ["t", "api", "odata"] or parts[4:5] not in (["dac"], ["gi"]):
@@ -159,7 +159,7 @@ class Site:
         if parts[1] not in tenants:
             return 0
         record.tenant, record.interface = tenants[parts[1]], parts[4]
-        record.root = f"t/{{tenant}}/api/odata/{record.interface}"
+        record.root = f"t/{quote(record.tenant)}/api/odata/{record.interface}"
         return len(fixed) + 2
 
     def _identify(self, record: Record, parts: list[str], site: str, body: bytes) -> Reply:

@@ -33,14 +33,14 @@ def rows_of(stamps: t.Iterable[str]) -> Table:
 def test_a_service_that_compares_by_the_second_is_read_by_time(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fraction: str, page_size: int
 ) -> None:
-    exact = odata_service._FilterParser._literal
+    exact = odata_service.FilterParser._literal
 
     def by_the_second(parser: t.Any, type_name: str) -> t.Any:
         value = exact(parser, type_name)
         whole = type_name == "Edm.DateTimeOffset" and value is not None
         return value - value % _SECOND if whole else value
 
-    monkeypatch.setattr(odata_service._FilterParser, "_literal", by_the_second)
+    monkeypatch.setattr(odata_service.FilterParser, "_literal", by_the_second)
     table = rows_of(f"2024-02-01T00:00:{second:02d}{fraction}Z" for second in range(20))
     service, warehouse = ODataService(table), Warehouse(table.key)
     options: dict[str, t.Any] = {"tracking": "LastModified", "page_size": page_size}
