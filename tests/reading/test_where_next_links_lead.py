@@ -11,6 +11,7 @@ from tap_acumatica.acumatica.errors import AnswerError
 from tap_acumatica.acumatica.interface import Service
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.source import EntitySource, RequestCount
+from tap_acumatica.records.codec import Page
 
 ROOT = "https://rows.example/acme/odata"
 
@@ -22,8 +23,9 @@ class Asked:
         self.service = Service(root)
         self.urls: list[str] = []
 
-    def fetch(self, url: str, _parse: t.Any, **_others: t.Any) -> None:
+    def fetch(self, url: str, _parse: t.Any, **_others: t.Any) -> Page:
         self.urls.append(url)
+        return Page([])
 
     def decode(self, body: bytes) -> t.Any:
         """No answer is decoded here."""
