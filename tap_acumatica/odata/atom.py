@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 from lxml import etree
 
 from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
-from tap_acumatica.odata.payload import decoded_name, error_text
+from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -177,6 +177,9 @@ def _row(entry: Element, places: Mapping[str, str]) -> Row:
         inline = _child(link, "inline")
         if inline is not None and (name := _related(link)):
             row[name] = _inline(inline)
+            feed = inline.find(_FEED)
+            if feed is not None and (further := _next_link(feed)):
+                row[f"{name}{NESTED_LINK}"] = further
     properties = _child(entry, "properties")  # of a media link entry, beside its content
     if properties is None:
         content = entry.find(f"{_ATOM}content")

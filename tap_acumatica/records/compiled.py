@@ -120,10 +120,14 @@ class CompiledCodec:
         ]
         # Names that are none in XML may be spelled in two ways.
         self._direct = all(name.isidentifier() and decoded_name(name) == name for name in columns)
-        self._floating = any(
+        floating = any(
             properties[name].type in {"Edm.Double", "Edm.Single"}
             for name in columns
             if name in properties
+        )
+        self._marks = (
+            *(_NOT_FINITE if floating else ()),
+            *(link.encode() for link in exact.nested_links),
         )
 
     def _compile(self, properties: Mapping[str, Property]) -> type[CompiledRow]:
@@ -165,7 +169,8 @@ class CompiledCodec:
             PayloadError: If it is none.
             ValueMismatchError: If a value does not fit its type.
         """
-        if self._direct and not (self._floating and any(mark in body for mark in _NOT_FINITE)):
+        exactly = any(mark in body for mark in self._marks)
+        if self._direct and not exactly:
             try:
                 answer: t.Any = self._decoder.decode(body)
                 if answer.error is None and answer.error3 is None:

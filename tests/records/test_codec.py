@@ -11,6 +11,7 @@ from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
+from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import shape_of, united
 from tests.odata_service import csdl
 
@@ -185,3 +186,12 @@ def test_what_comes_along_in_a_feed_is_what_comes_along_in_json() -> None:
     row = {"Id": 1, "Lines": [{"Qty": Decimal("1.50"), "Open": True}]}
     for body in (feed, light, verbose):
         assert codec.decode(body.encode()).rows == [row]
+    compiled = CompiledCodec(codec, ["Id", "Lines"], model.properties("S.Order"))
+    for cut_short in (
+        feed.replace("</feed></m:inline>", '<link rel="next" href="x"/></feed></m:inline>'),
+        light.replace('"Lines":', '"Lines@odata.nextLink":"x","Lines":'),
+        verbose.replace('"results":', '"__next":"x","results":'),
+    ):
+        for each in (codec, compiled):
+            with pytest.raises(PayloadError, match="only a part of Lines"):
+                each.decode(cut_short.encode())
