@@ -382,8 +382,8 @@ SETTINGS: tuple[Setting, ...] = (
         "data_format",
         _choice("json", "atom"),
         "Data Format",
-        "Form in which OData 3.0 services are asked for rows; atom is read while it arrives, for "
-        "services without pages. OData 4.0 is always JSON.",
+        "Form in which OData 3.0 services are asked for rows. atom is never held in memory as a "
+        "whole, also where a service knows no pages. OData 4.0 is always JSON.",
         default="json",
     ),
     Setting(

@@ -146,3 +146,15 @@ def test_a_refusal_in_xml_is_understood(sandbox: MakeSandbox, run_tap: RunTap) -
     items = [row for row in site.rows(TENANT, "InventoryItem") if row["StkItem"]]
     assert len({row["_key"] for row in run.records(STOCK)}) == len(items)
     assert "does not take" in run.errors
+
+
+@pytest.mark.parametrize("data_format", ["json", "atom"])
+def test_the_answer_of_another_tenant_is_refused(
+    sandbox: MakeSandbox, run_tap: RunTap, data_format: str
+) -> None:
+    site = sandbox(rows=20, habits=Habits(serves_tenant="Calipso LLC"))
+    config = older(site, data_format=data_format, entity_sets=["IN-Stock Items"])
+    run = run_tap(config, check=False)
+    assert run.exit_code == 1
+    assert "the answer comes from tenant 'Calipso LLC'" in run.errors
+    assert not run.records(STOCK)

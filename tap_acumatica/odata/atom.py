@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 from lxml import etree
 
 from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
-from tap_acumatica.odata.payload import decoded_name, error_text
+from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,6 +86,7 @@ class AtomReader:
 
     Attributes:
         next_link: Address of the following part, once all rows were read; None for none.
+        base: What addresses in it are relative to, once all rows were read; None for none.
     """
 
     def __init__(self, answer: Answer, places: Mapping[str, str] | None = None) -> None:
@@ -98,6 +99,7 @@ class AtomReader:
         self._answer = answer
         self._places = places or {}
         self.next_link: str | None = None
+        self.base: str | None = None
 
     def __iter__(self) -> Iterator[Row]:
         """The rows in the order received.
@@ -137,6 +139,7 @@ class AtomReader:
         if root.tag not in {_ENTRY, _FEED}:
             msg = "the answer is XML, but no feed of rows"
             raise PayloadError(msg)
+        self.base = root.get(_BASE)
         self.next_link = _next_link(root) if root.tag == _FEED else None
 
     @staticmethod
@@ -174,6 +177,9 @@ def _row(entry: Element, places: Mapping[str, str]) -> Row:
         inline = _child(link, "inline")
         if inline is not None and (name := _related(link)):
             row[name] = _inline(inline)
+            feed = inline.find(_FEED)
+            if feed is not None and (further := _next_link(feed)):
+                row[f"{name}{NESTED_LINK}"] = further
     properties = _child(entry, "properties")  # of a media link entry, beside its content
     if properties is None:
         content = entry.find(f"{_ATOM}content")

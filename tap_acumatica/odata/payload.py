@@ -20,6 +20,8 @@ from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
 
 Row = dict[str, t.Any]
 
+NESTED_LINK = "@odata.nextLink"
+"""What follows a name of which only a part came along."""
 _NEXT_LINKS = ("@odata.nextLink", "@nextLink", "odata.nextLink", "__next")
 _CONTEXTS = ("@odata.context", "@context", "odata.metadata")
 _AROUND_A_LIST = frozenset({"results", "__metadata", "__count", "__next"})
@@ -116,11 +118,15 @@ def _plain(value: t.Any, depth: int = 0) -> t.Any:
         return value
     if depth and isinstance(value.get("results"), list) and set(value) <= _AROUND_A_LIST:
         return [_plain(item, depth + 1) for item in value["results"]]
-    return {
+    plain = {
         name: item if name in _NEXT_LINKS else _plain(item, depth + 1)
         for name, item in value.items()
         if name != "__metadata" and not (isinstance(item, dict) and "__deferred" in item)
     }
+    for name, item in value.items():
+        if isinstance(item, dict) and "results" in item and (link := item.get("__next")):
+            plain[f"{name}{NESTED_LINK}"] = link
+    return plain
 
 
 def _iso(text: str) -> str:

@@ -17,8 +17,8 @@ import msgspec
 
 from tap_acumatica.odata.atom import Answer, AtomReader
 from tap_acumatica.odata.clock import Clock
-from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.odata.payload import decoded_name, parse_collection, parse_entity
+from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
+from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, parse_collection, parse_entity
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
 from tap_acumatica.records.deletion import DELETED_COLUMN
@@ -89,6 +89,11 @@ class RowCodec:
         self._properties = properties
         self._expansions = expansions
         self._extra = extra or {}
+        self.nested_links = tuple(
+            f"{expansion.navigation.name}{NESTED_LINK}"
+            for expansion in expansions
+            if expansion.navigation.collection
+        )
         self._convert = self._conversions(Conversions(model, self.clock))
         self._plain_names = {name: decoded_name(name) for name in self._convert}
         self._places = {
@@ -155,12 +160,17 @@ class RowCodec:
             for raw in islice(entries, _PART_ROWS)
         ]
         if len(rows) < _PART_ROWS:
-            return Page(rows, reader.next_link)
+            return Page(rows, reader.next_link, reader.base and reader.base.rstrip("/"))
         return Page(rows, rest=partial(self._part, reader, entries))
 
     def _row(
         self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None
     ) -> Row:
+        for link in self.nested_links:
+            if raw.get(link):
+                name = link.removesuffix(NESTED_LINK)
+                msg = f"only a part of {name} came along; leave it out of 'expand'"
+                raise PayloadError(msg)
         row = {}
         for name, convert in conversions.items():
             value = raw.get(names[name] if names else name)

@@ -125,11 +125,15 @@ class CompiledCodec:
         ]
         # Names that are none in XML may be spelled in two ways.
         self._direct = all(name.isidentifier() and decoded_name(name) == name for name in columns)
-        self._floating = any(
+        floating = any(
             properties[name].type in {"Edm.Double", "Edm.Single"}
             or properties[name].facets.floating
             for name in columns
             if name in properties
+        )
+        self._marks = (
+            *(_NOT_FINITE if floating else ()),
+            *(link.encode() for link in exact.nested_links),
         )
         # Binary is text, and all but a little of it as it leaves: only the rest is converted.
         self._binaries = [
@@ -182,7 +186,8 @@ class CompiledCodec:
             PayloadError: If it is none.
             ValueMismatchError: If a value does not fit its type.
         """
-        if self._direct and not (self._floating and any(mark in body for mark in _NOT_FINITE)):
+        exactly = any(mark in body for mark in self._marks)
+        if self._direct and not exactly:
             try:
                 answer: t.Any = self._decoder.decode(body)
                 if answer.error is None and answer.error3 is None:

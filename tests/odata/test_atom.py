@@ -111,7 +111,13 @@ def test_what_came_along_is_nested_and_links_alone_are_nothing() -> None:
     none = f'<link rel="{RELATED}/None" href="x"><m:inline/></link><link rel="{RELATED}/Later" href="x"/>'
     rows, link = read(feed(entry("<d:Id>1</d:Id>", lines + item + none), entry("<d:Id>2</d:Id>")))
     assert rows == [
-        {"Lines": [{"N": "1"}, {"N": "2"}], "Item": {"C": "c"}, "None": None, "Id": "1"},
+        {
+            "Lines": [{"N": "1"}, {"N": "2"}],
+            "Lines@odata.nextLink": "inner",
+            "Item": {"C": "c"},
+            "None": None,
+            "Id": "1",
+        },
         {"Id": "2"},
     ]
     assert link is None

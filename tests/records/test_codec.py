@@ -9,7 +9,9 @@ import pytest
 
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
+from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
+from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.schema import shape_of, united
 from tests.odata_service import csdl
 
@@ -150,3 +152,46 @@ def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
     assert shape_of(keyless, "Plain.Model.T", tenant=True).key_properties == ()
     one_row = shape_of(keyless, "Plain.Model.T", tenant=True, singleton=True)
     assert one_row.key_properties == ("_tenant",)
+
+
+def test_what_comes_along_in_a_feed_is_what_comes_along_in_json() -> None:
+    document = (
+        '<Edmx Version="1.0"><DataServices><Schema Namespace="S"><EntityType Name="Order">'
+        '<Property Name="Id" Type="Edm.Int32"/><NavigationProperty Name="Lines"'
+        ' Relationship="S.OL" FromRole="O" ToRole="L"/></EntityType><EntityType Name="Line">'
+        '<Property Name="Qty" Type="Edm.Decimal"/><Property Name="Open" Type="Edm.Boolean"/>'
+        '</EntityType><Association Name="OL"><End Type="S.Order" Role="O" Multiplicity="1"/>'
+        '<End Type="S.Line" Role="L" Multiplicity="*"/></Association><EntityContainer>'
+        '<EntitySet Name="Orders" EntityType="S.Order"/></EntityContainer></Schema></DataServices>'
+        "</Edmx>"
+    )
+    model = parse_metadata(document.encode())
+    codec = RowCodec(
+        model,
+        model.properties("S.Order"),
+        expansions=parse_expand(["Lines"], "S.Order", model),
+    )
+    line = (
+        "<entry><content><m:properties><Qty>1.50</Qty><Open>true</Open></m:properties></content>"
+        "</entry>"
+    )
+    metadata = "http://schemas.microsoft.com/ado/2007/08/dataservices"
+    feed = (
+        f'<feed xmlns="http://www.w3.org/2005/Atom" xmlns:m="{metadata}/metadata"><entry>'
+        f'<link rel="{metadata}/related/Lines"><m:inline><feed>{line}</feed></m:inline></link>'
+        "<content><m:properties><Id>1</Id></m:properties></content></entry></feed>"
+    )
+    light = '{"value":[{"Id":1,"Lines":[{"Qty":"1.50","Open":true}]}]}'
+    verbose = '{"d":[{"Id":1,"Lines":{"results":[{"Qty":"1.50","Open":true}]}}]}'
+    row = {"Id": 1, "Lines": [{"Qty": Decimal("1.50"), "Open": True}]}
+    for body in (feed, light, verbose):
+        assert codec.decode(body.encode()).rows == [row]
+    compiled = CompiledCodec(codec, ["Id", "Lines"], model.properties("S.Order"))
+    for cut_short in (
+        feed.replace("</feed></m:inline>", '<link rel="next" href="x"/></feed></m:inline>'),
+        light.replace('"Lines":', '"Lines@odata.nextLink":"x","Lines":'),
+        verbose.replace('"results":', '"__next":"x","results":'),
+    ):
+        for each in (codec, compiled):
+            with pytest.raises(PayloadError, match="only a part of Lines"):
+                each.decode(cut_short.encode())
