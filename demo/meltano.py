@@ -96,6 +96,24 @@ class Project:
         seconds = time.monotonic() - start
         return Run(done.returncode, seconds, done.stdout, _received(done.stdout, target))
 
+    def run_job(self, job: str, environment: str, *options: str, **variables: str) -> Run:
+        """Run a job of the project in one of its environments.
+
+        Args:
+            job: Name of the job.
+            environment: Name of the environment.
+            *options: Options of ``meltano run``.
+            **variables: Further environment variables.
+        """
+        start = time.monotonic()
+        done = _meltano(
+            [f"--environment={environment}", "run", *options, job],
+            cwd=self.folder,
+            settings={**self.settings, **variables},
+        )
+        seconds = time.monotonic() - start
+        return Run(done.returncode, seconds, done.stdout, _received(done.stdout, PLUGINS[1]))
+
     def invoke(self, *arguments: str) -> str:
         """Run any Meltano command and return what it printed.
 

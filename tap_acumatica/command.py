@@ -13,6 +13,9 @@ from singer_sdk.plugin_base import SingerCommand
 from tap_acumatica.odata.errors import ODataError
 from tap_acumatica.settings import SettingsError
 
+if t.TYPE_CHECKING:
+    import click
+
 
 class TapCommand(SingerCommand):
     """The Singer command line, without tracebacks."""
@@ -28,16 +31,21 @@ class TapCommand(SingerCommand):
             self._end(str(error))
         except ConfigValidationError as error:
             self._end("; ".join(error.errors))
-        except BrokenPipeError:
-            # The interpreter would complain again when it flushes standard output at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._end("the target closed the pipe; see its own messages")
         except OSError as error:
             self._end(str(error))
         except (SingerSDKError, ValueError) as error:
             kind = type(error).__name__  # the SDK reads files with a JSON library of its own
             what = "the configuration file is no JSON" if kind == "JSONDecodeError" else kind
             self._end(f"{what}: {error}")
+
+    def invoke(self, ctx: click.Context) -> t.Any:
+        """Run it, and say so where the target ended first: Click would end without a word."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The interpreter would complain again when it flushes standard output at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._end("the target closed the pipe; see its own messages")
 
     def _end(self, message: str) -> t.NoReturn:
         self.logger.error(" ".join(message.split()))

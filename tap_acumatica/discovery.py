@@ -65,6 +65,11 @@ class Definition:
     tracking: str | None
     parts: dict[str | None, TenantPart] = field(default_factory=dict)
 
+    @property
+    def selected_by_default(self) -> bool:
+        """Whether it can be read as it is."""
+        return not all(part.lacks_parameters for part in self.parts.values())
+
 
 class Discovery:
     """Works out definitions; settings as plain values, so that it can be used without a tap."""
@@ -125,6 +130,8 @@ class Discovery:
                     part = self._part(tenant, connection, model, entity)
                     parts.setdefault(entity.stream, {})[tenant] = part
         self._warn_of_unused(offered)
+        for connection in self._connections.values():
+            connection.settle()
         return [self._define(name, parts[name]) for name in sorted(parts)]
 
     def _selects(self, entity: Entity) -> bool:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 import typing as t
+from urllib.parse import quote
 
 from tap_acumatica.acumatica.errors import AccessError
 from tap_acumatica.acumatica.wire_log import PLANS
@@ -39,6 +40,7 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _PROGRESS_SECONDS = 30.0
+_SELECT_CHARACTERS = 1200  # IIS takes a query of 2048, and answers longer ones as if not there
 
 
 class Turn:
@@ -206,7 +208,9 @@ class PartReading:
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
             else None,
-            select=(*names, *expanded) if config["use_select"] else (),
+            select=(*names, *expanded)
+            if config["use_select"] and _within_an_address(names)
+            else (),
             expand=expand,
             page_size=config["page_size"] if config["client_side_paging"] else None,
             version=part.model.version,
@@ -330,6 +334,11 @@ class PartReading:
             seconds,
             self.rows / seconds,
         )
+
+
+def _within_an_address(names: Sequence[str]) -> bool:
+    """Whether a ``$select`` of them leaves room in an address; else whole rows are asked for."""
+    return len(quote(",".join(names))) <= _SELECT_CHARACTERS
 
 
 def _sortable(part: TenantPart, names: Sequence[str]) -> list[Column]:

@@ -53,8 +53,7 @@ class EntitySetStream(Stream):
         self.primary_keys = definition.shape.key_properties
         self.replication_key = definition.tracking
         self._acumatica = tap
-        parts = definition.parts.values()
-        self.selected_by_default = not all(part.lacks_parameters for part in parts)
+        self.selected_by_default = definition.selected_by_default
         self._begun: dict[str | None, Turn] = {}
 
     def apply_catalog(self, catalog: Catalog) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import typing as t
 import weakref
 
@@ -25,6 +24,7 @@ from tap_acumatica.acumatica.errors import (
 from tap_acumatica.acumatica.interface import services
 from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.catalog import catalog_of, catalog_text, collector_paused, selected_entries
 from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
@@ -43,6 +43,7 @@ if t.TYPE_CHECKING:
 
     from tap_acumatica.acumatica.auth import Authenticator
     from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.discovery import Definition
     from tap_acumatica.part import Turn
 
 
@@ -57,6 +58,7 @@ class TapAcumatica(Tap):
         """Set up the tap; discovery, and so the first request, may happen here."""
         self._connections: dict[str | None, Connection] | None = None
         self._leaving = False
+        self._definitions: list[Definition] | None = None
         self.failures: list[str] = []
         self.output = LineOutput()
         self._closing: list[Connection | Turn] = []
@@ -164,6 +166,17 @@ class TapAcumatica(Tap):
 
     def discover_streams(self) -> list[EntitySetStream]:
         """The streams on offer; with an input catalog, only those that it selects."""
+        return [EntitySetStream(self, definition) for definition in self.definitions]
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """What the streams are, found out once."""
+        if self._definitions is None:
+            with collector_paused():
+                self._definitions = self._discover()
+        return self._definitions
+
+    def _discover(self) -> list[Definition]:
         usable = self._reachable()
         selected = self._selected_in_catalog()
         config = self.config
@@ -188,7 +201,7 @@ class TapAcumatica(Tap):
                     "again"
                 ),
             )
-        return [EntitySetStream(self, definition) for definition in definitions]
+        return definitions
 
     def begin_following(self, stream: EntitySetStream, tenant: str | None) -> None:
         """Begin to read what is written after a tenant's part of a stream, as seats allow."""
@@ -237,11 +250,19 @@ class TapAcumatica(Tap):
 
     @property
     def catalog_dict(self) -> dict[str, t.Any]:
-        """The catalog, with precision and scale, which the SDK's schema object does not carry."""
+        """The catalog; where none was given, without a stream being built for it."""
+        if self.input_catalog is None:
+            with collector_paused():
+                return catalog_of(self.definitions)
         catalog = super().catalog_dict
         for entry in catalog["streams"]:
             restore_facets(entry["schema"], self.streams[entry["tap_stream_id"]].schema)
         return catalog
+
+    @property
+    def catalog_json_text(self) -> str:
+        """The catalog as JSON."""
+        return catalog_text(self.catalog_dict)
 
     # Failures
 
@@ -302,7 +323,7 @@ class TapAcumatica(Tap):
         tap = cls(
             config=config.config if config else {},
             state=_state(state) if state else None,
-            catalog=_selected(_document(catalog, "catalog")) if catalog else None,
+            catalog=_catalog(catalog) if catalog else None,
             parse_env_config=config.parse_env if config else False,
             validate_config=True,
         )
@@ -338,9 +359,10 @@ class TapAcumatica(Tap):
     def run_discovery(self) -> str:
         """Write the catalog to standard output; fails where a tenant cannot be read."""
         try:
-            text = self.catalog_json_text
-            self._raise_failures()
-            sys.stdout.write(f"{text}\n")
+            with collector_paused():
+                text = self.catalog_json_text
+                self._raise_failures()
+                self.output.write(f"{text}\n".encode())
             return text
         finally:
             self.close()
@@ -391,30 +413,21 @@ def _state(file: t.IO[str]) -> dict[str, t.Any]:
     return held
 
 
-def _selected(catalog: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The catalog without what it deselects: the SDK takes long over thousands of streams."""
-    streams = [_as_meant(e) for e in catalog.get("streams", ()) if not _deselected(e)]
-    return {**catalog, "streams": streams}
+def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
+    """The input catalog without what it deselects: the SDK takes long over thousands of streams.
 
-
-def _as_meant(entry: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A catalog entry where the SDK looks for it: people write the method into the metadata."""
-    method = _root(entry).get("replication-method")
-    named = {"tap_stream_id": entry.get("stream"), **entry}
-    return {**named, "replication_method": method} if method else named
-
-
-def _deselected(entry: dict[str, t.Any]) -> bool:
-    return _root(entry).get("selected", entry.get("selected")) is False
-
-
-def _root(entry: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The metadata of the stream itself."""
-    for item in entry.get("metadata") or ():
-        if not item.get("breadcrumb"):
-            found: dict[str, t.Any] = item.get("metadata", {})
-            return found
-    return {}
+    Raises:
+        SettingsError: If it is none.
+    """
+    text = file.read()
+    try:
+        return selected_entries(text)
+    except msgspec.ValidationError as error:
+        msg = f"the catalog file holds no catalog ({error}); write it anew with --discover"
+        raise SettingsError(msg) from error
+    except msgspec.DecodeError as error:
+        msg = f"the catalog file is no JSON ({error})"
+        raise SettingsError(msg) from error
 
 
 def _close_all(held: Sequence[Connection | Turn]) -> None:

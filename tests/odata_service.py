@@ -145,6 +145,7 @@ _COMPARABLE: dict[str, Callable[[t.Any], t.Any]] = {
     "Edm.Boolean": bool,
     "Edm.Guid": lambda value: uuid.UUID(value).int,
     "Edm.DateTimeOffset": _ticks,
+    "Edm.DateTime": lambda value: _ticks(f"{value}Z"),
     "Edm.Date": str,
     "Edm.TimeOfDay": str,
     **{
@@ -198,8 +199,11 @@ _LITERAL_TYPES: dict[str, Callable[[str], bool]] = {
 Predicate = t.Callable[[Row], bool]
 
 
-class _FilterParser:
+class FilterParser:
     """Recursive descent over ``or``, ``and``, ``not``, comparisons and brackets."""
+
+    tokens = _TOKEN
+    literal_types = _LITERAL_TYPES
 
     def __init__(self, text: str, table: Table, fold: Callable[[str], str]) -> None:
         self._table = table
@@ -208,7 +212,7 @@ class _FilterParser:
         position = 0
         text = text.rstrip()
         while position < len(text):
-            match = _TOKEN.match(text, position)
+            match = self.tokens.match(text, position)
             if match is None or not match.lastgroup:
                 msg = f"syntax error at position {position} in '{text}'"
                 raise Refused(msg)
@@ -280,7 +284,7 @@ class _FilterParser:
             return None
         if kind == "word" and text in {"true", "false"}:
             kind = "boolean"
-        fits = _LITERAL_TYPES.get(kind)
+        fits = self.literal_types.get(kind)
         if fits is None or not fits(type_name):
             msg = f"incompatible types: {text} is no {type_name}"
             raise Refused(msg)
@@ -406,6 +410,9 @@ class ODataService:
         fold: What strings are compared by: ``str.casefold`` for a collation that knows no case.
         nulls_last: Whether nulls sort behind values instead of before them.
     """
+
+    parser = FilterParser
+    system_options = _SYSTEM_OPTIONS
 
     def __init__(
         self, *tables: Table, metadata: str | None = None, path: str = "/some/odata"
@@ -554,7 +561,7 @@ class ODataService:
     def query(self, table: Table, asked: Mapping[str, str]) -> Part:
         """Answer a query with one page."""
         for option in asked:
-            if option.startswith("$") and option not in _SYSTEM_OPTIONS:
+            if option.startswith("$") and option not in self.system_options:
                 msg = f"the query option {option} is not supported"
                 raise Refused(msg, 501)
         behind: tuple[t.Any, ...] | None = None
@@ -591,7 +598,7 @@ class ODataService:
         """Rows that meet the filter, each behind what it sorts by, sorted."""
         meets: Predicate = lambda _row: True  # noqa: E731
         if text := query.get("$filter"):
-            meets = _FilterParser(text, table, self.fold).parse()
+            meets = self.parser(text, table, self.fold).parse()
         order = [
             (name, comparer(table.columns[name].type, self.fold), descending)
             for name, descending in _ordering(table, query.get("$orderby", ""))
@@ -742,7 +749,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         lines = [
             f"HTTP/1.1 {sent.status} -",
-            *(f"{name}: {value}" for name, value in headers.items()),
+            *(f"{name}: {value}" for name, value in headers.items() if value),
         ]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode() + sent.body)
         self.close_connection = length != len(sent.body)

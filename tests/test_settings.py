@@ -20,7 +20,10 @@ def _entry(name: str, value: str, place: str) -> dict[str, str]:
         ({"url": "https://h", "page_size": 0}, "'page_size' is wrong: 0 is no whole number from 1"),
         ({"url": "https://h", "page_size": 2.5}, "'page_size' is wrong"),
         ({"url": "https://h", "time_offset": 3601}, "from 0 to 3600"),
-        ({"url": "https://h", "interface": "x"}, "'x' is not one of dac, gi"),
+        (
+            {"url": "https://h", "interface": "x"},
+            "'x' is not one of dac, gi, dac-legacy, gi-legacy",
+        ),
         ({"url": "https://h", "tenants": "A"}, "'tenants' is wrong: 'A' is not of type array"),
         ({"url": "https://h", "start_date": "soon"}, "'start_date' is wrong"),
         ({"url": "https://h", "password": 5}, "'password' is wrong: its value"),

@@ -8,7 +8,7 @@ import typing as t
 
 from tap_acumatica.acumatica.errors import AccessError, AddressError, AnswerError
 from tap_acumatica.acumatica.wire_log import PLANS
-from tap_acumatica.odata.csdl import parse_metadata
+from tap_acumatica.odata.csdl import open_metadata
 from tap_acumatica.odata.dialect import dialect_of
 
 if t.TYPE_CHECKING:
@@ -86,19 +86,24 @@ class Connection:
     def _fetch_model(self) -> Model:
         what = f"the metadata of {self.service.where}"
         try:
-            model = self._fetch_or_turn(what)
+            return self._fetch_or_turn(what)
         except (AnswerError, AccessError) as error:
             msg = f"{error}; {self._advice()}"
             raise AddressError(msg) from error
-        if model.skipped:
-            some = "; ".join(f"{item.name}: {item.reason}" for item in model.skipped[:_NAMED])
+
+    def settle(self) -> None:
+        """Let go of what discovery did not ask of the model, and warn of what it left out."""
+        if self._model is None:
+            return
+        self._model.forget_unread()
+        if skipped := self._model.skipped:
+            some = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:_NAMED])
             logger.warning(
-                "%d things in %s cannot be read and are left out: %s",
-                len(model.skipped),
-                what,
+                "%d things in the metadata of %s cannot be read and are left out: %s",
+                len(skipped),
+                self.service.where,
                 some,
             )
-        return model
 
     def _fetch_or_turn(self, what: str) -> Model:
         """The model of what the address means first; where there is none, of the other."""
@@ -148,4 +153,4 @@ class Connection:
 def _model_of(body: Body) -> Model:
     said = (body.headers.get(name, "") for name in _VERSION_HEADERS)
     versions = [text.partition(";")[0].strip() for text in said if text]
-    return parse_metadata(body.read(), version=versions[0] if versions else None)
+    return open_metadata(body.read(), version=versions[0] if versions else None)

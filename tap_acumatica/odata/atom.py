@@ -6,6 +6,7 @@ sections 6 to 8, feed customization among them; OData Atom Format 4.0 for the ne
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from urllib.parse import urljoin
 
@@ -32,6 +33,7 @@ _RELATED = (
     "http://schemas.microsoft.com/ado/2007/08/dataservices/related/",
     "http://docs.oasis-open.org/odata/ns/related/",
 )
+_NULL, _TYPE = (tuple(f"{namespace}{name}" for namespace in _METADATA) for name in ("null", "type"))
 _ENTRY, _FEED, _LINK = f"{_ATOM}entry", f"{_ATOM}feed", f"{_ATOM}link"
 _BASE = "{http://www.w3.org/XML/1998/namespace}base"
 _CHUNK = 65536
@@ -178,7 +180,10 @@ def _row(entry: Element, places: Mapping[str, str]) -> Row:
         properties = None if content is None else _child(content, "properties")
     if properties is not None:
         for element in properties.iterchildren("{*}*"):
-            row[decoded_name(_local(element))] = _value(element)
+            text = element.text
+            # Most elements are plain; what else there may be is looked for only where it may be.
+            plain = text is not None and not len(element)
+            row[_name(element.tag)] = text if plain else _value(element)
     for name, place in places.items():
         if name not in row:
             row[name] = _told(entry, place)
@@ -200,14 +205,14 @@ def _inline(inline: Element) -> Value:
 
 
 def _value(element: Element) -> Value:
-    if _attribute(element, "null") == "true":
+    if _attribute(element, _NULL) == "true":
         return None
     children = list(element.iterchildren("{*}*"))
     if children and all(_local(child) == "element" for child in children):
         return [_value(child) for child in children]
     if children:
-        return {decoded_name(_local(child)): _value(child) for child in children}
-    if _attribute(element, "type").lstrip("#").startswith("Collection("):
+        return {_name(child.tag): _value(child) for child in children}
+    if _attribute(element, _TYPE).lstrip("#").startswith("Collection("):
         return []
     return element.text or ""
 
@@ -228,13 +233,14 @@ def _child(element: Element, name: str) -> Element | None:
     return None
 
 
-def _attribute(element: Element, name: str) -> str:
-    for namespace in _METADATA:
-        value = element.get(f"{namespace}{name}")
-        if value is not None:
-            return value
-    return ""
+def _attribute(element: Element, names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := element.get(name)) is not None), "")
 
 
 def _local(element: Element) -> str:
     return element.tag.rpartition("}")[2]
+
+
+@functools.lru_cache(10_000)
+def _name(tag: str) -> str:
+    return decoded_name(tag.rpartition("}")[2])

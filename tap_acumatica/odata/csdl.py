@@ -1,14 +1,15 @@
 """Reads ``$metadata``: CSDL XML 4.0 and, by the same local names, 3.0 and 2.0.
 
-The document is read as a stream, one schema child at a time, since 20 MB are usual. Element names
-are compared without their namespace: the older versions changed it with each release.
+20 MB with thousands of types are usual, of which a run needs a few: the members of a type are read
+when they are first asked for. Element names are compared without their namespace: the older
+versions changed it with each release.
 """
 
 from __future__ import annotations
 
-import io
+import functools
 import typing as t
-from dataclasses import replace
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -20,6 +21,7 @@ from tap_acumatica.odata.model import (
     EntitySet,
     Facets,
     FunctionImport,
+    Members,
     Model,
     NavigationProperty,
     Parameter,
@@ -28,11 +30,14 @@ from tap_acumatica.odata.model import (
     StructuredType,
     split_collection,
 )
+from tap_acumatica.odata.slices import sliced
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxml.etree import _Element as Element
+
+    from tap_acumatica.odata.slices import Slices
 
 _DESCRIPTION = ("Org.OData.Core.V1.Description", "Core.Description")
 _FILTER_RESTRICTIONS = (
@@ -41,25 +46,10 @@ _FILTER_RESTRICTIONS = (
 )
 _VERSIONED = "DataServices"
 _OLDER = "{http://schemas.microsoft.com/ado/"
-_SCHEMA_CHILDREN = frozenset(
-    {
-        "EntityType",
-        "ComplexType",
-        "EnumType",
-        "TypeDefinition",
-        "Function",
-        "Association",
-        "EntityContainer",
-        "Annotations",
-    }
-)
-
-
-_HANDLED = (*_SCHEMA_CHILDREN, "Schema", "Using", "Edmx", _VERSIONED)
 
 
 def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
-    """Build the model of a service from its metadata document.
+    """Build the model of a service from its metadata document, every type read.
 
     What cannot be read is left out and counted in ``Model.skipped``; the rest is kept.
 
@@ -73,69 +63,88 @@ def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
     Raises:
         MetadataError: If the document is no CSDL at all: not XML, HTML, or no entity container.
     """
+    model = _Reader(version).read(document)
+    for declared in model.types.values():
+        _ = declared.members
+    return model
+
+
+def open_metadata(document: bytes, *, version: str | None = None) -> Model:
+    """The same model, whose types are read when they are first asked for.
+
+    ``Model.skipped`` counts what was left out of what was read. Reading a type raises
+    ``MetadataError`` where its part of the document is not well-formed. The document is held
+    until :meth:`Model.forget_unread`.
+
+    Args:
+        document: As for :func:`parse_metadata`.
+        version: As for :func:`parse_metadata`.
+
+    Raises:
+        MetadataError: As :func:`parse_metadata`.
+    """
+    slices = sliced(document)
+    if slices:
+        try:
+            return _Reader(version, slices).read(slices.skeleton)
+        except MetadataError:
+            pass  # the document as a whole says what is wrong with it, if it is not the slicing
     return _Reader(version).read(document)
 
 
 class _Reader:
-    """Collects declarations while the document streams by, and joins them at the end."""
+    """Collects declarations, and joins them at the end."""
 
-    def __init__(self, version: str | None) -> None:
+    def __init__(self, version: str | None, slices: Slices | None = None) -> None:
         self.model = Model()
         self.version = version
-        self.schemas = 0
+        self.slices = slices
         self.namespace = ""
         self.functions: dict[str, tuple[tuple[Parameter, ...], str | None]] = {}
         self.imports: list[tuple[str, str | None, str | None]] = []
         self.association_ends: dict[str, dict[str, tuple[str, bool]]] = {}
-        self.older_navigation: list[tuple[StructuredType, str, str, str]] = []
         self.set_annotations: list[tuple[str, Element]] = []
 
     def read(self, document: bytes) -> Model:
-        if not document.strip():
-            msg = "the metadata document is empty"
-            raise MetadataError(msg)
-        try:
-            for event, element in etree.iterparse(
-                io.BytesIO(document),
-                events=("start", "end"),
-                tag=[f"{{*}}{name}" for name in _HANDLED],
-                resolve_entities=False,
-                no_network=True,
-                huge_tree=True,
-                remove_comments=True,
-                remove_pis=True,
-            ):
-                self._handle(event, element)
-        except etree.XMLSyntaxError as error:
-            msg = f"the metadata document is not well-formed XML ({error.msg})"
-            raise MetadataError(msg) from error
-        if not self.schemas:
+        root = _tree(document)
+        outer = [root, *root, *(grandchild for child in root for grandchild in child)]
+        schemas = [element for element in outer if _local(element) == "Schema"]
+        if not schemas:
             msg = "the metadata document holds no CSDL schema"
             raise MetadataError(msg)
+        for element in outer:
+            if _local(element) in {"Edmx", _VERSIONED}:
+                self._read_version(element)
+        for schema in schemas:
+            self._read_schema(schema)
         self._join()
         return self.model
 
-    def _handle(self, event: str, element: Element) -> None:
-        name = _local(element)
-        if event == "start":
-            if name == "Schema":
-                self.schemas += 1
-                self.namespace = element.get("Namespace", "")
-                # A document may not say its version, but its namespaces tell the generation.
-                older = element.tag.startswith(_OLDER)
-                self.version = self.version or ("3.0" if older else None)
-                if alias := element.get("Alias"):
-                    self.model.aliases[alias] = self.namespace
-            elif name in {"Edmx", _VERSIONED}:
-                self._read_version(element)
-            elif name == "Using" and (used := element.get("Namespace")):
-                self.model.aliases[element.get("Alias", used)] = used
-            return
-        parent = element.getparent()
-        if name in _SCHEMA_CHILDREN and parent is not None and _local(parent) == "Schema":
-            getattr(self, f"_read_{name.lower()}")(element)
-            element.clear()
-            parent.remove(element)
+    def _read_schema(self, schema: Element) -> None:
+        self.namespace = schema.get("Namespace", "")
+        # A document may not say its version, but its namespaces tell the generation.
+        older = schema.tag.startswith(_OLDER)
+        self.version = self.version or ("3.0" if older else None)
+        if alias := schema.get("Alias"):
+            self.model.aliases[alias] = self.namespace
+        readers = {
+            "Using": self._read_using,
+            "EntityType": self._read_type,
+            "ComplexType": self._read_type,
+            "EnumType": self._read_enumtype,
+            "TypeDefinition": self._read_typedefinition,
+            "Function": self._read_function,
+            "Association": self._read_association,
+            "EntityContainer": self._read_entitycontainer,
+            "Annotations": self._read_annotations,
+        }
+        for element in schema:
+            if reader := readers.get(_local(element)):
+                reader(element)
+
+    def _read_using(self, element: Element) -> None:
+        if used := element.get("Namespace"):
+            self.model.aliases[element.get("Alias", used)] = used
 
     def _read_version(self, element: Element) -> None:
         for attribute, value in element.attrib.items():
@@ -146,63 +155,64 @@ class _Reader:
 
     # Types
 
-    def _read_entitytype(self, element: Element) -> None:
+    def _read_type(self, element: Element) -> None:
         name = element.get("Name")
         if not name:
-            self._skip("EntityType", "has no name")
+            self._skip(_local(element), "has no name")
             return
-        structured = StructuredType(
-            name=f"{self.namespace}.{name}",
-            base=element.get("BaseType"),
+        qualified = f"{self.namespace}.{name}"
+        self.model.types[qualified] = StructuredType(
+            qualified,
+            element.get("BaseType"),
             abstract=element.get("Abstract") == "true",
+            read=functools.partial(self._members, qualified, element),
         )
-        for child in element:
-            kind = _local(child)
-            if kind == "Property":
-                self._read_property(child, structured)
-            elif kind == "NavigationProperty":
-                self._read_navigation(child, structured)
-            elif kind == "Key":
-                structured.key = tuple(
-                    ref.get("Name", "") for ref in child if _local(ref) == "PropertyRef"
-                )
-        self._read_places(element, structured)
-        self.model.types[structured.name] = structured
 
-    _read_complextype = _read_entitytype
+    def _members(self, owner: str, declared: Element) -> Members:
+        body = self.slices.body(declared.text) if self.slices else None
+        element = declared if body is None else _within(declared, body)
+        key: tuple[str, ...] = ()
+        for child in element.iterchildren("{*}Key"):
+            key = tuple(ref.get("Name", "") for ref in child.iterchildren("{*}PropertyRef"))
+        found = (self._property(child, owner) for child in element.iterchildren("{*}Property"))
+        properties = {prop.name: prop for prop in found if prop}
+        self._place(declared, owner, properties)
+        targets = map(self._navigation, element.iterchildren("{*}NavigationProperty"))
+        return Members(key, properties, {target.name: target for target in targets if target})
 
-    def _read_property(self, element: Element, owner: StructuredType) -> None:
+    def _property(self, element: Element, owner: str) -> Property | None:
         name = element.get("Name")
         declared = element.get("Type")
         if not name or not declared:
-            self._skip(f"{owner.name}.{name or '?'}", "property without name or type")
-            return
+            self._skip(f"{owner}.{name or '?'}", "property without name or type")
+            return None
         type_name, collection = split_collection(declared)
-        owner.properties[name] = Property(
-            name=name,
-            type=type_name if "." in type_name else f"{EDM}{type_name}",
-            collection=collection or element.get("CollectionKind") in {"List", "Bag"},
-            nullable=element.get("Nullable") != "false",
-            facets=_facets(element),
-            description=_description(element),
-            place=feed.place(element),
+        return Property(
+            name,
+            type_name if "." in type_name else f"{EDM}{type_name}",
+            collection or element.get("CollectionKind") in {"List", "Bag"},
+            element.get("Nullable") != "false",
+            _facets(element),
+            _description(element) if len(element) else None,
+            feed.place(element),
         )
 
-    def _read_places(self, element: Element, owner: StructuredType) -> None:
-        """Feed customization that an entity type declares for its properties."""
-        for path, place in feed.places(element):
-            if path in owner.properties:
-                owner.properties[path] = replace(owner.properties[path], place=place)
+    def _place(self, declared: Element, owner: str, properties: dict[str, Property]) -> None:
+        """Take in the feed customization that an entity type declares for its properties."""
+        for path, place in feed.places(declared):
+            if path in properties:
+                properties[path] = properties[path]._replace(place=place)
             else:
-                self._skip(f"{owner.name}.{path}", "is told outside of the content of ATOM entries")
+                self._skip(f"{owner}.{path}", "is told outside of the content of ATOM entries")
 
-    def _read_navigation(self, element: Element, owner: StructuredType) -> None:
+    def _navigation(self, element: Element) -> NavigationProperty | None:
         name = element.get("Name", "")
         if declared := element.get("Type"):
-            type_name, collection = split_collection(declared)
-            owner.navigation[name] = NavigationProperty(name, type_name, collection)
-        elif (relationship := element.get("Relationship")) and (role := element.get("ToRole")):
-            self.older_navigation.append((owner, name, relationship, role))
+            return NavigationProperty(name, *split_collection(declared))
+        # OData 2.0 and 3.0: the association says where it leads.
+        ends = self.association_ends.get(self.model.resolve(element.get("Relationship", "")), {})
+        end = ends.get(element.get("ToRole", ""))
+        return NavigationProperty(name, *end) if end else None
 
     def _read_association(self, element: Element) -> None:
         self.association_ends[f"{self.namespace}.{element.get('Name')}"] = {
@@ -260,17 +270,12 @@ class _Reader:
     def _read_annotations(self, element: Element) -> None:
         target = element.get("Target", "")
         if "/" in target:
-            self.set_annotations.append((target.rpartition("/")[2], _copy(element)))
+            self.set_annotations.append((target.rpartition("/")[2], element))
 
     # Joining
 
     def _join(self) -> None:
         self.model.version = self.version or self.model.version
-        for owner, name, relationship, role in self.older_navigation:
-            ends = self.association_ends.get(self.model.resolve(relationship), {})
-            if role in ends:
-                type_name, many = ends[role]
-                owner.navigation[name] = NavigationProperty(name, type_name, many)
         for name, function, entity_set in self.imports:
             parameters, returns = self.functions.get(self.model.resolve(function or ""), ((), None))
             self.model.function_imports[name] = FunctionImport(
@@ -293,17 +298,40 @@ class _Reader:
         self.model.skipped.append(Skipped(name, reason))
 
 
+def _tree(document: bytes) -> Element:
+    if not document.strip():
+        msg = "the metadata document is empty"
+        raise MetadataError(msg)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        return etree.fromstring(document, parser)
+    except etree.XMLSyntaxError as error:
+        msg = f"the metadata document is not well-formed XML ({error.msg})"
+        raise MetadataError(msg) from error
+
+
+def _within(element: Element, body: bytes) -> Element:
+    """The body of an element as a tree, with the prefixes that are known to the element."""
+    names = element.nsmap.items()
+    known = "".join(
+        f" xmlns{':' if name else ''}{name or ''}={quoteattr(uri)}" for name, uri in names
+    )
+    return _tree(b"<Body%b>%b</Body>" % (known.encode(), body))
+
+
 def _local(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _copy(element: Element) -> Element:
-    return etree.fromstring(etree.tostring(element))
-
-
 def _facets(element: Element) -> Facets:
-    precision, scale = _int(element.get("Precision")), _int(element.get("Scale"))
-    return NO_FACETS if precision is None and scale is None else Facets(precision, scale)
+    precision, scale = element.get("Precision"), element.get("Scale")
+    return Facets(_int(precision), _int(scale)) if precision or scale else NO_FACETS
 
 
 def _int(text: str | None) -> int | None:
@@ -322,14 +350,15 @@ def _parameters(element: Element) -> tuple[Parameter, ...]:
 
 
 def _annotations(element: Element, terms: tuple[str, ...]) -> Iterator[Element]:
-    for child in element:
-        if _local(child) == "Annotation" and child.get("Term") in terms:
+    for child in element.iterchildren("{*}Annotation"):
+        if child.get("Term") in terms:
             yield child
 
 
 def _description(element: Element) -> str | None:
-    for annotation in _annotations(element, _DESCRIPTION):
-        return annotation.get("String") or (annotation.findtext("{*}String") or None)
+    for child in element.iterchildren("{*}Annotation"):
+        if child.get("Term") in _DESCRIPTION:
+            return child.get("String") or (child.findtext("{*}String") or None)
     return None
 
 

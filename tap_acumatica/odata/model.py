@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 EDM = "Edm."
 _COLLECTION = "Collection("
 
 
-@dataclass(frozen=True, slots=True)
-class Facets:
+class Facets(t.NamedTuple):
     """Type facets of a property (CSDL 4.01, section 7.2).
 
     ``scale`` is None where it is not given or ``variable``.
@@ -26,8 +26,7 @@ class Facets:
 NO_FACETS = Facets()
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(t.NamedTuple):
     """A structural property.
 
     Attributes:
@@ -51,8 +50,7 @@ class Property:
     place: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NavigationProperty:
+class NavigationProperty(t.NamedTuple):
     """A navigation property: to one entity, or to many (``collection``)."""
 
     name: str
@@ -60,16 +58,77 @@ class NavigationProperty:
     collection: bool = False
 
 
-@dataclass(slots=True)
-class StructuredType:
-    """An entity type or a complex type; inherited members are on ``base``."""
+class Members(t.NamedTuple):
+    """What a structured type declares itself."""
 
-    name: str
-    base: str | None = None
     key: tuple[str, ...] = ()
-    properties: dict[str, Property] = field(default_factory=dict)
-    navigation: dict[str, NavigationProperty] = field(default_factory=dict)
-    abstract: bool = False
+    properties: Mapping[str, Property] = MappingProxyType({})
+    navigation: Mapping[str, NavigationProperty] = MappingProxyType({})
+
+
+class StructuredType:
+    """An entity type or a complex type; inherited members are on ``base``.
+
+    Attributes:
+        name: Qualified name.
+        base: Qualified name of the base type, as it is spelled.
+        abstract: Whether there are only values of derived types.
+    """
+
+    __slots__ = ("_members", "_read", "abstract", "base", "name")
+
+    def __init__(
+        self,
+        name: str,
+        base: str | None = None,
+        *,
+        abstract: bool = False,
+        members: Members | None = None,
+        read: Callable[[], Members] | None = None,
+    ) -> None:
+        """Declare a type.
+
+        Args:
+            name: Qualified name.
+            base: Qualified name of the base type.
+            abstract: Whether it is abstract.
+            members: What it declares.
+            read: Finds that out at the first question: a service has thousands of types, of which
+                a run needs a few.
+        """
+        self.name = name
+        self.base = base
+        self.abstract = abstract
+        self._members = members
+        self._read = read
+
+    @property
+    def members(self) -> Members:
+        """What it declares, read when it is first asked for."""
+        if self._members is None:
+            self._members = self._read() if self._read else Members()
+            self._read = None
+        return self._members
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its members were asked for."""
+        return self._members is not None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the key properties, where it declares a key."""
+        return self.members.key
+
+    @property
+    def properties(self) -> Mapping[str, Property]:
+        """Its own structural properties."""
+        return self.members.properties
+
+    @property
+    def navigation(self) -> Mapping[str, NavigationProperty]:
+        """Its own navigation properties."""
+        return self.members.navigation
 
     @property
     def short_name(self) -> str:
@@ -140,8 +199,26 @@ class Model:
     aliases: dict[str, str] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
 
+    def forget_unread(self) -> None:
+        """Let go of the types that nobody asked for, and so of the document they are in.
+
+        Types that the read ones are made of are read first: what is left is closed in itself.
+        """
+        waiting = [declared for declared in self.types.values() if declared.is_read]
+        while waiting:
+            declared = waiting.pop()
+            related = {prop.type for prop in declared.properties.values()}
+            for name in (*related, declared.base):
+                found = self.structured(name) if name and not name.startswith(EDM) else None
+                if found and not found.is_read:
+                    _ = found.members
+                    waiting.append(found)
+        self.types = {name: found for name, found in self.types.items() if found.is_read}
+
     def resolve(self, name: str) -> str:
         """Replace a schema alias at the head of a qualified name by its namespace."""
+        if not self.aliases:
+            return name
         head, dot, tail = name.rpartition(".")
         return f"{self.aliases[head]}{dot}{tail}" if head in self.aliases else name
 
@@ -178,11 +255,12 @@ class Model:
 
     def underlying(self, prop: Property) -> Property:
         """The property with its type definition, if it has one, replaced by the primitive type."""
+        if not self.definitions:
+            return prop
         definition = self.definitions.get(self.resolve(prop.type))
         if definition is None:
             return prop
-        return replace(
-            prop,
+        return prop._replace(
             type=definition.type,
             facets=definition.facets if prop.facets == NO_FACETS else prop.facets,
         )

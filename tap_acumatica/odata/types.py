@@ -86,8 +86,7 @@ def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
     Null is always allowed: what services declare about nullability and what they send differ.
     """
     row = edm_type(name)
-    schema: Schema = {"type": [row.schema["type"], "null"]}
-    schema.update({key: value for key, value in row.schema.items() if key != "type"})
+    schema: Schema = {**row.schema, "type": [row.schema["type"], "null"]}
     if name == "Edm.Decimal" and facets.precision is not None and facets.scale is not None:
         schema |= {"precision": facets.precision, "scale": facets.scale}
     return schema
@@ -173,6 +172,8 @@ def _whole(value: t.Any) -> int:
     """An integer sent as number, as text (``IEEE754Compatible=true``) or as ``5.0``."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
     number = _decimal(value)
     return int(number) if number == number.to_integral_value() else _mismatch("integer")
 

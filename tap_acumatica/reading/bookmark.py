@@ -35,8 +35,8 @@ class Bookmark:
         Raises:
             BookmarkError: If the bookmark of the earlier run is no date-time.
         """
-        self.value = _canonical(value) if value else None
         self._ceiling = times.canonical(ceiling)
+        self.value = min(_canonical(value), self._ceiling) if value else None
 
     def advance(self, stamp: str | None) -> None:
         """Note that a row with this tracking value was written."""

@@ -34,6 +34,8 @@ if t.TYPE_CHECKING:
 
 MARGIN_SECONDS = 0.01
 _TICK_SECONDS = 0.001
+_COARSE_SECONDS = 1.0
+"""How far before what was asked for a row may lie: some services compare by whole seconds."""
 _MOST_RECENT = 10_000
 """Rows that are remembered, so as not to leave twice, where one page holds fewer."""
 EARLIEST = "1753-01-01T00:00:00.000000+00:00"
@@ -134,12 +136,12 @@ class _TimeReader:
     def read(self, start: str | None) -> Iterator[Stretch]:
         start = start or (None if self._plan.not_null else EARLIEST)
         operator, bound = ("ge", start) if start else ("ne", None)
-        self._floor = times.shifted(start, seconds=-MARGIN_SECONDS) if start else ""
+        self._floor = times.shifted(start, seconds=-_COARSE_SECONDS) if start else ""
         while True:
             terms = (self._plan.term(self._column, operator, bound),)
             chain = Chain(self._source, self._plan.options(terms, by_time=True), seeks=True)
-            first, last, fresh_rows = yield from self._rows(chain, terms)
-            goes_on = first is not None and self._goes_on(chain, last, fresh_rows)
+            first, last = yield from self._rows(chain, terms)
+            goes_on = first is not None and self._goes_on(chain, last)
             if goes_on:
                 self._make_sure_of_order(terms, first)
             yield from self._ordered([], hold=False)
@@ -150,7 +152,7 @@ class _TimeReader:
             if bound is None or margin_start > bound:
                 operator, bound = "ge", margin_start
                 self._seeks += 1
-                self._floor = times.shifted(bound, seconds=-MARGIN_SECONDS)
+                self._floor = times.shifted(bound, seconds=-_COARSE_SECONDS)
                 continue
             margin_end = clock.after(times.shifted(self._newest, seconds=MARGIN_SECONDS))
             seen = {held for _, held in self._recent}
@@ -164,11 +166,10 @@ class _TimeReader:
 
     def _rows(
         self, chain: Chain, terms: Sequence[str]
-    ) -> Generator[Stretch, None, tuple[Row | None, Row | None, int]]:
-        """The new rows of one answer; returns its first and last row, and how many were new."""
+    ) -> Generator[Stretch, None, tuple[Row | None, Row | None]]:
+        """The new rows of one answer; returns its first and last row."""
         first: Row | None = None
         last: Row | None = None
-        fresh_rows = 0
         for rows in filter(None, chain):
             if first is None:
                 first = rows[0]
@@ -176,10 +177,8 @@ class _TimeReader:
                 self._make_sure_of_order(terms, first)
                 self._refuse_descent(last, rows[0])
             last = rows[-1]
-            fresh = self._fresh(rows)
-            fresh_rows += len(fresh)
-            yield from self._ordered(fresh, hold=not self._sorts)
-        return first, last, fresh_rows
+            yield from self._ordered(self._fresh(rows), hold=not self._sorts)
+        return first, last
 
     def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[Stretch]:
         """Rows held back and these, unless they are to be held as well.
@@ -242,14 +241,14 @@ class _TimeReader:
             added.append((stamp, content(row)))
         self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
-    def _goes_on(self, chain: Chain, last: Row, fresh_rows: int) -> bool:
+    def _goes_on(self, chain: Chain, last: Row) -> bool:
         """Whether rows may follow; a short page is no end, since a service may cap pages."""
         full = chain.more or chain.total == self._largest > 1
         self._largest = max(self._largest, chain.total)
         if full and (self._sorts or chain.total > 1):
             return True
         if not self._plan.skip:
-            return fresh_rows > 0
+            return True  # an answer of nothing new may be a page of one row: the stretch is read
         try:
             behind = row_behind(chain, last, self._largest)
         except ShiftedError:

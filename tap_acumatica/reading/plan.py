@@ -14,7 +14,7 @@ from tap_acumatica.records.compiled import column_of
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_ORDER_CHARACTERS = 1000
+_ORDER_CHARACTERS = 400
 
 Row = t.Any
 """A row in wire values, read by column name."""

@@ -32,7 +32,6 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SMALLEST_PAGE = 10
-_PORTS = {"http": 80, "https": 443}
 
 
 class Codec(t.Protocol):
@@ -186,17 +185,15 @@ class EntitySource:
             raise AnswerError(msg) from error
 
     def _resolve(self, link: str) -> str:
-        resolved = urlsplit(urljoin(self._last, link))
+        try:
+            resolved = urlsplit(urljoin(self._last, link))
+        except ValueError as error:
+            msg = f"{self._name}: the next link is no address; tell the owner of the service"
+            raise AnswerError(msg) from error
         root = urlsplit(self._root)
-        same_port = _port(resolved.scheme, resolved.port) == _port(root.scheme, root.port)
-        # Behind a proxy that ends TLS, services write http where they were asked over https.
-        plain_port = resolved.port is None and root.port is None
-        if resolved.hostname != root.hostname or not (same_port or plain_port):
-            host = resolved.netloc
+        # Behind a proxy, services write the scheme and the port that they see themselves.
+        if resolved.hostname != root.hostname:
+            host = resolved.netloc.rpartition("@")[2] or resolved.scheme
             msg = f"{self._name}: the next link leads to another host, {host}; it is not followed"
             raise AnswerError(msg)
         return urlunsplit((root.scheme, root.netloc, resolved.path, resolved.query, ""))
-
-
-def _port(scheme: str, port: int | None) -> int | None:
-    return port or _PORTS.get(scheme)

@@ -177,15 +177,18 @@ def _kind(schema: Schema) -> tuple[object, ...]:
 
 
 def restore_facets(schema: Schema, discovered: Schema) -> None:
-    """Give columns of ``schema`` what they were discovered with and a catalog does not carry.
+    """Give ``schema`` what it was discovered with and a catalog does not carry.
 
     These are precision and scale of numbers, and that a timestamp is a plain date, which a catalog
     from before the setting was made does not know.
     """
-    found = discovered["properties"]
+    if "precision" in discovered and schema.get("type") == discovered["type"]:
+        schema |= {facet: discovered[facet] for facet in ("precision", "scale")}
+    if discovered.get("format") == "date" and schema.get("format") == "date-time":
+        schema["format"] = "date"
+    found = discovered.get("properties", {})
     for name, column in schema.get("properties", {}).items():
-        own = found.get(name, {})
-        if "precision" in own and column.get("type") == own["type"]:
-            column |= {facet: own[facet] for facet in ("precision", "scale")}
-        if own.get("format") == "date" and column.get("format") == "date-time":
-            column["format"] = "date"
+        if name in found:
+            restore_facets(column, found[name])
+    if isinstance(schema.get("items"), dict) and "items" in discovered:
+        restore_facets(schema["items"], discovered["items"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tap_acumatica.acumatica.entities import appended_keys, entities
 from tap_acumatica.acumatica.interface import DAC, GI
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.model import EntitySet, Model, StructuredType
+from tap_acumatica.odata.model import EntitySet, Members, Model, StructuredType
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 def _model(sets: dict[str, str]) -> Model:
     return Model(
-        types={name: StructuredType(name, key=("ID",)) for name in sets.values()},
+        types={name: StructuredType(name, members=Members(("ID",))) for name in sets.values()},
         sets={name: EntitySet(name, type_name) for name, type_name in sets.items()},
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tap_acumatica.acumatica.errors import AddressError
-from tap_acumatica.acumatica.interface import DAC, GI, services
+from tap_acumatica.acumatica.interface import DAC, DAC_LEGACY, GI, GI_LEGACY, services
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from tap_acumatica.acumatica.interface import DAC, GI, services
         ("https://a.example", "dac", "My%20Co", "https://a.example/t/My%20Co/api/odata/dac"),
         ("https://a.example", "dac", "A/B", "https://a.example/t/A%2FB/api/odata/dac"),
         ("https://a.example", "dac", "Ää", "https://a.example/t/%C3%84%C3%A4/api/odata/dac"),
+        ("https://a.example/ERP", "dac-legacy", "My Co", "https://a.example/ERP/odatav4/My%20Co"),
+        ("https://a.example", "gi-legacy", "Co", "https://a.example/odata/Co"),
     ],
 )
 def test_a_site_and_a_tenant_make_a_service_root(
@@ -43,6 +45,57 @@ def test_a_service_root_of_acumatica_is_recognised(
     assert (service.site, service.tenant) == (site, tenant)
     assert service.interface is not None
     assert service.interface.inquiries is inquiries
+
+
+@pytest.mark.parametrize(
+    ("url", "interface", "site", "tenant", "name"),
+    [
+        ("https://h/odatav4", "dac", "https://h", None, "dac-legacy"),
+        ("https://h/ERP/ODataV4/My%20Co", "gi", "https://h/ERP", "My Co", "dac-legacy"),
+        ("https://h/ERP/OData/Co/", "gi-legacy", "https://h/ERP", "Co", "gi-legacy"),
+        ("https://h/odata", "gi-legacy", "https://h", None, "gi-legacy"),
+        ("https://co.acumatica.com/odata/Co", "dac", "https://co.acumatica.com", "Co", "gi-legacy"),
+        ("https://co.acumatica.com/ODATA", "dac", "https://co.acumatica.com", None, "gi-legacy"),
+        ("https://h/odata/t/Co/api/odata/gi", "gi-legacy", "https://h/odata", "Co", "gi"),
+        ("https://h/odata/odatav4/Co", "dac", "https://h/odata", "Co", "dac-legacy"),
+    ],
+)
+def test_older_service_roots_are_recognised_with_and_without_tenant(
+    url: str, interface: str, site: str, tenant: str | None, name: str
+) -> None:
+    (service,) = services(url, interface).values()
+    assert (service.site, service.tenant, service.root) == (site, tenant, url.rstrip("/"))
+    assert service.interface is not None
+    assert service.interface.name == name
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h/odata",
+        "https://h/some/odata",
+        "https://services.example/V3/OData/OData.svc",
+        "https://h/odata/Co",
+    ],
+)
+def test_addresses_that_other_services_have_too_are_theirs_unless_said_otherwise(url: str) -> None:
+    service = services(url, "dac")[None]
+    assert (service.site, service.interface, service.root) == (None, None, url)
+    said = services(url, "gi-legacy")[None]
+    assert said.interface == GI_LEGACY
+    assert said.otherwise == service
+
+
+@pytest.mark.parametrize(
+    ("interface", "root"),
+    [("gi-legacy", "https://h/ERP/odata"), ("dac-legacy", "https://h/ERP/odatav4")],
+)
+def test_the_older_interfaces_need_no_tenant(interface: str, root: str) -> None:
+    service = services("https://h/ERP/", interface)[None]
+    assert (service.root, service.site, service.tenant) == (root, "https://h/ERP", None)
+    assert service.interface in {GI_LEGACY, DAC_LEGACY}
+    assert service.otherwise is not None
+    assert service.otherwise.root == "https://h/ERP"
 
 
 def test_blanks_are_encoded_once_and_what_is_encoded_stays() -> None:

@@ -88,6 +88,25 @@ def test_server_pages_by_links_positions_and_second_keys(address: str) -> None:
 def test_server_refuses_what_it_does_not_know(address: str) -> None:
     for path in ("Nothing", f"{LINES}?$filter=Status eq 'A'", f"{LINES}?$filter=a or b"):
         assert requests.get(f"{address}/{path}", timeout=10).status_code in {400, 404}
+    assert requests.get(f"{address}/any/Nothing", timeout=10).status_code == 404
+    for query in (
+        "$filter=Status eq 'A'",
+        "$filter=EntryID gt 1 or EntryID lt 3",
+        "$filter=LineNbr gt 2",
+        "$orderby=Status",
+        "$search=A",
+        "$top=many",
+    ):
+        assert requests.get(f"{address}/any/{LINES}?{query}", timeout=10).status_code == 400, query
+
+
+def test_server_counts_and_takes_ranges(address: str) -> None:
+    rows = ask(address, LINES, top=ROWS)["value"]
+    low, high = rows[700]["LastModifiedDateTime"], rows[1900]["LastModifiedDateTime"]
+    terms = f"LastModifiedDateTime ge {low} and LastModifiedDateTime lt {high}"
+    found = ask(address, LINES, filter=terms, count="true", top=5)
+    assert found["@odata.count"] == 1200
+    assert found["value"] == rows[700:705]
 
 
 def test_metadata_has_the_shape_it_stands_for() -> None:
@@ -119,6 +138,22 @@ def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Pa
         found = re.findall(rb'"record":(\{.*?\}),"time', path.read_bytes())
         outputs.append(list(dict.fromkeys(found)))
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("name", ["record", "latency", "depth"])
+def test_every_series_gives_a_value_a_run(name: str, tmp_path: Path) -> None:
+    findings = SERIES[name](Options(runs=1, rows=2000), tmp_path)
+    assert findings.results
+    for result in findings.results:
+        assert len(result.values) == 1 or result.note == "not offered"
+        assert all(value > 0 for value in result.values)
+
+
+def test_time_between_lines_is_read_off_the_timeline() -> None:
+    run = Measured(first=1.0, timeline=[(100, 2.0), (300, 4.0)])
+    assert run.seconds_between(100, 300) == pytest.approx(2.0)
+    assert run.seconds_between(50, 200) == pytest.approx(1.5)
+    assert run.seconds_between(0, 300) == pytest.approx(3.0)
 
 
 def test_a_process_that_fails_is_told_with_its_log() -> None:

@@ -144,7 +144,10 @@ OLDER = """<edmx:Edmx Version="1.0" xmlns:edmx="http://schemas.microsoft.com/ado
     ("version", "namespace"),
     [
         ("1.0", "http://schemas.microsoft.com/ado/2006/04/edm"),
+        ("1.0", "http://schemas.microsoft.com/ado/2007/05/edm"),
+        ("2.0", "http://schemas.microsoft.com/ado/2008/01/edm"),
         ("2.0", "http://schemas.microsoft.com/ado/2008/09/edm"),
+        ("3.0", "http://schemas.microsoft.com/ado/2009/08/edm"),
         ("3.0", "http://schemas.microsoft.com/ado/2009/11/edm"),
     ],
 )
@@ -155,6 +158,53 @@ def test_the_older_versions_are_read_by_the_same_names(version: str, namespace: 
     lines = found.navigation("N.S.Order")["Lines"]
     assert (lines.type, lines.collection) == ("N.S.Line", True)
     assert found.function_imports["Find"].parameters[0].name == "id"
+
+
+@pytest.mark.parametrize(
+    "years", ["2006/04", "2007/05", "2008/01", "2008/09", "2009/08", "2009/11"]
+)
+def test_a_document_that_does_not_say_its_version_tells_it_by_its_namespace(years: str) -> None:
+    namespace = f"http://schemas.microsoft.com/ado/{years}/edm"
+    document = OLDER.replace(' m:DataServiceVersion="{version}"', "").format(namespace=namespace)
+    assert parse_metadata(document.encode()).version == "3.0"
+    assert parse_metadata(document.encode(), version="2.0").version == "2.0"
+    assert model('<EntityType Name="Row"/>' + CONTAINER.format("N.S.Row")).version == "4.0"
+    said = OLDER.format(version="3.0;NetFx", namespace=namespace)
+    assert parse_metadata(said.encode(), version="1.0").version == "3.0"
+
+
+def test_aliases_short_type_names_and_complex_types_of_older_versions() -> None:
+    document = OLDER.format(
+        version="3.0", namespace="http://schemas.microsoft.com/ado/2009/11/edm"
+    ).replace(
+        '<EntityType Name="Line">',
+        '<Using Namespace="Other" Alias="O"/><ComplexType Name="Place"><Property Name="City" Type="String"/></ComplexType>'
+        '<EntityType Name="Line"><Property Name="At" Type="O.Here"/><Property Name="Old" Type="N.S.Place" CollectionKind="List"/>',
+    )
+    found = parse_metadata(document.encode())
+    assert found.resolve("O.Here") == "Other.Here"
+    assert found.properties("N.S.Place")["City"].type == "Edm.String"
+    assert found.properties("N.S.Line")["Old"].collection
+
+
+def test_feed_customization_says_where_a_value_is_told() -> None:
+    m = 'xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
+    found = model(
+        f'<EntityType Name="Row" {m} m:FC_SourcePath="Who" m:FC_TargetPath="SyndicationAuthorName" m:FC_KeepInContent="false"'
+        ' m:FC_SourcePath_1="Place/City" m:FC_TargetPath_1="SyndicationRights" m:FC_KeepInContent_1="false">'
+        '<Property Name="Name" Type="Edm.String" m:FC_TargetPath="SyndicationTitle" m:FC_KeepInContent="false"/>'
+        '<Property Name="Kept" Type="Edm.String" m:FC_TargetPath="SyndicationSummary" m:FC_KeepInContent="true"/>'
+        '<Property Name="At" Type="Edm.String" m:FC_TargetPath="place/@at" m:FC_NsUri="urn:x" m:FC_NsPrefix="p" m:FC_KeepInContent="false"/>'
+        '<Property Name="Who" Type="Edm.String"/></EntityType>' + CONTAINER.format("N.S.Row")
+    )
+    atom = "{http://www.w3.org/2005/Atom}"
+    assert {name: prop.place for name, prop in found.properties("N.S.Row").items()} == {
+        "Name": f"{atom}title",
+        "Kept": None,
+        "At": "{urn:x}place/@at",
+        "Who": f"{atom}author/{atom}name",
+    }
+    assert [skipped.name for skipped in found.skipped] == ["N.S.Row.Place/City"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import typing as t
 from decimal import Decimal
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import EmptyPayloadError, ExpandError, PayloadError
-from tap_acumatica.odata.expand import parse_expand, render
+from tap_acumatica.odata.expand import as_paths, parse_expand, render
 from tap_acumatica.odata.model import FunctionImport, Parameter
 from tap_acumatica.odata.payload import error_text, parse_collection, parse_entity
 from tap_acumatica.odata.query import QueryOptions, address, compare, function_call, segment
@@ -116,6 +117,93 @@ def test_entities_and_their_absence() -> None:
     assert parse_entity(b"null").rows == []
     assert parse_entity(b'{"d":{"Id":1}}').rows[0]["Id"] == 1
     assert parse_entity(b'{"Id":1,"value":"plain"}').rows[0]["value"] == "plain"
+
+
+def test_verbose_answers_lose_what_is_about_their_values() -> None:
+    row = {
+        "__metadata": {"uri": "u", "type": "N.Row"},
+        "Id": 1,
+        "Lines": {"__deferred": {"uri": "u/Lines"}},
+        "Items": {
+            "results": [{"__metadata": {}, "N": 1, "More": {"__deferred": {}}}],
+            "__count": "1",
+        },
+        "Tags": {"__metadata": {"type": "Collection(Edm.String)"}, "results": ["a", None]},
+        "Address": {"__metadata": {"type": "N.Address"}, "City": "B"},
+        "results": "a column",
+    }
+    plain = {
+        "Id": 1,
+        "Items": [{"N": 1}],
+        "Tags": ["a", None],
+        "Address": {"City": "B"},
+        "results": "a column",
+    }
+    for document in ({"d": {"results": [row], "__next": "L"}}, {"d": [row]}):
+        assert parse_collection(json.dumps(document).encode()).rows == [plain]
+    assert parse_entity(json.dumps({"d": row}).encode()).rows == [plain]
+
+
+def test_a_column_called_d_is_no_envelope() -> None:
+    body = b'{"odata.metadata":"m","d":{"results":[]},"Id":1}'
+    assert parse_entity(body).rows[0]["d"] == {"results": []}
+
+
+@given(
+    st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)),  # noqa: DTZ001  what a clock shows
+    st.none() | st.integers(-14 * 60, 14 * 60),
+)
+def test_dates_in_milliseconds_are_what_the_clock_showed(
+    moment: dt.datetime, minutes: int | None
+) -> None:
+    shown = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    milliseconds = (shown - dt.datetime(1970, 1, 1)) // dt.timedelta(milliseconds=1)  # noqa: DTZ001
+    offset = "" if minutes is None else f"{minutes:+05d}"
+    body = f'{{"d":[{{"At":"\\/Date({milliseconds}{offset})\\/"}}]}}'.encode()
+    text = parse_collection(body).rows[0]["At"]
+    zone = None if minutes is None else dt.timezone(dt.timedelta(minutes=minutes))
+    assert dt.datetime.fromisoformat(text) == shown.replace(tzinfo=zone)
+
+
+@pytest.mark.parametrize(
+    "text", ["/Date(x)/", "/Date(1)", "/Date(99999999999999999999)/", "/Date/"]
+)
+def test_texts_that_look_like_dates_stay_texts(text: str) -> None:
+    assert parse_collection(json.dumps({"d": [{"A": text}]}).encode()).rows == [{"A": text}]
+
+
+def test_parameters_of_functions_are_query_options_in_older_versions() -> None:
+    function = FunctionImport(
+        "Find", (Parameter("At", "Edm.DateTime"), Parameter("N", "Edm.Int64")), "Rows", None
+    )
+    values = {"At": "2024-02-29T01:02:03.000000+00:00", "N": 5}
+    assert function_call(function, values, version="3.0") == (
+        "Find",
+        {"At": "datetime'2024-02-29T01:02:03'", "N": "5L"},
+    )
+
+
+def test_expansions_are_paths_in_older_versions(orders: Model) -> None:
+    items = ["Lines($select=Nbr,Qty;$expand=Item($select=Code))"]
+    assert as_paths(parse_expand(items, "N.Order", orders)) == (
+        "Lines,Lines/Item",
+        ("Lines/Nbr", "Lines/Qty", "Lines/Item/Code"),
+    )
+    assert as_paths(parse_expand(["Lines"], "N.Order", orders)) == ("Lines", ("Lines",))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ('{"odata.error":{"code":"","message":{"lang":"en-US","value":"No column"}}}', "No column"),
+        ('{"error":{"code":"","message":{"lang":"en-US","value":"No column"}}}', "No column"),
+        ('<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><m:code/><m:message xml:lang="en-US">No\n column</m:message></m:error>', "No column"),
+        ('<error xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><message>Outer</message><innererror><message>Inner</message></innererror></error>', "Inner"),
+        ("<error", ""), ("<x/>", ""),
+    ],
+)  # fmt: skip
+def test_errors_of_older_versions_in_json_and_xml(body: str, text: str) -> None:
+    assert error_text(body.encode()) == text
 
 
 def test_the_readable_part_of_errors() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import typing as t
 import uuid
@@ -17,7 +18,8 @@ from jsonschema import Draft202012Validator
 from tap_acumatica.odata import times
 from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.model import Facets
-from tap_acumatica.odata.types import edm_type, json_schema, literal
+from tap_acumatica.odata.types import edm_type, json_schema, literal, text_parser
+from tests.odata3_service import LITERAL
 
 LITERALS: list[tuple[str, t.Any, str, str]] = [
     ("Edm.String", "it's 100%", "'it''s 100%'", "'it''s 100%'"),
@@ -59,6 +61,62 @@ def test_literals_of_both_versions(name: str, value: t.Any, four: str, three: st
     assert literal(name, value) == four
     assert literal(name, value, version="3.0") == three
     assert literal(name, None) == literal(name, None, version="3.0") == "null"
+
+
+VALUES: list[tuple[str, st.SearchStrategy[t.Any]]] = [
+    ("Edm.String", st.text(st.characters(exclude_categories=["Cs"]))),
+    ("Edm.Int32", st.integers(-(2**31), 2**31 - 1)),
+    ("Edm.Int64", st.integers(-(2**63), 2**63 - 1)),
+    ("Edm.Decimal", st.decimals(allow_nan=False, allow_infinity=False)),
+    ("Edm.Guid", st.uuids().map(str)),
+    ("Edm.Boolean", st.booleans()),
+    (
+        "Edm.DateTime",
+        st.datetimes().map(lambda m: times.canonical(m.replace(tzinfo=dt.timezone.utc))),
+    ),
+    ("Edm.Binary", st.binary().map(lambda value: base64.b64encode(value).decode())),
+]
+
+
+@given(st.one_of([st.tuples(st.just(name), values) for name, values in VALUES]))
+def test_a_service_of_version_3_reads_a_literal_as_what_was_meant(case: tuple[str, t.Any]) -> None:
+    name, value = case
+    spelled = literal(name, value, version="3.0")
+    match = LITERAL.fullmatch(spelled)
+    assert match is not None, spelled
+    text = match[match.lastgroup or 0]
+    read: dict[str, t.Callable[[str], t.Any]] = {
+        "string": lambda text: text[1:-1].replace("''", "'"),
+        "local": lambda text: times.to_canonical(f"{text}Z"),
+        "long": int,
+        "number": int,
+        "decimal": Decimal,
+        "binary": lambda text: base64.b64encode(bytes.fromhex(text)).decode(),
+        "guid": str,
+        "word": lambda text: text == "true",
+    }
+    assert read[match.lastgroup or ""](text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wire"),
+    [
+        ("Edm.String", " a ", " a "), ("Edm.String", "", ""), ("Edm.Boolean", "true", True), ("Edm.Boolean", "0", False), ("Edm.Boolean", "", None),
+        ("Edm.Decimal", " 1.50 ", Decimal("1.50")), ("Edm.Int64", "9007199254740993", 2**53 + 1), ("Edm.Double", "INF", None), ("Edm.Int16", "", None),
+        ("Edm.Double", "-1.5E-7", Decimal("-1.5E-7")), ("Edm.Binary", "AAEC\n AwQ=", "AAECAwQ="), ("Edm.Time", "PT2H", "PT2H"),
+    ],
+)  # fmt: skip
+def test_texts_of_xml_mean_the_same_as_values_of_json(name: str, text: str, wire: t.Any) -> None:
+    assert text_parser(name)(text) == wire
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Edm.Boolean", "yes"), ("Edm.Int32", "1.5"), ("Edm.Boolean", {}), ("Edm.Decimal", [])],
+)
+def test_texts_of_xml_that_do_not_fit_are_refused(name: str, text: t.Any) -> None:
+    with pytest.raises(ValueMismatchError):
+        text_parser(name)(text)
 
 
 @given(st.text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import typing as t
 import uuid
@@ -13,12 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_acumatica.odata.atom import Answer
 from tap_acumatica.odata.clock import Clock, zone_named
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.records.codec import RecordMaker, RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, RecordLines, column_of
 from tap_acumatica.records.schema import shape_of
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.records.codec import Page
 
 local_times = st.datetimes(dt.datetime(1800, 1, 1), dt.datetime(2100, 1, 1)).flatmap(  # noqa: DTZ001
     lambda moment: st.sampled_from(["", "Z", "+05:30"]).map(moment.isoformat().__add__)
@@ -194,6 +199,98 @@ def test_other_spellings_of_an_answer_are_taken() -> None:
     assert page.rows[0]["P0"] == "x"
     assert page.next_link == "y"
     assert compiled.decode(_page([], **{"@odata.nextLink": "z"})).next_link == "z"
+
+
+LIGHT = {"odata.metadata": "m", "odata.nextLink": "L"}
+
+
+def _older_codec() -> CompiledCodec:
+    exact, _, _ = _codecs()
+    return CompiledCodec(
+        exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co", long_as_text=True
+    )
+
+
+def test_light_json_of_version_3_needs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its decimals and 64-bit integers come as text."""
+    row = {"P0": "a", "P4": 1, "P6": "9007199254740993", "P7": "12345678901234567890.10"}
+    body = json.dumps({**LIGHT, "value": [row, {**row, "P6": 5, "P7": None}]}).encode()
+    by_exact = _older_codec()._exact.decode(body)
+    monkeypatch.setattr(RowCodec, "decode", None)
+    page = _older_codec().decode(body)
+    assert (page.next_link, page.context) == ("L", "m") == (by_exact.next_link, by_exact.context)
+    for name in SHAPE.properties:
+        assert column_of(page.rows, name) == column_of(by_exact.rows, name)
+    assert column_of(page.rows, "P6") == [2**53 + 1, 5]
+
+
+@pytest.mark.parametrize("value", ["9223372036854775808", "1.5", "x", "null", True, ""])
+def test_long_integers_that_are_none_are_refused_in_version_3(*, value: t.Any) -> None:
+    body = json.dumps({**LIGHT, "value": [{"P6": value}]}).encode()
+    with pytest.raises(ValueMismatchError, match="P6"):
+        _older_codec().decode(body)
+    with pytest.raises(PayloadError, match="no column"):
+        _older_codec().decode(
+            b'{"value":[],"odata.error":{"message":{"lang":"en","value":"no column"}}}'
+        )
+
+
+def _feed(*rows: str) -> bytes:
+    entries = "".join(
+        f"<entry><content><m:properties>{row}</m:properties></content></entry>" for row in rows
+    )
+    return (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:m="http://schemas.microsoft.com/ado/2007/'
+        f'08/dataservices/metadata">{entries}<link rel="next" href="L"/></feed>'
+    ).encode()
+
+
+def test_a_feed_comes_in_parts_and_its_link_with_the_last_one() -> None:
+    body = _feed(*(f"<P4>{number}</P4><P0>a</P0>" for number in range(2500)))
+    codec = _codecs()[2]
+    page: Page | None = codec.begin(Answer(io.BytesIO(body)))
+    found: list[int] = []
+    parts = 0
+    while page is not None:
+        parts += 1
+        found += column_of(page.rows, "P4")
+        assert page.next_link == (None if page.rest else "L")
+        page = page.rest() if page.rest else None
+    assert parts > 2
+    assert found == list(range(2500))
+    assert column_of(codec.decode(body).rows, "P4") == found
+    assert len(set(column_of(codec.decode(body).rows, "_key"))) == 2500
+
+
+def test_a_value_in_a_feed_that_does_not_fit_is_named() -> None:
+    body = _feed("<P4>1</P4><P0>a</P0>", "<P4>2</P4><P0>b</P0><P1>perhaps</P1>")
+    with pytest.raises(ValueMismatchError, match="row P4=2, P0=b: the value of P1"):
+        _codecs()[2].decode(body)
+
+
+def test_encoded_names_are_the_same_columns_in_every_form() -> None:
+    document = (
+        '<Edmx Version="1.0"><DataServices><Schema Namespace="S"><EntityType Name="T">'
+        '<Property Name="Ship To" Type="Edm.String"/><Property Name="Bill_x0020_To"'
+        ' Type="Edm.String"/><Property Name="Max_xref" Type="Edm.String"/></EntityType>'
+        '<EntityContainer><EntitySet Name="Ts" EntityType="S.T"/></EntityContainer></Schema>'
+        "</DataServices></Edmx>"
+    )
+    model = parse_metadata(document.encode())
+    properties = model.properties("S.T")
+    exact = RowCodec(model, properties)
+    compiled = CompiledCodec(exact, list(properties), properties)
+    bodies = [
+        b'{"value":[{"Ship To":"s","Bill To":"b","Max_xref":"m"}]}',
+        b'{"value":[{"Ship_x0020_To":"s","Bill_x0020_To":"b","Max_xref":"m"}]}',
+        _feed(
+            "<Ship_x0020_To>s</Ship_x0020_To><Bill_x0020_To>b</Bill_x0020_To><Max_xref>m</Max_xref>"
+        ),
+    ]
+    for body in bodies:
+        for codec in (exact, compiled):
+            (row,) = codec.decode(body).rows
+            assert [row[name] for name in properties] == ["s", "b", "m"]
 
 
 def test_identifiers_of_rows_are_those_of_the_source() -> None:

@@ -1,0 +1,104 @@
+"""``python -m benchmarks [SERIES ...]``: measure, print the table, write it down."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+from benchmarks import report, series
+from benchmarks.loading import loading
+from benchmarks.process import BenchmarkError
+from benchmarks.results import DEFAULT_ROWS, DEFAULT_RUNS, Findings, Options
+from demo.meltano import MeltanoError
+from demo.postgres import PostgresError
+
+FOLDER = Path(__file__).resolve().parent
+SCRATCH = FOLDER / "scratch"
+
+SERIES: dict[str, t.Callable[[Options, Path], Findings]] = {
+    "record": series.record,
+    "batch": series.batch,
+    "meltano": loading,
+    "latency": series.latency,
+    "depth": series.depth,
+    "discover": series.discover,
+    "select": series.select,
+}
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    """Run the series asked for, all of them by default.
+
+    Args:
+        arguments: Of the command line.
+
+    Returns:
+        0, whether the goals are met or not; 1 where something could not be measured.
+    """
+    options = _options(arguments)
+    asked = Options(options.runs, options.rows)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # So that what was started is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted = options.series or list(SERIES)
+    start = time.monotonic()
+    findings = Findings()
+    try:
+        for name in SERIES:
+            if name in wanted:
+                _add(findings, _measured(name, asked))
+    except (BenchmarkError, MeltanoError, PostgresError) as error:
+        logging.error("%s", error)  # noqa: LOG015, TRY400
+        return 1
+    print(f"\n{report.table(findings)}\n")  # noqa: T201
+    whole = set(wanted) == set(SERIES) and asked == Options()
+    folder = FOLDER if whole else SCRATCH
+    report.write(findings, asked, folder)
+    minutes = (time.monotonic() - start) / 60
+    print(f"{minutes:.1f} minutes; written to {folder.relative_to(FOLDER.parent)}/results.md")  # noqa: T201
+    return 0
+
+
+def _options(arguments: t.Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog="A run of all series at the default size is written to benchmarks/results.md, any "
+        "other to benchmarks/scratch/results.md.",
+    )
+    known = ", ".join(SERIES)
+    parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of {known}; all by default")
+    parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, help="runs of each program")
+    parser.add_argument("--rows", type=int, default=DEFAULT_ROWS, help="rows of the main series")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.series if name not in SERIES]:
+        parser.error(f"there is no series {unknown[0]}; there are {known}")
+    return options
+
+
+def _measured(name: str, options: Options) -> Findings:
+    logging.info("%s: %s", name, (SERIES[name].__doc__ or "").strip())  # noqa: LOG015
+    SCRATCH.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=SCRATCH))
+    try:
+        return SERIES[name](options, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _add(findings: Findings, more: Findings) -> None:
+    findings.results += more.results
+    findings.rates |= more.rates
+    findings.depth += more.depth
+    findings.notes += more.notes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""A program run and watched: how long it took, what it wrote when, how much memory it used."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_CHUNK = 1 << 20
+_TICK_SECONDS = 0.05
+_RECORD = b'"RECORD"'
+_LAST = 3000
+
+
+class BenchmarkError(Exception):
+    """Something that was to be measured did not work."""
+
+
+@dataclass
+class Measured:
+    """One run of a program.
+
+    Attributes:
+        seconds: From its start to its end.
+        first: From its start to its first RECORD message; to its end where it wrote none.
+        lines: Lines that it wrote.
+        memory: Most memory it held, in bytes.
+        timeline: Lines written so far, and seconds from the start, about 20 times a second.
+    """
+
+    seconds: float = 0.0
+    first: float = 0.0
+    lines: int = 0
+    memory: int = 0
+    timeline: list[tuple[int, float]] = field(default_factory=list)
+
+    def seconds_between(self, start: int, stop: int) -> float:
+        """Seconds from one line to a later one, each as near as the timeline has it."""
+        return self._moment(stop) - self._moment(start)
+
+    def _moment(self, line: int) -> float:
+        before = (0, self.first)
+        for lines, seconds in self.timeline:
+            if lines >= line:
+                share = (line - before[0]) / max(lines - before[0], 1)
+                return before[1] + share * (seconds - before[1])
+            before = (lines, seconds)
+        return before[1]
+
+
+def measure(
+    command: Sequence[str | Path], *, keep: Path | None = None, until_first: bool = False
+) -> Measured:
+    """Run a program to its end, or to its first RECORD message.
+
+    Args:
+        command: The program with its arguments.
+        keep: Where to put what it writes; thrown away where None.
+        until_first: Whether to end it with its first RECORD message.
+
+    Raises:
+        BenchmarkError: If it fails; with the end of its log.
+    """
+    with tempfile.TemporaryFile() as log:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+        )
+        watched = False
+        try:
+            found = _watch(process, start, keep, until_first=until_first)
+            watched = True
+        finally:
+            if process.stdout:
+                process.stdout.close()
+            if until_first or not watched:
+                # Not by its own method, which would take the exit status.
+                os.kill(process.pid, signal.SIGKILL)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        found.seconds = time.perf_counter() - start
+        found.first = found.first or found.seconds
+        # Kibibytes, but on macOS.
+        found.memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        if process.returncode and not (until_first and found.lines):
+            log.seek(0)
+            text = log.read()[-_LAST:].decode("utf-8", "replace")
+            raise BenchmarkError(f"{Path(command[0]).name} ended with {process.returncode}: {text}")
+    return found
+
+
+def _watch(
+    process: subprocess.Popen[bytes], start: float, keep: Path | None, *, until_first: bool
+) -> Measured:
+    found = Measured()
+    told = 0.0
+    assert process.stdout is not None  # noqa: S101  it was asked for
+    output = process.stdout.fileno()
+    with keep.open("wb") if keep else open(os.devnull, "wb") as copy:  # noqa: PTH123
+        while chunk := os.read(output, _CHUNK):
+            now = time.perf_counter() - start
+            found.lines += chunk.count(b"\n")
+            if not found.first and _RECORD in chunk:
+                found.first = now
+                if until_first:
+                    found.lines += 1
+                    break
+            if now - told >= _TICK_SECONDS:
+                told = now
+                found.timeline.append((found.lines, now))
+            if keep:
+                copy.write(chunk)
+    found.timeline.append((found.lines, time.perf_counter() - start))
+    return found

@@ -1,0 +1,248 @@
+"""A page server that costs next to nothing: OData 4.0, as much of it as a tap asks for.
+
+Two entity sets whose rows are found by arithmetic and rendered a block at a time. The service root
+``/any`` declares only them, the root of an Acumatica site has them among its thousands of sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import email.utils
+import functools
+import re
+import socketserver
+import subprocess
+import sys
+import time
+import typing as t
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from benchmarks.dataset import KEYS, ORDER_LINES, TRACKING, Rows, comparable
+from benchmarks.metadata import full_metadata, small_metadata
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = "/any"
+LARGE = "/t/Company/api/odata/dac"
+PAGE = 2000
+
+_TERM = re.compile(r"\(?(\w+) (eq|ne|ge|gt|le|lt) ('(?:[^']|'')*'|[^\s()']+)\)?")
+_FOUND_BY = frozenset({TRACKING, "OrderNbr", "EntryID"})
+_OPTIONS = frozenset({"filter", "orderby", "top", "skip", "select", "count", "format"})
+
+
+class RefusedError(Exception):
+    """What is asked for is not offered."""
+
+
+class Query:
+    """The positions of the rows that a query asks for."""
+
+    def __init__(self, rows: Rows, options: dict[str, str]) -> None:
+        """Work them out.
+
+        Raises:
+            RefusedError: If it holds what the server does not know.
+        """
+        if unknown := {name.removeprefix("$") for name in options} - _OPTIONS:
+            raise RefusedError(f"unknown option {min(unknown)}")
+        self._rows = rows
+        self._options = options
+        self.start, self.stop = 0, rows.count
+        for column, operator, value in _terms(options.get("$filter", "")):
+            self._restrict(column, operator, value)
+        self.total = max(self.stop - self.start, 0)
+        self.counts = options.get("$count") == "true"
+        self.backwards = self._descending(options.get("$orderby", ""))
+        self.skip = int(options.get("$skip", 0))
+        wanted = options.get("$top")
+        self.top = min(int(wanted) if wanted else PAGE, max(self.total - self.skip, 0))
+        # As many as were asked for is the end; a page that the server chose is not.
+        self.goes_on = wanted is None and self.skip + self.top < self.total
+
+    def _restrict(self, column: str, operator: str, value: str) -> None:
+        if value == "null":
+            self.stop = self.stop if operator == "ne" else self.start
+            return
+        wanted = comparable(column, value.strip("'").replace("''", "'"))
+        low, high = self._found(column, wanted)
+        if operator in {"ge", "eq"}:
+            self.start = max(self.start, low)
+        if operator == "gt":
+            self.start = max(self.start, high)
+        if operator in {"le", "eq"}:
+            self.stop = min(self.stop, high)
+        if operator == "lt":
+            self.stop = min(self.stop, low)
+        if operator == "ne":
+            raise RefusedError("ne takes null only")
+
+    def _found(self, column: str, wanted: t.Any) -> tuple[int, int]:
+        """Where rows of a value begin and end."""
+        if column == "LineNbr":
+            order = self.start // ORDER_LINES
+            if self.start < self.stop and (self.stop - 1) // ORDER_LINES != order:
+                raise RefusedError("LineNbr is compared within one order only")
+            first = order * ORDER_LINES
+            return first + wanted - 1, first + wanted
+        if column not in _FOUND_BY:
+            raise RefusedError(f"no filter on {column}")
+        value = functools.partial(self._rows.value, column)
+        places = range(self._rows.count)
+        low = bisect.bisect_left(places, wanted, key=value)
+        return low, bisect.bisect_right(places, wanted, lo=low, key=value)
+
+    def _descending(self, orderby: str) -> bool:
+        terms = [term.split() for term in orderby.split(",") if term.strip()]
+        if any(term[0] not in {*_FOUND_BY, "LineNbr"} for term in terms):
+            raise RefusedError(f"no order by {orderby}")
+        return bool(terms) and terms[0][-1] == "desc"
+
+    def page(self) -> bytes:
+        """The rows, with the commas between them."""
+        if not self.backwards:
+            first = self.start + self.skip
+            return b"".join(self._rows.between(first, first + self.top))
+        last = self.stop - self.skip
+        places = range(last - 1, last - self.top - 1, -1)
+        return b",".join(b"".join(self._rows.between(place, place + 1)) for place in places)
+
+    def next_options(self) -> str:
+        """Query options of the page that follows."""
+        following = {**self._options, "$skip": str(self.skip + self.top)}
+        return "&".join(f"{name}={quote(value)}" for name, value in following.items())
+
+
+def _terms(text: str) -> Iterator[tuple[str, str, str]]:
+    for term in text.split(" and ") if text else ():
+        match = _TERM.fullmatch(term.strip())
+        if match is None:
+            raise RefusedError(f"no filter like {term}")
+        yield match[1], match[2], match[3]
+
+
+class Site:
+    """What the server answers."""
+
+    def __init__(self, rows: int, delay: float, *, large: bool) -> None:
+        """Make all that stays the same.
+
+        Args:
+            rows: Rows of each set.
+            delay: Seconds that each page takes.
+            large: Whether to have the metadata of a whole Acumatica.
+        """
+        self.rows = Rows(rows)
+        self.delay = delay
+        self.metadata = {SMALL: small_metadata()}
+        if large:
+            self.metadata[LARGE], self.origin = full_metadata()
+
+    def answer(self, host: str, target: str) -> tuple[HTTPStatus, str, bytes]:
+        """Status, content type and body for an address."""
+        parts = urlsplit(target)
+        root, _, name = unquote(parts.path).rpartition("/")
+        if root not in self.metadata:
+            return HTTPStatus.NOT_FOUND, "text/plain", b"no such service"
+        if name == "$metadata":
+            return HTTPStatus.OK, "application/xml", self.metadata[root]
+        if name not in KEYS:
+            return HTTPStatus.NOT_FOUND, "text/plain", b"no such entity set"
+        try:
+            query = Query(self.rows, dict(parse_qsl(parts.query)))
+        except (RefusedError, ValueError) as error:
+            return HTTPStatus.BAD_REQUEST, "text/plain", str(error).encode()
+        if self.delay:
+            time.sleep(self.delay)
+        address = f"http://{host}{root}"
+        head = f'{{"@odata.context":"{address}/$metadata#{name}",'
+        if query.counts:
+            head += f'"@odata.count":{query.total},'
+        tail = b"]}"
+        if query.goes_on:
+            link = f"{address}/{name}?{query.next_options()}"
+            tail = f'],"@odata.nextLink":"{link}"}}'.encode()
+        body = b'%b"value":[%b%b' % (head.encode(), query.page(), tail)
+        return HTTPStatus.OK, "application/json;odata.metadata=minimal", body
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        while request := self.rfile.readline():
+            method, target, _ = request.decode("latin-1").split(" ", 2)
+            headers: dict[str, str] = {}
+            while line := self.rfile.readline().decode("latin-1").strip():
+                name, _, value = line.partition(":")
+                headers[name.lower()] = value.strip()
+            if length := int(headers.get("content-length", 0)):
+                self.rfile.read(length)
+            if method == "GET":
+                site = t.cast("_Server", self.server).site
+                self._send(*site.answer(headers.get("host", ""), target))
+            else:  # signing out
+                self._send(HTTPStatus.NO_CONTENT, "text/plain", b"")
+
+    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+            f"Date: {email.utils.formatdate(usegmt=True)}\r\n"
+            f"Content-Type: {kind}\r\nOData-Version: 4.0\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self.request.sendall(head.encode())
+        self.request.sendall(body)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    site: Site
+
+    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
+        """Say nothing: a client that has read enough goes away."""
+
+
+@contextmanager
+def serving(rows: int, *, delay: float = 0.0, large: bool = False) -> Iterator[str]:
+    """Run a server as a process of its own until the block is left.
+
+    Args:
+        rows: Rows of each set.
+        delay: Seconds that each page takes.
+        large: Whether to have the metadata of a whole Acumatica as well.
+
+    Yields:
+        Its address, without a path.
+    """
+    command = [sys.executable, "-m", "benchmarks.server", f"--rows={rows}", f"--delay={delay}"]
+    with subprocess.Popen(
+        [*command, *(["--large"] if large else [])], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process.stdout.readline().strip() if process.stdout else ""
+        finally:
+            process.kill()
+
+
+def main(arguments: t.Sequence[str] | None = None) -> None:
+    """Serve until killed; the address is the first line of standard output."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--large", action="store_true")
+    options = parser.parse_args(arguments)
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.site = Site(options.rows, options.delay, large=options.large)
+        print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""A tap as the SDK's template makes it, ``RESTStream`` with its defaults; and one tuned by hand.
+
+``python -m benchmarks.stock`` and ``python -m benchmarks.stock --tuned`` are its command lines.
+"""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+from singer_sdk import RESTStream, Tap
+from singer_sdk import typing as th
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.pagination import BaseHATEOASPaginator
+
+from benchmarks.dataset import KEYS, LINES, TRACKING, TYPES
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from urllib.parse import ParseResult
+
+    import requests
+    from singer_sdk.helpers.types import Context
+
+_TYPES: dict[str, t.Any] = {
+    "Edm.String": th.StringType,
+    "Edm.Guid": th.UUIDType,
+    "Edm.Decimal": th.NumberType,
+    "Edm.Int32": th.IntegerType,
+    "Edm.Int64": th.IntegerType,
+    "Edm.Boolean": th.BooleanType,
+    "Edm.DateTimeOffset": th.DateTimeType,
+}
+
+
+class _Paginator(BaseHATEOASPaginator):
+    """Follows next links."""
+
+    def get_next_url(self, response: requests.Response) -> str | None:
+        """The link, if there is one."""
+        link: str | None = response.json().get("@odata.nextLink")
+        return link
+
+
+class LinesStream(RESTStream[t.Any]):
+    """The one stream."""
+
+    name = LINES
+    path = f"/any/{LINES}"
+    primary_keys: t.ClassVar[tuple[str, ...]] = KEYS[LINES]
+    replication_key = TRACKING
+    is_sorted = True
+    records_jsonpath = "$.value[*]"
+    schema = th.PropertiesList(
+        *(th.Property(name, _TYPES[kind]) for name, kind in TYPES.items())
+    ).to_dict()
+
+    @property
+    def url_base(self) -> str:
+        """Address of the service."""
+        return str(self.config["url"])
+
+    def get_new_paginator(self) -> _Paginator:
+        """Pages are linked."""
+        return _Paginator()
+
+    def get_url_params(
+        self, context: Context | None, next_page_token: ParseResult | None
+    ) -> dict[str, t.Any] | str:
+        """Ask in the order of the replication key; a next link holds all that by itself."""
+        del context
+        return next_page_token.query if next_page_token else {"$orderby": TRACKING}
+
+
+class TapStock(Tap):
+    """The tap that a user of the SDK writes first."""
+
+    name = "tap-stock"
+    config_jsonschema = th.PropertiesList(
+        th.Property("url", th.StringType, required=True)
+    ).to_dict()
+
+    def discover_streams(self) -> Sequence[LinesStream]:
+        """The one stream."""
+        return [LinesStream(self)]
+
+
+class TunedStream(LinesStream):
+    """What a user can switch off without leaving the SDK's path."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+
+class TapTuned(TapStock):
+    """The same, tuned by hand."""
+
+    message_writer_class = MsgSpecWriter
+
+    def discover_streams(self) -> Sequence[TunedStream]:
+        """The one stream."""
+        return [TunedStream(self)]
+
+
+if __name__ == "__main__":
+    tuned = "--tuned" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--tuned"]
+    (TapTuned if tuned else TapStock).cli(arguments)
