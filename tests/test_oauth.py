@@ -84,19 +84,22 @@ def test_a_later_run_refreshes_with_the_successor_and_not_with_the_configured_to
 def test_a_token_that_expires_ten_times_costs_ten_refreshes_and_no_row(
     sandbox: MakeSandbox, run_tap: RunTap, tmp_path: Path
 ) -> None:
-    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+    site = sandbox(rows=300)
+    expired: list[int] = []
 
-    probe = sandbox(rows=300)
-    run_tap(oauth(probe, tmp_path / "probe", page_size=3))
-    requests = len([r for r in probe.requests if r.method == "GET" and "/odata/" in r.path])
-    lasts = next(n for n in range(1, requests) if -(-requests // n) == 11)
-    site = sandbox(rows=300, habits=Habits(token_requests=lasts))
+    def expire(record: t.Any) -> None:
+        if record.total % 8 == 0 and record.total not in expired and len(expired) < 10:
+            expired.append(record.total)
+            site.identity.expire()
+
+    site.on_request(expire)
     run = run_tap(oauth(site, tmp_path, page_size=3))
     complete(site, run.records("SOOrder"))
+    assert len(expired) == 10
     assert len([request for request in site.requests if request.status == 401]) == 10
     assert site.identity.refreshes == 1 + 10  # the first one is what the run begins with
     assert site.identity.reused == 0
-    assert site.sessions_opened == site.sessions_closed
+    assert site.sessions_opened == site.sessions_closed == 1 + 10  # a session ends with its token
 
 
 def test_a_token_is_renewed_before_it_ends(
