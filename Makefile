@@ -20,7 +20,7 @@ demo: $(SET_UP) ## Sandbox -> Meltano -> PostgreSQL, twice; the second time only
 	$(BIN)/python -m demo $(ARGS)
 
 test: $(SET_UP) ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 lint: $(SET_UP) ## Check style and types
 	$(BIN)/ruff check .

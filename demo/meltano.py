@@ -13,6 +13,8 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from filelock import FileLock
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -52,13 +54,16 @@ def install() -> float:
         Seconds it took.
     """
     start = time.monotonic()
-    stamp = ROOT / ".meltano" / "set-up"
+    folder = ROOT / ".meltano"
+    folder.mkdir(exist_ok=True)
+    stamp = folder / "set-up"
     wanted = _fingerprint()
-    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
-        done = _meltano(["install", "--clean", *PLUGINS], cwd=ROOT, settings={})
-        if done.returncode:
-            raise MeltanoError(_last_lines("meltano install", done.stdout))
-        stamp.write_text(wanted, encoding="utf-8")
+    with FileLock(folder / "set-up.lock"):
+        if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
+            done = _meltano(["install", "--clean", *PLUGINS], cwd=ROOT, settings={})
+            if done.returncode:
+                raise MeltanoError(_last_lines("meltano install", done.stdout))
+            stamp.write_text(wanted, encoding="utf-8")
     return time.monotonic() - start
 
 
