@@ -18,8 +18,8 @@ from tap_acumatica.acumatica.errors import ServiceError
 from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.part import PartReading, Turn
 from tap_acumatica.records.batches import BatchFiles
-from tap_acumatica.records.compiled import RecordLines
 from tap_acumatica.records.deletion import DELETED_COLUMN
+from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
 
 if t.TYPE_CHECKING:

@@ -167,17 +167,20 @@ class Clock:
         )
 
 
-class Cache(dict[str, str]):
-    """What was worked out of texts already seen; business dates come again and again."""
+class Cache(dict[t.Any, t.Any]):
+    """What was worked out of texts already seen; business dates come again and again.
+
+    Of no text comes none.
+    """
 
     def __init__(self, work_out: Callable[[str], str]) -> None:
         super().__init__()
         self._work_out = work_out
 
-    def __missing__(self, text: str) -> str:
+    def __missing__(self, text: str | None) -> str | None:
         if len(self) >= _MOST_CACHED:
             self.clear()
-        value = self[text] = self._work_out(text)
+        value = self[text] = None if text is None else self._work_out(text)
         return value
 
 

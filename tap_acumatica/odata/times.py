@@ -17,7 +17,6 @@ _INSTANT = re.compile(
 )
 _OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d)$", re.ASCII)
 _UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
-_WITHOUT_FRACTION = len("2024-01-31T00:00:00Z")
 _MOST_OFFSET_HOURS = 23
 _MOST_MINUTES = 59
 _NOT_IN_CALENDAR = "is no date-time of the calendar"
@@ -39,15 +38,14 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
     Raises:
         ValueMismatchError: If the text is no date-time.
     """
-    if text[-1:] == "Z" and text[10:11] == "T" and text[4:5] == text[7:8] == "-":
-        head, fraction = text[:19], text[20:-1]
-        digits = fraction.isascii() and fraction.isdigit()
-        if len(text) == _WITHOUT_FRACTION or (text[19:20] == "." and digits):
+    if text[4:17:3] == "--T::" and text[-1] == "Z":
+        fraction = text[19:-1]
+        if not fraction or (fraction[0] == "." and fraction[1:].isdigit() and text.isascii()):
             try:
-                dt.datetime.fromisoformat(head)
+                dt.datetime.fromisoformat(text[:19])
             except ValueError as error:
                 raise ValueMismatchError(_NOT_IN_CALENDAR) from error
-            return f"{head}.{fraction[:6]:0<6}+00:00"
+            return f"{text[:-1] if fraction else text[:-1] + '.'}000000"[:26] + "+00:00"
     match = _INSTANT.fullmatch(text)
     if match is None:
         msg = "is no date-time"

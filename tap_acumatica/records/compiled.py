@@ -26,7 +26,7 @@ from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tap_acumatica.odata.atom import Answer
     from tap_acumatica.odata.model import Property
@@ -42,6 +42,9 @@ _ENVELOPE = {
 """Members of an answer, in OData 4.0, 4.01 and 3.0."""
 _NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
+_NULL = msgspec.Raw(b"null")
+_DIGITS = b"0123456789.-+eEnul"
+"""What JSON numbers and null are made of."""
 
 _DIRECT: dict[str, t.Any] = {
     "Edm.String": str,
@@ -99,18 +102,9 @@ class CompiledCodec:
         self._tenant = tenant
         self._columns = tuple(columns)
         self._fields = {name: f"c{number}" for number, name in enumerate(columns)}
-        self.row_type = self._compile(properties)
-        envelope = msgspec.defstruct(
-            "Envelope",
-            [
-                ("value", list[self.row_type]),  # type: ignore[name-defined]  # made just now
-                *((field, t.Optional[str], None) for field in _ENVELOPE),  # noqa: UP045  at run time
-                ("error", t.Any, None),
-                ("error3", t.Any, None),
-            ],
-            rename=_ENVELOPE | {"error3": "odata.error"},
-        )
-        self._decoder = msgspec.json.Decoder(envelope, float_hook=Decimal)
+        self._properties = properties
+        self._numbers = self._passed_on(exact)
+        self._compile()
         dates = Cache(plain_date)
         self._times = [
             (self._fields[name], dates if name in exact.dates else exact.clock.forms)
@@ -147,16 +141,35 @@ class CompiledCodec:
             if self._field_type(properties.get(name)) in {str, t.Any}
         ]
 
-    def _compile(self, properties: Mapping[str, Property]) -> type[CompiledRow]:
+    def _passed_on(self, exact: RowCodec) -> list[str]:
+        """Columns whose digits leave as they came, without becoming numbers in between.
+
+        Not what rows are told apart or asked for by.
+        """
+        if self._hashes or exact.deletion:
+            return []
+        return [
+            name
+            for name, prop in self._properties.items()
+            if name in self._fields
+            and prop.type == "Edm.Decimal"
+            and not prop.collection
+            and name not in self._key
+        ]
+
+    def _compile(self) -> None:
+        """Make the type of a row, and what decodes it."""
         fields: list[tuple[str, t.Any, t.Any]] = []
         for name, field in self._fields.items():
+            kind = self._field_type(self._properties.get(name))
             if name in {TENANT_COLUMN, KEY_COLUMN}:
                 fields.append((field, t.Any, self._tenant if name == TENANT_COLUMN else None))
+            elif name in self._numbers:
+                fields.append((field, msgspec.Raw, _NULL))
             else:
-                kind = self._field_type(properties.get(name))
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
         names = dict(self._fields)
-        return t.cast(
+        self.row_type = t.cast(
             "type[CompiledRow]",
             msgspec.defstruct(
                 "Row",
@@ -167,6 +180,17 @@ class CompiledCodec:
                 gc=False,
             ),
         )
+        envelope = msgspec.defstruct(
+            "Envelope",
+            [
+                ("value", list[self.row_type]),  # type: ignore[name-defined]  # made just now
+                *((field, t.Optional[str], None) for field in _ENVELOPE),  # noqa: UP045  at run time
+                ("error", t.Any, None),
+                ("error3", t.Any, None),
+            ],
+            rename=_ENVELOPE | {"error3": "odata.error"},
+        )
+        self._decoder: t.Any = msgspec.json.Decoder(envelope, float_hook=Decimal)
 
     def _field_type(self, prop: Property | None) -> t.Any:
         """Type of a struct field; Any for what is converted afterwards."""
@@ -186,10 +210,9 @@ class CompiledCodec:
             PayloadError: If it is none.
             ValueMismatchError: If a value does not fit its type.
         """
-        exactly = any(mark in body for mark in self._marks)
-        if self._direct and not exactly:
+        if self._direct and not any(mark in body for mark in self._marks):
             try:
-                answer: t.Any = self._decoder.decode(body)
+                answer = self._decoded(body)
                 if answer.error is None and answer.error3 is None:
                     self._put_right(answer.value)
                     link = answer.next_link or answer.next_link401 or answer.next_link3
@@ -198,6 +221,15 @@ class CompiledCodec:
             except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
                 pass  # the exact codec says what is wrong, or takes it
         return self._compiled(self._exact.decode(body))
+
+    def _decoded(self, body: bytes) -> t.Any:
+        answer = self._decoder.decode(body)
+        if all(_are_numbers(answer.value, self._fields[name]) for name in self._numbers):
+            return answer
+        # Decimals come as text here, as they do where IEEE754Compatible is set, or are none at all.
+        self._numbers = []
+        self._compile()
+        return self._decoder.decode(body)
 
     def begin(self, answer: Answer) -> Page:
         """Decode the first part of an answer that arrives meanwhile; of JSON, all of it."""
@@ -216,18 +248,15 @@ class CompiledCodec:
 
     def _put_right(self, rows: list[t.Any]) -> None:
         for field, forms in self._times:
-            for row in rows:
-                text = getattr(row, field)
-                if text is not None:
-                    setattr(row, field, forms[text])
+            texts = map(attrgetter(field), rows)
+            for row, form in zip(rows, map(forms.__getitem__, texts), strict=True):
+                setattr(row, field, form)
         for field in self._binaries:
-            for row in rows:
-                text = getattr(row, field)
+            for row, text in zip(rows, map(attrgetter(field), rows), strict=True):
                 if text and (len(text) % 4 or "-" in text or "_" in text):
                     setattr(row, field, edm_type("Edm.Binary").parse(text))
         for field, convert in self._others:
-            for row in rows:
-                value = getattr(row, field)
+            for row, value in zip(rows, map(attrgetter(field), rows), strict=True):
                 if value is not None:
                     setattr(row, field, convert(value))
         self._add_own(rows)
@@ -280,45 +309,14 @@ class CompiledCodec:
         return row
 
 
+def _are_numbers(rows: list[t.Any], field: str) -> bool:
+    """Whether a column that is passed on holds nothing but numbers and nulls."""
+    column = b"".join(map(attrgetter(field), rows))
+    return not column.translate(None, _DIGITS)
+
+
 def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
     """The values of one column, of dicts or of compiled rows."""
     if rows and isinstance(rows[0], CompiledRow):
         return list(map(attrgetter(rows[0].fields_by_name()[name]), rows))
     return [row[name] for row in rows]
-
-
-class RecordLines:
-    """Encodes RECORD messages of one stream, a page at once."""
-
-    def __init__(self, stream: str, *, version: int | None = None) -> None:
-        """Compile.
-
-        Args:
-            stream: Name of the stream.
-            version: Version of the table, for streams that are activated at their end.
-        """
-        fields: list[tuple[str, t.Any] | tuple[str, t.Any, t.Any]] = [
-            ("record", t.Any),
-            ("time_extracted", str),
-            ("stream", str, stream),
-        ]
-        if version is not None:
-            fields.append(("version", int, version))
-        self._message: Callable[[t.Any, str], t.Any] = msgspec.defstruct(
-            "RecordMessage", fields, tag_field="type", tag="RECORD", gc=False
-        )
-        self._encoder = msgspec.json.Encoder(decimal_format="number")
-
-    def encode(self, rows: Iterable[t.Any], *, extracted: str) -> bytes:
-        """The lines of RECORD messages.
-
-        Args:
-            rows: Records: compiled rows, or dicts.
-            extracted: When they were read, ISO 8601.
-        """
-        message = self._message
-        return self._encoder.encode_lines([message(row, extracted) for row in rows])
-
-    def plain(self, rows: Iterable[t.Any]) -> bytes:
-        """The records alone, a line each, as BATCH files hold them."""
-        return self._encoder.encode_lines(list(rows))

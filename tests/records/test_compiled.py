@@ -19,7 +19,8 @@ from tap_acumatica.odata.clock import Clock, zone_named
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.records.codec import RecordMaker, RowCodec
-from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, RecordLines, column_of
+from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, column_of
+from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.schema import shape_of
 
 if t.TYPE_CHECKING:

@@ -1,0 +1,47 @@
+"""Lines of Singer messages, a page at once."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class RecordLines:
+    """Encodes RECORD messages of one stream, a page at once."""
+
+    def __init__(self, stream: str, *, version: int | None = None) -> None:
+        """Compile.
+
+        Args:
+            stream: Name of the stream.
+            version: Version of the table, for streams that are activated at their end.
+        """
+        fields: list[tuple[str, t.Any] | tuple[str, t.Any, t.Any]] = [
+            ("record", t.Any),
+            ("time_extracted", str),
+            ("stream", str, stream),
+        ]
+        if version is not None:
+            fields.append(("version", int, version))
+        self._message: Callable[[t.Any, str], t.Any] = msgspec.defstruct(
+            "RecordMessage", fields, tag_field="type", tag="RECORD", gc=False
+        )
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+
+    def encode(self, rows: Iterable[t.Any], *, extracted: str) -> bytes:
+        """The lines of RECORD messages.
+
+        Args:
+            rows: Records: compiled rows, or dicts.
+            extracted: When they were read, ISO 8601.
+        """
+        message = self._message
+        return self._encoder.encode_lines([message(row, extracted) for row in rows])
+
+    def plain(self, rows: Iterable[t.Any]) -> bytes:
+        """The records alone, a line each, as BATCH files hold them."""
+        return self._encoder.encode_lines(list(rows))
