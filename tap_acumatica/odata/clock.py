@@ -20,7 +20,7 @@ import pendulum
 from tap_acumatica.odata import times
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC"})
 _MOST_CACHED = 20_000
@@ -29,6 +29,8 @@ _STEP_HOURS = 2
 _TICK_SECONDS = 0.001
 _EARLIEST_WALL = "1753-01-01T00:00:00.000000"
 """The earliest SQL Server ``datetime``."""
+
+_SAMPLE = 64
 
 UTC = dt.timezone.utc
 Span = tuple[str, str]
@@ -83,7 +85,7 @@ class Clock:
         self.zone = zone
         self.convert_to_utc = convert_to_utc or zone is UTC
         self.local = local
-        self.forms = Cache(times.to_canonical if zone is UTC else self.emitted)
+        self.forms = UtcForms() if zone is UTC else Cache(self.emitted)
         self._moments = Cache(self._moment)
         self._spans: Callable[[str], tuple[Span, ...]] = functools.lru_cache(4096)(self._spans_of)
 
@@ -182,6 +184,26 @@ class Cache(dict[t.Any, t.Any]):
             self.clear()
         value = self[text] = None if text is None else self._work_out(text)
         return value
+
+    def column(self, texts: Sequence[str | None]) -> list[str | None]:
+        """What was worked out of many texts."""
+        return list(map(self.__getitem__, texts))
+
+
+class UtcForms(Cache):
+    """Canonical forms where no zone is set."""
+
+    def __init__(self) -> None:
+        super().__init__(times.to_canonical)
+
+    def column(self, texts: Sequence[str | None]) -> list[str | None]:
+        """What was worked out of many texts; stamps seldom come twice and are not kept."""
+        if len(set(texts[:_SAMPLE])) > _SAMPLE // 2:
+            try:
+                return t.cast("list[str | None]", times.utc_column(t.cast("list[str]", texts)))
+            except (KeyError, TypeError):
+                pass  # one by one shows which it is
+        return super().column(texts)
 
 
 def _changes(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]]:

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import typing as t
 
 from tap_acumatica.odata.errors import ValueMismatchError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d)$", re.ASCII)
+_REST = re.compile(r"([0-5]\d)(?:\.(\d+))?(?:Z|[+-]00:00)?", re.ASCII)
+_MINUTE = len("2024-03-01T10:11:")
 _UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
 _MOST_OFFSET_HOURS = 23
 _MOST_MINUTES = 59
@@ -38,14 +44,11 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
     Raises:
         ValueMismatchError: If the text is no date-time.
     """
-    if text[4:17:3] == "--T::" and text[-1] == "Z":
-        fraction = text[19:-1]
-        if not fraction or (fraction[0] == "." and fraction[1:].isdigit() and text.isascii()):
-            try:
-                dt.datetime.fromisoformat(text[:19])
-            except ValueError as error:
-                raise ValueMismatchError(_NOT_IN_CALENDAR) from error
-            return f"{text[:-1] if fraction else text[:-1] + '.'}000000"[:26] + "+00:00"
+    if text[-1:] == "Z":
+        try:
+            return _MINUTES[text[:_MINUTE]] + _RESTS[text[_MINUTE:]]
+        except KeyError:
+            pass  # said what is wrong below, if anything is
     match = _INSTANT.fullmatch(text)
     if match is None:
         msg = "is no date-time"
@@ -64,6 +67,55 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
         return f"{(naive - distance).isoformat()}.{micros}+00:00"
     except OverflowError:
         return _EARLIEST if distance > dt.timedelta() else _LATEST
+
+
+class _Pieces(dict[str, str]):
+    """Canonical forms of pieces of date-times; what is no such piece is a ``KeyError``."""
+
+    def __init__(self, form: Callable[[str], str | None], most: int) -> None:
+        super().__init__()
+        self._form = form
+        self._most = most
+
+    def __missing__(self, piece: str) -> str:
+        found = self._form(piece)
+        if found is None:
+            raise KeyError(piece)
+        if len(self) >= self._most:
+            self.clear()
+        self[piece] = found
+        return found
+
+
+def _minute(text: str) -> str | None:
+    """A date-time up to the minute, as in ``2024-03-01T10:11:``."""
+    if text[4:17:3] != "--T::":
+        return None
+    try:
+        dt.datetime.fromisoformat(f"{text}00")
+    except ValueError:
+        return None
+    return text
+
+
+def _rest(text: str) -> str | None:
+    """What follows the minute, in UTC."""
+    match = _REST.fullmatch(text)
+    return f"{match[1]}.{(match[2] or '')[:6]:0<6}+00:00" if match else None
+
+
+_MINUTES = _Pieces(_minute, 5_000)
+_RESTS = _Pieces(_rest, 20_000)
+
+
+def utc_column(texts: Iterable[str]) -> list[str]:
+    """What :func:`to_canonical` makes of many texts, none of which comes often.
+
+    Raises:
+        KeyError: If one is not in UTC, or is no date-time.
+        TypeError: If one is None.
+    """
+    return [_MINUTES[text[:_MINUTE]] + _RESTS[text[_MINUTE:]] for text in texts]
 
 
 def is_local(text: str) -> bool:
