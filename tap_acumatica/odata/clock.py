@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC"})
-_MOST_CACHED = 20_000
+_MOST_CACHED = 5_000
 _WINDOW_HOURS = 26  # offsets reach from -12 to +14 hours
 _STEP_HOURS = 2
 _TICK_SECONDS = 0.001
