@@ -94,7 +94,7 @@ def batch(options: Options, folder: Path) -> Findings:
 
 def latency(options: Options, folder: Path) -> Findings:
     """A service that takes 300 ms a page, read with one seat and with four."""
-    rows = options.share(2, 5)
+    rows = options.share(4, 5)
     offered = any(setting.name == "max_pool_size" for setting in SETTINGS)
     with serving(rows) as quick, serving(rows, delay=_DELAY_SECONDS) as slow:
         programs = {
