@@ -277,7 +277,11 @@ class Session:
             self._opened = self._opened or self._auth.alone
             raise
         except requests.exceptions.SSLError as error:
-            msg = f"{what}: the certificate of {_host(url)} was not accepted ({reason(error)})"
+            msg = (
+                f"{what}: no safe connection with {_host(url)} ({reason(error)}); check that 'url' "
+                "begins with what the site speaks, https:// or http://, and that this machine "
+                "trusts the site's certificate (REQUESTS_CA_BUNDLE)"
+            )
             raise UnreachableError(msg) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
             msg = (
