@@ -29,7 +29,7 @@ from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, flag_of
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
-from tap_acumatica.settings import canonical_start
+from tap_acumatica.setting_checks import canonical_start
 from tap_acumatica.values import clock_of
 
 if t.TYPE_CHECKING:

@@ -1,17 +1,51 @@
-"""What a JSON Schema cannot say of a setting: names of zones and regions, patterns, headers."""
+"""Checks a configuration before any request is made, with messages for people."""
 
 from __future__ import annotations
 
 import typing as t
 
+from jsonschema import Draft202012Validator
+
 from tap_acumatica.acumatica.extras import UnknownLocaleError, language_tag, property_fault
+from tap_acumatica.odata import times
 from tap_acumatica.odata.clock import UnknownZoneError, zone_named
+from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.settings import ADDED_PROPERTIES, SETTINGS, SettingsError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tap_acumatica.settings import Setting
+
 _ZONES = "an IANA name such as America/New_York, or a Windows one, Eastern Standard Time"
 _REGIONS = "a BCP 47 tag such as de-CH, or a Windows name, German (Switzerland)"
+
+
+def check(config: Mapping[str, t.Any]) -> None:
+    """Check a configuration before any request is made.
+
+    Args:
+        config: The configuration as given; unknown settings are the SDK's and not looked at.
+
+    Raises:
+        SettingsError: One line that names every setting at fault and what is allowed.
+    """
+    problems = []
+    for setting in SETTINGS:
+        value = config.get(setting.name)
+        if value is None:
+            if setting.required:
+                problems.append(f"setting '{setting.name}' is missing: {setting.description}")
+            continue
+        for error in Draft202012Validator(setting.json_schema()).iter_errors(value):
+            found = "its value" if setting.secret else _shown(error.instance)
+            problems.append(
+                f"setting '{setting.name}' is wrong: {found} {_allowed(error, setting)}"
+            )
+    problems.extend(_check_start_date(config.get("start_date")))
+    problems.extend(faults(config))
+    if problems:
+        raise SettingsError("; ".join(problems))
 
 
 def faults(config: Mapping[str, t.Any]) -> Iterator[str]:
@@ -49,3 +83,45 @@ def _listed(value: t.Any, kind: type) -> list[t.Any]:
 
 def _is_complete(entry: Mapping[str, t.Any]) -> bool:
     return all(isinstance(entry.get(name), str) for name in ("name", "value", "in"))
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004
+
+
+def _allowed(error: t.Any, setting: Setting) -> str:
+    if "enum" in setting.schema:
+        return f"is not one of {', '.join(setting.schema['enum'])}"
+    if "minimum" in setting.schema and error.validator in {"minimum", "maximum", "type"}:
+        low, high = setting.schema["minimum"], setting.schema["maximum"]
+        return f"is no whole number from {low} to {high}"
+    if error.validator == "pattern":
+        return "is no address that begins with https:// or http://"
+    if setting.schema is ADDED_PROPERTIES and error.validator != "type":
+        return "is not allowed here: each entry has name, value and in, which is header or query"
+    if error.validator == "type":
+        wanted = [kind for kind in _as_list(error.validator_value) if kind != "null"]
+        return f"is not of type {' or '.join(wanted)}"
+    return "is not allowed here"
+
+
+def _as_list(value: t.Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_start_date(value: t.Any) -> list[str]:
+    if not isinstance(value, str) or not value:
+        return []
+    try:
+        canonical_start(value)
+    except ValueMismatchError as error:
+        return [
+            f"setting 'start_date' is wrong: {value!r} {error}; write it as 2024-01-31T00:00:00Z"
+        ]
+    return []
+
+
+def canonical_start(value: str) -> str:
+    """``start_date`` in the canonical form; a plain date is its midnight in UTC."""
+    return times.to_canonical(value if ":" in value else f"{value}T00:00:00Z")

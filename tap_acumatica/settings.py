@@ -5,12 +5,6 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from jsonschema import Draft202012Validator
-
-from tap_acumatica import setting_checks
-from tap_acumatica.odata import times
-from tap_acumatica.odata.errors import ValueMismatchError
-
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,7 +61,7 @@ def _choice(*values: str) -> dict[str, t.Any]:
 _TEXT: dict[str, t.Any] = {"type": "string"}
 _SWITCH: dict[str, t.Any] = {"type": "boolean"}
 _TEXTS: dict[str, t.Any] = {"type": "array", "items": {"type": "string"}}
-_PROPERTIES: dict[str, t.Any] = {
+ADDED_PROPERTIES: dict[str, t.Any] = {
     "type": "array",
     "items": {
         "type": "object",
@@ -366,14 +360,14 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "additional_properties",
-        _PROPERTIES,
+        ADDED_PROPERTIES,
         "Additional Properties",
         'Added to each request: [{"name": "Ocp-Apim-Trace", "value": "true", "in": "header"}]; in '
         "is header or query.",
     ),
     Setting(
         "secret_additional_properties",
-        _PROPERTIES,
+        ADDED_PROPERTIES,
         "Secret Additional Properties",
         "The same, for values that are never shown.",
         secret=True,
@@ -454,75 +448,6 @@ def config_jsonschema() -> dict[str, t.Any]:
     }
 
 
-def check(config: Mapping[str, t.Any]) -> None:
-    """Check a configuration before any request is made.
-
-    Args:
-        config: The configuration as given; unknown settings are the SDK's and not looked at.
-
-    Raises:
-        SettingsError: One line that names every setting at fault and what is allowed.
-    """
-    problems = []
-    for setting in SETTINGS:
-        value = config.get(setting.name)
-        if value is None:
-            if setting.required:
-                problems.append(f"setting '{setting.name}' is missing: {setting.description}")
-            continue
-        for error in Draft202012Validator(setting.json_schema()).iter_errors(value):
-            found = "its value" if setting.secret else _shown(error.instance)
-            problems.append(
-                f"setting '{setting.name}' is wrong: {found} {_allowed(error, setting)}"
-            )
-    problems.extend(_check_start_date(config.get("start_date")))
-    problems.extend(setting_checks.faults(config))
-    if problems:
-        raise SettingsError("; ".join(problems))
-
-
 def without_blanks(config: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The configuration without empty texts: an unset variable in ``.env`` is no value."""
     return {name: value for name, value in config.items() if value != ""}
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004
-
-
-def _allowed(error: t.Any, setting: Setting) -> str:
-    if "enum" in setting.schema:
-        return f"is not one of {', '.join(setting.schema['enum'])}"
-    if "minimum" in setting.schema and error.validator in {"minimum", "maximum", "type"}:
-        low, high = setting.schema["minimum"], setting.schema["maximum"]
-        return f"is no whole number from {low} to {high}"
-    if error.validator == "pattern":
-        return "is no address that begins with https:// or http://"
-    if setting.schema is _PROPERTIES and error.validator != "type":
-        return "is not allowed here: each entry has name, value and in, which is header or query"
-    if error.validator == "type":
-        wanted = [kind for kind in _as_list(error.validator_value) if kind != "null"]
-        return f"is not of type {' or '.join(wanted)}"
-    return "is not allowed here"
-
-
-def _as_list(value: t.Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
-
-
-def _check_start_date(value: t.Any) -> list[str]:
-    if not isinstance(value, str) or not value:
-        return []
-    try:
-        canonical_start(value)
-    except ValueMismatchError as error:
-        return [
-            f"setting 'start_date' is wrong: {value!r} {error}; write it as 2024-01-31T00:00:00Z"
-        ]
-    return []
-
-
-def canonical_start(value: str) -> str:
-    """``start_date`` in the canonical form; a plain date is its midnight in UTC."""
-    return times.to_canonical(value if ":" in value else f"{value}T00:00:00Z")

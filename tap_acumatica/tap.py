@@ -29,7 +29,8 @@ from tap_acumatica.command import TapCommand
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.records.output import LineOutput
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.settings import SETTINGS, SettingsError, check, config_jsonschema, without_blanks
+from tap_acumatica.setting_checks import check
+from tap_acumatica.settings import SETTINGS, SettingsError, config_jsonschema, without_blanks
 from tap_acumatica.sign_in import authenticators, meant
 from tap_acumatica.streams import EntitySetStream
 from tap_acumatica.values import clock_of, transport_of

@@ -6,7 +6,8 @@ import typing as t
 
 import pytest
 
-from tap_acumatica.settings import SETTINGS, SettingsError, check, without_blanks
+from tap_acumatica.setting_checks import check
+from tap_acumatica.settings import SETTINGS, SettingsError, without_blanks
 
 
 def _entry(name: str, value: str, place: str) -> dict[str, str]:

@@ -26,13 +26,8 @@ from tap_acumatica.cli.callback import (
     parameters,
 )
 from tap_acumatica.odata.errors import ODataError
-from tap_acumatica.settings import (
-    SETTINGS,
-    SettingsError,
-    check,
-    config_jsonschema,
-    without_blanks,
-)
+from tap_acumatica.setting_checks import check
+from tap_acumatica.settings import SETTINGS, SettingsError, config_jsonschema, without_blanks
 from tap_acumatica.sign_in import application, seed, token_store
 
 if t.TYPE_CHECKING:
