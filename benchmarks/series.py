@@ -14,7 +14,7 @@ from benchmarks.process import BenchmarkError, Measured, measure
 from benchmarks.results import Findings, Options, Result, over
 from benchmarks.server import PAGE, serving
 from benchmarks.taps import LIMIT, OURS, STOCK, TUNED, catalog_of, discovery, reading
-from tap_acumatica.settings import SETTINGS
+from tap_acumatica.settings.table import SETTINGS
 
 if t.TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_acumatica.discovery import Definition
+    from tap_acumatica.discovery import StreamDefinition
 
 Entry = dict[str, t.Any]
 
@@ -25,7 +25,7 @@ _AVAILABLE = {"inclusion": "available"}
 _AUTOMATIC = {"inclusion": "automatic"}
 
 
-def catalog_of(definitions: Iterable[Definition]) -> dict[str, list[Entry]]:
+def catalog_of(definitions: Iterable[StreamDefinition]) -> dict[str, list[Entry]]:
     """The catalog that discovery writes, as :attr:`singer_sdk.Tap.catalog_dict` would make it."""
     return {"streams": [_entry(definition) for definition in definitions]}
 
@@ -35,7 +35,7 @@ def catalog_text(catalog: dict[str, t.Any]) -> str:
     return msgspec.json.format(msgspec.json.encode(catalog), indent=2).decode()
 
 
-def _entry(definition: Definition) -> Entry:
+def _entry(definition: StreamDefinition) -> Entry:
     shape, tracking = definition.shape, definition.tracking
     keys = list(shape.key_properties)
     entry: Entry = {"tap_stream_id": definition.name}

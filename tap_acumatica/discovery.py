@@ -7,19 +7,18 @@ import typing as t
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from tap_acumatica.acumatica.entities import appended_keys, entities
-from tap_acumatica.odata.clock import Clock
-from tap_acumatica.odata.errors import ExpandError, ValueMismatchError
+from tap_acumatica.acumatica.entity_sets import appended_keys, entities
+from tap_acumatica.errors import ExpandError, SettingsError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
+from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type, is_timestamp
-from tap_acumatica.records.schema import Shape, shape_of, united
-from tap_acumatica.settings import SettingsError
+from tap_acumatica.records.schema import RecordShape, shape_of, united
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tap_acumatica.acumatica.connection import Connection
-    from tap_acumatica.acumatica.entities import Entity
+    from tap_acumatica.acumatica.entity_sets import Entity
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model
 
@@ -29,7 +28,7 @@ _WRONG_PARAMETERS = "setting 'inquiry_parameters' is wrong"
 
 
 @dataclass(frozen=True, slots=True)
-class TenantPart:
+class TenantSource:
     """What one tenant holds of a stream.
 
     Attributes:
@@ -45,7 +44,7 @@ class TenantPart:
     connection: Connection
     model: Model
     entity: Entity
-    shape: Shape
+    shape: RecordShape
     expansions: tuple[Expansion, ...] = ()
     not_comparable: frozenset[str] = frozenset()
     parameters: Mapping[str, t.Any] | None = None
@@ -57,13 +56,13 @@ class TenantPart:
 
 
 @dataclass(slots=True)
-class Definition:
+class StreamDefinition:
     """One stream: its shape over all tenants, and what each holds of it."""
 
     name: str
-    shape: Shape
+    shape: RecordShape
     tracking: str | None
-    parts: dict[str | None, TenantPart] = field(default_factory=dict)
+    parts: dict[str | None, TenantSource] = field(default_factory=dict)
 
     @property
     def selected_by_default(self) -> bool:
@@ -86,7 +85,7 @@ class Discovery:
         inquiry_parameters: Mapping[str, Mapping[str, t.Any]] | None = None,
         date_fields: Sequence[str] = (),
         deletions: bool = False,
-        clock: Clock | None = None,
+        time_zone: ServiceTimeZone | None = None,
     ) -> None:
         """Prepare.
 
@@ -100,7 +99,7 @@ class Discovery:
             inquiry_parameters: Parameter values by generic inquiry.
             date_fields: Glob patterns ``stream.field`` of timestamps that are plain dates.
             deletions: Whether rows that a service keeps as deleted are read.
-            clock: The services' clock, for parameters without offset.
+            time_zone: The services' clock, for parameters without offset.
         """
         self._connections = connections
         self._include = include
@@ -112,9 +111,9 @@ class Discovery:
         self._date_fields = date_fields
         self._matched: set[str] = set()
         self._deletions = deletions
-        self._clock = clock or Clock()
+        self._time_zone = time_zone or ServiceTimeZone()
 
-    def definitions(self, wanted: Callable[[str], bool] | None = None) -> list[Definition]:
+    def definitions(self, wanted: Callable[[str], bool] | None = None) -> list[StreamDefinition]:
         """The streams on offer, by name.
 
         Args:
@@ -122,9 +121,9 @@ class Discovery:
 
         Raises:
             SettingsError: If ``expand`` or ``inquiry_parameters`` do not fit the metadata.
-            ServiceError: If a tenant's metadata cannot be had.
+            TapError: If a tenant's metadata cannot be had.
         """
-        parts: dict[str, dict[str | None, TenantPart]] = {}
+        parts: dict[str, dict[str | None, TenantSource]] = {}
         offered: set[str] = set()
         for tenant, connection in self._connections.items():
             model = connection.model()
@@ -147,7 +146,7 @@ class Discovery:
 
     def _part(
         self, tenant: str | None, connection: Connection, model: Model, entity: Entity
-    ) -> TenantPart:
+    ) -> TenantSource:
         entity_set = entity.entity_set
         items = [item for name in entity.aliases for item in self._expand.get(name, ())]
         try:
@@ -167,7 +166,7 @@ class Discovery:
             expansions=expansions,
             is_date=lambda name: self._is_date(entity, name),
         )
-        return TenantPart(
+        return TenantSource(
             connection=connection,
             model=model,
             entity=entity,
@@ -213,14 +212,14 @@ class Discovery:
             return None
         try:
             if is_timestamp(type_name) and isinstance(value, str):
-                return self._clock.read(value if ":" in value else f"{value}T00:00:00")
+                return self._time_zone.to_utc(value if ":" in value else f"{value}T00:00:00")
             return edm_type(type_name).parse(value)
         except ValueMismatchError as error:
             fault = f"the value of {name} {error} ({type_name})"
             msg = f"{_WRONG_PARAMETERS}: {entity.stream}: {fault}"
             raise SettingsError(msg) from error
 
-    def _define(self, name: str, parts: dict[str | None, TenantPart]) -> Definition:
+    def _define(self, name: str, parts: dict[str | None, TenantSource]) -> StreamDefinition:
         shapes = [part.shape for part in parts.values()]
         shape = united(shapes) if len(shapes) > 1 else shapes[0]
         part = next(iter(parts.values()))
@@ -241,7 +240,7 @@ class Discovery:
                     wants,
                 )
                 break
-        return Definition(name, shape, tracking, parts)
+        return StreamDefinition(name, shape, tracking, parts)
 
     def _warn_of_unused(self, offered: set[str]) -> None:
         for setting, given in (("expand", self._expand), ("inquiry_parameters", self._parameters)):
@@ -259,7 +258,7 @@ class Discovery:
                 )
 
 
-def _not_comparable(model: Model, entity: Entity, shape: Shape) -> frozenset[str]:
+def _not_comparable(model: Model, entity: Entity, shape: RecordShape) -> frozenset[str]:
     """Columns that a filter must not name."""
     entity_set = entity.entity_set
     refused = set(entity.restricted)

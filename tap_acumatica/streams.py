@@ -14,9 +14,8 @@ from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
 
-from tap_acumatica.acumatica.errors import ServiceError
-from tap_acumatica.odata.errors import ValueMismatchError
-from tap_acumatica.part import PartReading, Turn
+from tap_acumatica.errors import TapError, ValueMismatchError
+from tap_acumatica.extraction import Extraction, Prefetch
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.lines import RecordLines
@@ -30,8 +29,8 @@ if t.TYPE_CHECKING:
     from singer_sdk.metrics import Counter
     from singer_sdk.singerlib import Catalog, CatalogEntry, SchemaMessage
 
-    from tap_acumatica.discovery import Definition, TenantPart
-    from tap_acumatica.reading.by_time import Stretch
+    from tap_acumatica.discovery import StreamDefinition, TenantSource
+    from tap_acumatica.reading.by_time import RowBatch
     from tap_acumatica.tap import TapAcumatica
 
 _COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
@@ -42,7 +41,7 @@ class EntitySetStream(Stream):
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # rows leave the codec in their final form
 
-    def __init__(self, tap: TapAcumatica, definition: Definition) -> None:
+    def __init__(self, tap: TapAcumatica, definition: StreamDefinition) -> None:
         """Set up a stream.
 
         Args:
@@ -55,7 +54,7 @@ class EntitySetStream(Stream):
         self.replication_key = definition.tracking
         self._acumatica = tap
         self.selected_by_default = definition.selected_by_default
-        self._begun: dict[str | None, Turn] = {}
+        self._begun: dict[str | None, Prefetch] = {}
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take keys, replication and schema from the input catalog, as far as they can be had."""
@@ -137,18 +136,18 @@ class EntitySetStream(Stream):
         """
         tenant = (context or {}).get(TENANT_COLUMN)
         turn = self._open(tenant, self.definition.parts[tenant], compiled=False)
-        with closing(turn.stretches()) as stretches:
-            for stretch in stretches:
-                yield from map(turn.reading.maker.record, stretch.rows)
+        with closing(turn.row_batches()) as row_batches:
+            for row_batch in row_batches:
+                yield from map(turn.reading.maker.record, row_batch.rows)
 
-    def begin(self, tenant: str | None) -> Turn | None:
+    def begin(self, tenant: str | None) -> Prefetch | None:
         """Begin to read a tenant's part before it is to be written; None if it cannot be begun."""
         part = self.definition.parts[tenant]
         if tenant in self._begun or part.connection.failure or part.lacks_parameters:
             return None
         try:
             turn = self._open(tenant, part, compiled=self._is_plain)
-        except ServiceError:
+        except TapError:
             return None  # it is told when its turn comes
         turn.begin()
         self._begun[tenant] = turn
@@ -173,13 +172,13 @@ class EntitySetStream(Stream):
                     turn = self._turn(tenant, part, compiled=True)
                     reading = turn.reading
                     with closing(self._blocks(turn, batch_config.batch_size)) as blocks:
-                        for rows, stretch in blocks:
+                        for rows, row_batch in blocks:
                             url = files.write(self._lines.plain(reading.records(rows)))
-                            reading.note(rows, stretch)
+                            reading.progress.advance(rows, row_batch)
                             self._keep(turn)
                             counter.increment(len(rows))
                             yield batch_config.encoding, [url]
-                    reading.finish()
+                    reading.progress.complete()
                     self._save(turn)
 
     def _sync_records(
@@ -211,46 +210,46 @@ class EntitySetStream(Stream):
         if self._complete and write_messages and self.ABORT_AT_RECORD_COUNT is None:
             self._activate()
 
-    def _sync_by_lines(self, tenant: str | None, part: TenantPart, counter: Counter) -> None:
+    def _sync_by_lines(self, tenant: str | None, part: TenantSource, counter: Counter) -> None:
         """Write a block of RECORD messages at once."""
         turn = self._turn(tenant, part, compiled=True)
         reading = turn.reading
         with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
-            for rows, stretch in blocks:
+            for rows, row_batch in blocks:
                 extracted = dt.datetime.now(dt.timezone.utc).isoformat()
                 lines = self._lines.encode(reading.records(rows), extracted=extracted)
                 self._acumatica.output.write(lines)
-                reading.note(rows, stretch)
+                reading.progress.advance(rows, row_batch)
                 self._save(turn)
                 counter.increment(len(rows))
-        reading.finish()
+        reading.progress.complete()
         self._save(turn)
 
     def _sync_by_record(
-        self, tenant: str | None, part: TenantPart, counter: Counter, *, write: bool
+        self, tenant: str | None, part: TenantSource, counter: Counter, *, write: bool
     ) -> Iterator[Record]:
         """The SDK's own path, for stream maps, flattening and BATCH files of other formats."""
         turn = self._turn(tenant, part, compiled=False)
         reading = turn.reading
         with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
-            for rows, stretch in blocks:
+            for rows, row_batch in blocks:
                 for row in rows:
                     record = reading.maker.record(row)
                     if write:
                         self._write_record_message(record)
-                    reading.note([row], stretch)
+                    reading.progress.advance([row], row_batch)
                     if not write:
                         self._keep(turn)
                     counter.increment()
                     yield record
                 if write:
                     self._save(turn)
-        reading.finish()
+        reading.progress.complete()
         self._keep(turn)
         if write:
             self._save(turn)
 
-    def _dry_run(self, tenant: str | None, part: TenantPart) -> Iterator[Record]:
+    def _dry_run(self, tenant: str | None, part: TenantSource) -> Iterator[Record]:
         """The first records, for ``--test``; the bookmark stays where it was."""
         turn = self._open(tenant, part, compiled=False)
         limit = self.ABORT_AT_RECORD_COUNT or 1
@@ -273,11 +272,11 @@ class EntitySetStream(Stream):
                 ", ".join(gone),
             )
 
-    def _turn(self, tenant: str | None, part: TenantPart, *, compiled: bool) -> Turn:
+    def _turn(self, tenant: str | None, part: TenantSource, *, compiled: bool) -> Prefetch:
         """The turn of a tenant's part, begun now if not earlier; those that follow are begun too.
 
         Raises:
-            ServiceError: If the tenant failed before, or the stream cannot be read.
+            TapError: If the tenant failed before, or the stream cannot be read.
         """
         turn = self._begun.get(tenant)
         if turn is None:
@@ -286,16 +285,16 @@ class EntitySetStream(Stream):
         self._acumatica.begin_following(self, tenant)
         return turn
 
-    def _open(self, tenant: str | None, part: TenantPart, *, compiled: bool) -> Turn:
+    def _open(self, tenant: str | None, part: TenantSource, *, compiled: bool) -> Prefetch:
         """The reading of a tenant's part, and its state.
 
         Raises:
-            ServiceError: If the tenant failed before, or the stream cannot be read.
+            TapError: If the tenant failed before, or the stream cannot be read.
         """
         if part.connection.failure:
             raise part.connection.failure
         state = self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
-        reading = PartReading(
+        reading = Extraction(
             self.name,
             part,
             self.wanted_columns,
@@ -305,29 +304,31 @@ class EntitySetStream(Stream):
             bookmark=self._bookmark_of(state),
             compiled=compiled,
         )
-        return Turn(reading, state)
+        return Prefetch(reading, state)
 
     @contextmanager
-    def _own_failure(self, part: TenantPart) -> Iterator[None]:
+    def _own_failure(self, part: TenantSource) -> Iterator[None]:
         """Note the failure of one tenant's part; the others go on."""
         try:
             yield
-        except (ServiceError, ValueMismatchError) as error:
+        except (TapError, ValueMismatchError) as error:
             self._complete = False
             self._acumatica.stream_failed(self.name, part.connection, error)
 
-    def _blocks(self, turn: Turn, size: int) -> Generator[tuple[list[t.Any], Stretch], None, None]:
+    def _blocks(
+        self, turn: Prefetch, size: int
+    ) -> Generator[tuple[list[t.Any], RowBatch], None, None]:
         """Rows in blocks of at most ``size``, and the stretches they are of."""
         reading = turn.reading
-        with closing(turn.stretches()) as stretches:
-            for stretch in stretches:
-                if stretch.rewind:
-                    reading.rewind()
+        with closing(turn.row_batches()) as row_batches:
+            for row_batch in row_batches:
+                if row_batch.rewind:
+                    reading.progress.rewind()
                     self._save(turn)
-                for start in range(0, len(stretch.rows), size):
-                    yield stretch.rows[start : start + size], stretch
-                reading.note_end(stretch)
-                reading.tell_progress()
+                for start in range(0, len(row_batch.rows), size):
+                    yield row_batch.rows[start : start + size], row_batch
+                reading.progress.end_range(row_batch)
+                reading.progress.log()
 
     @property
     def _is_plain(self) -> bool:
@@ -352,16 +353,16 @@ class EntitySetStream(Stream):
             return t.cast("str | None", state.get("replication_key_value"))
         return None
 
-    def _keep(self, turn: Turn) -> None:
+    def _keep(self, turn: Prefetch) -> None:
         if self.replication_method == REPLICATION_INCREMENTAL:
-            bookmark = turn.reading.bookmark.value
+            bookmark = turn.reading.progress.bookmark
             if bookmark is not None:
                 turn.state["replication_key"] = self.replication_key
                 turn.state["replication_key_value"] = bookmark
             else:
                 turn.state.pop("replication_key_value", None)
 
-    def _save(self, turn: Turn) -> None:
+    def _save(self, turn: Prefetch) -> None:
         self._keep(turn)
         self.state_manager.is_flushed = False
         self._write_state_message()

@@ -14,26 +14,22 @@ from singer_sdk.configuration._dict_config import merge_missing_config_jsonschem
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_acumatica.acumatica.brakes import Brake
+from tap_acumatica.acumatica.addresses import services
 from tap_acumatica.acumatica.connection import Connection
-from tap_acumatica.acumatica.errors import (
-    AccessError,
-    ServiceError,
-    StreamError,
-)
-from tap_acumatica.acumatica.interface import services
 from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.acumatica.session import Limits, Session
 from tap_acumatica.catalog import catalog_of, catalog_text, collector_paused, selected_entries
-from tap_acumatica.command import TapCommand
+from tap_acumatica.cli.main import TapCommand
 from tap_acumatica.discovery import Discovery
-from tap_acumatica.records.output import LineOutput
+from tap_acumatica.errors import AccessError, SettingsError, StreamError, TapError
+from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.setting_checks import check
-from tap_acumatica.settings import SETTINGS, SettingsError, config_jsonschema, without_blanks
-from tap_acumatica.sign_in import authenticators, meant
+from tap_acumatica.settings.checks import check
+from tap_acumatica.settings.credentials import authenticators, meant
+from tap_acumatica.settings.table import SETTINGS, config_jsonschema, without_blanks
+from tap_acumatica.settings.values import time_zone_of, transport_of
+from tap_acumatica.singer import LineOutput
 from tap_acumatica.streams import EntitySetStream
-from tap_acumatica.values import clock_of, transport_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,10 +38,10 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
-    from tap_acumatica.acumatica.auth import Authenticator
-    from tap_acumatica.acumatica.interface import Service
-    from tap_acumatica.discovery import Definition
-    from tap_acumatica.part import Turn
+    from tap_acumatica.acumatica.addresses import Service
+    from tap_acumatica.auth.authenticators import Authenticator
+    from tap_acumatica.discovery import StreamDefinition
+    from tap_acumatica.extraction import Prefetch
 
 
 class TapAcumatica(Tap):
@@ -59,10 +55,10 @@ class TapAcumatica(Tap):
         """Set up the tap; discovery, and so the first request, may happen here."""
         self._connections: dict[str | None, Connection] | None = None
         self._leaving = False
-        self._definitions: list[Definition] | None = None
+        self._definitions: list[StreamDefinition] | None = None
         self.failures: list[str] = []
         self.output = LineOutput()
-        self._closing: list[Connection | Turn] = []
+        self._closing: list[Connection | Prefetch] = []
         # It would log whole addresses, with what rows are compared with and secret parameters.
         logging.getLogger("urllib3").setLevel(logging.INFO)
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
@@ -110,16 +106,16 @@ class TapAcumatica(Tap):
             found = {tenant: meant(self.config, service) for tenant, service in offered.items()}
             agent = f"{self.name}/{self.plugin_version}"
             signed = authenticators(self.config, found, user_agent=agent)
-            brake = Brake(self.config.get("requests_per_minute"))
+            rate_limiter = RateLimiter(self.config.get("requests_per_minute"))
             self._connections = {
-                tenant: self._connect(service, signed[tenant], brake, agent)
+                tenant: self._connect(service, signed[tenant], rate_limiter, agent)
                 for tenant, service in found.items()
             }
             self._closing.extend(self._connections.values())
         return self._connections
 
     def _connect(
-        self, service: Service, auth: Authenticator, brake: Brake, agent: str
+        self, service: Service, auth: Authenticator, rate_limiter: RateLimiter, agent: str
     ) -> Connection:
         """A connection whose sessions share what signs in, and the brake."""
         limits = Limits(
@@ -133,7 +129,7 @@ class TapAcumatica(Tap):
                 pool.service,
                 auth=auth,
                 limits=limits,
-                brake=brake,
+                rate_limiter=rate_limiter,
                 user_agent=agent,
                 waits_for_seat=worth_waiting,
                 transport=transport_of(self.config, service),
@@ -170,14 +166,14 @@ class TapAcumatica(Tap):
         return [EntitySetStream(self, definition) for definition in self.definitions]
 
     @property
-    def definitions(self) -> list[Definition]:
+    def definitions(self) -> list[StreamDefinition]:
         """What the streams are, found out once."""
         if self._definitions is None:
             with collector_paused():
                 self._definitions = self._discover()
         return self._definitions
 
-    def _discover(self) -> list[Definition]:
+    def _discover(self) -> list[StreamDefinition]:
         usable = self._reachable()
         selected = self._selected_in_catalog()
         config = self.config
@@ -191,7 +187,7 @@ class TapAcumatica(Tap):
             inquiry_parameters=config.get("inquiry_parameters"),
             date_fields=config.get("date_fields") or (),
             deletions=config["deleted_records"] == "soft",
-            clock=clock_of(config),
+            time_zone=time_zone_of(config),
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
@@ -225,14 +221,14 @@ class TapAcumatica(Tap):
         """The connections whose metadata can be had.
 
         Raises:
-            ServiceError: If there is none; a single one's own error.
+            TapError: If there is none; a single one's own error.
         """
         usable: dict[str | None, Connection] = {}
         for tenant, connection in self.connections.items():
             try:
                 connection.model()
                 usable[tenant] = connection
-            except ServiceError as failure:  # noqa: PERF203  one a tenant
+            except TapError as failure:  # noqa: PERF203  one a tenant
                 if len(self.connections) == 1:
                     raise
                 self.stream_failed(None, connection, failure)
@@ -270,7 +266,7 @@ class TapAcumatica(Tap):
 
     def stream_failed(self, name: str | None, connection: Connection, error: Exception) -> None:
         """Note that a stream, or with None a whole tenant, could not be read; the others go on."""
-        if isinstance(error, ServiceError) and not isinstance(error, StreamError):
+        if isinstance(error, TapError) and not isinstance(error, StreamError):
             if connection.failure is None:
                 connection.failure = error
                 self._fail(connection.service.where, error)
@@ -432,7 +428,7 @@ def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
         raise SettingsError(msg) from error
 
 
-def _close_all(held: Sequence[Connection | Turn]) -> None:
+def _close_all(held: Sequence[Connection | Prefetch]) -> None:
     """Close what was opened, the last first: readings before the sessions they use."""
     for each in reversed(held):
         each.close()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from tap_acumatica.acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
+from tap_acumatica.errors import (
+    AnswerError,
+    EmptyAnswerError,
+    EmptyPayloadError,
+    PayloadError,
+    RefusedError,
+)
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.query import address
 from tap_acumatica.odata.types import is_timestamp
-from tap_acumatica.reading.bookmark import Bookmark, first_stamp
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, Plan, plan_for
+from tap_acumatica.reading.progress import Progress, first_stamp
 from tap_acumatica.reading.reader import Reader
-from tap_acumatica.reading.watermark import Watermark
 from tap_acumatica.records.codec import Page, RowCodec
 from tests.odata_service import NAMESPACE, Request, parse_target
 
@@ -120,35 +124,26 @@ def run(  # noqa: PLR0913  a run has this many settings
             workers=workers,
             may_divide=lambda: True,
         )
-    initial = warehouse.bookmark
-    bookmark = Bookmark(initial, ceiling=began)
-    start = first_stamp(bookmark.value, start_date=start_date, time_offset=time_offset)
-    newest: str | None = None
-    watermark = Watermark()
+    progress = Progress(warehouse.bookmark, began=began, stamps=planned.stamps)
+    start = first_stamp(progress.bookmark, start_date=start_date, time_offset=time_offset)
     unsaved = written = 0
-    first_load = tracking is not None and bookmark.value is None
-    for stretch in reader.read(start if tracking else None, first_load=first_load):
-        if stretch.rewind:
-            bookmark = Bookmark(initial, ceiling=began)
-            watermark = Watermark()
-            warehouse.state(bookmark.value)
-        for read in stretch.rows:
+    first_load = tracking is not None and progress.bookmark is None
+    for row_batch in reader.read(start if tracking else None, first_load=first_load):
+        if row_batch.rewind:
+            progress.rewind()
+            warehouse.state(progress.bookmark)
+        for row in row_batch.rows:
             if written == killed_after:
                 return
-            row = {column: read[column] for column in service.tables[name].columns}
-            warehouse.take(row)
+            warehouse.take({column: row[column] for column in service.tables[name].columns})
             written += 1
-            stamp = row[tracking] if tracking else None
-            if stamp is not None:
-                newest = stamp if newest is None else max(newest, stamp)
-            if stretch.ascending:
-                bookmark.advance(watermark.note(stretch.mark, stamp) if stretch.mark else stamp)
+            progress.advance([row], row_batch)
             unsaved += 1
             if unsaved >= batch_size:
-                warehouse.state(bookmark.value)
+                warehouse.state(progress.bookmark)
                 unsaved = 0
-        if stretch.mark and stretch.mark.done:
-            bookmark.advance(watermark.note(stretch.mark, None))
-            warehouse.state(bookmark.value)
-    bookmark.advance(newest)
-    warehouse.state(bookmark.value)
+        progress.end_range(row_batch)
+        if row_batch.mark and row_batch.mark.done:
+            warehouse.state(progress.bookmark)
+    progress.complete()
+    warehouse.state(progress.bookmark)

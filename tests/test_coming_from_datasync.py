@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tap_acumatica.settings import SETTINGS
+from tap_acumatica.settings.table import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "coming-from-datasync.md").read_text(encoding="utf-8")

@@ -124,8 +124,8 @@ def test_a_tracking_column_that_cannot_be_filtered_makes_the_stream_a_full_read(
 
 
 def test_the_real_shape_of_inquiries_keeps_customers_apart(shared_data: Path) -> None:
-    from tap_acumatica.acumatica.entities import entities  # noqa: PLC0415
-    from tap_acumatica.acumatica.interface import GI  # noqa: PLC0415
+    from tap_acumatica.acumatica.addresses import GI  # noqa: PLC0415
+    from tap_acumatica.acumatica.entity_sets import entities  # noqa: PLC0415
     from tap_acumatica.odata.csdl import parse_metadata  # noqa: PLC0415
 
     model = parse_metadata((shared_data / "acumatica-gi-metadata.xml").read_bytes())

@@ -258,7 +258,7 @@ def _wait_for_text(path: Path, text: str) -> None:
 def _assert_quiet(text: str, folder: Path) -> None:
     """Nothing secret was shown."""
     kept = json.loads((folder / "tokens.json").read_text())
-    (chains,) = kept["chains"].values()
-    (chain,) = chains.values()
-    for secret in (SECRET, chain["access_token"], chain["refresh_token"], "code="):
+    (consents,) = kept["chains"].values()
+    (consent,) = consents.values()
+    for secret in (SECRET, consent["access_token"], consent["refresh_token"], "code="):
         assert secret not in text

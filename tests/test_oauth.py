@@ -302,9 +302,9 @@ def test_a_refresh_is_not_cut_off_by_a_signal(sandbox: MakeSandbox, tmp_path: Pa
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     kept = json.loads((tmp_path / "tokens.json").read_text())
-    (chains,) = kept["chains"].values()
-    (chain,) = chains.values()
-    assert site.identity.is_good(chain["refresh_token"])
+    (consents,) = kept["chains"].values()
+    (consent,) = consents.values()
+    assert site.identity.is_good(consent["refresh_token"])
 
 
 def test_the_token_file_is_its_owners_only(

@@ -82,7 +82,7 @@ def told(tmp_path: Path) -> Told:
 def extra(request: pytest.FixtureRequest) -> dict[str, t.Any]:
     """The tap's own verbosity, at its highest, where it has one."""
     del request
-    from tap_acumatica.settings import SETTINGS  # noqa: PLC0415
+    from tap_acumatica.settings.table import SETTINGS  # noqa: PLC0415
 
     offered = {setting.name for setting in SETTINGS}
     return {"verbosity": 5} if "verbosity" in offered else {}

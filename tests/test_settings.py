@@ -6,8 +6,9 @@ import typing as t
 
 import pytest
 
-from tap_acumatica.setting_checks import check
-from tap_acumatica.settings import SETTINGS, SettingsError, without_blanks
+from tap_acumatica.errors import SettingsError
+from tap_acumatica.settings.checks import check
+from tap_acumatica.settings.table import SETTINGS, without_blanks
 
 
 def _entry(name: str, value: str, place: str) -> dict[str, str]:

@@ -6,16 +6,16 @@ import datetime as dt
 import logging
 import typing as t
 
-from tap_acumatica.acumatica.errors import AccessError, AddressError, AnswerError
-from tap_acumatica.acumatica.wire_log import PLANS
+from tap_acumatica.errors import AccessError, AddressError, AnswerError
+from tap_acumatica.http.request_log import PLANS
 from tap_acumatica.odata.csdl import open_metadata
 from tap_acumatica.odata.dialect import dialect_of
 
 if t.TYPE_CHECKING:
-    from tap_acumatica.acumatica.body import Body
-    from tap_acumatica.acumatica.errors import ServiceError
-    from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.acumatica.addresses import Service
     from tap_acumatica.acumatica.pool import SessionPool
+    from tap_acumatica.errors import TapError
+    from tap_acumatica.http.body import Body
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.model import Model
 
@@ -41,7 +41,7 @@ class Connection:
         self.service = service
         self.sessions = sessions
         self._verbosity = verbosity
-        self.failure: ServiceError | None = None
+        self.failure: TapError | None = None
         self.zone_checked = False
         self._model: Model | None = None
         self._began = dt.datetime.now(dt.timezone.utc)
@@ -76,7 +76,7 @@ class Connection:
 
         Raises:
             AddressError: If the address holds no OData service.
-            ServiceError: If it cannot be had.
+            TapError: If it cannot be had.
         """
         if self._model is None:
             self._model = self._fetch_model()

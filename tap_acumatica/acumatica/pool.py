@@ -14,12 +14,12 @@ import logging
 import threading
 import typing as t
 
-from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
+from tap_acumatica.errors import SeatsTakenError, UnreachableError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.acumatica.addresses import Service
     from tap_acumatica.acumatica.session import Session
 
 T = t.TypeVar("T")
@@ -101,7 +101,7 @@ class SessionPool:
 
         Raises:
             UnreachableError: If no session becomes free in time.
-            ServiceError: As :meth:`Session.fetch`.
+            TapError: As :meth:`Session.fetch`.
         """
         while True:
             with self._lent(what, patient=patient) as session:

@@ -19,40 +19,39 @@ import backoff
 import requests
 import urllib3
 
-from tap_acumatica.acumatica.auth import Authenticator
-from tap_acumatica.acumatica.body import Body
-from tap_acumatica.acumatica.brakes import Brake
-from tap_acumatica.acumatica.errors import (
-    SEATS,
-    UNNAMED_LIMIT,
+from tap_acumatica.acumatica.error_patterns import SEATS, UNNAMED_LIMIT, diagnose, explain
+from tap_acumatica.auth.authenticators import Authenticator
+from tap_acumatica.errors import (
     AccessError,
     AddressError,
     AnswerError,
     EmptyAnswerError,
+    EmptyPayloadError,
+    MetadataError,
+    PayloadError,
     RefusedError,
     SeatsTakenError,
-    ServiceError,
     SlowAnswerError,
+    TapError,
     UnreachableError,
-    diagnose,
-    explain,
 )
-from tap_acumatica.acumatica.transport import Transport, mount
-from tap_acumatica.acumatica.tries import (
-    AgainError,
+from tap_acumatica.http.body import Body
+from tap_acumatica.http.rate_limit import RateLimiter
+from tap_acumatica.http.retry import (
+    RetryableError,
     http_date,
     log_wait,
     reason,
     retry_after,
     waits,
 )
-from tap_acumatica.odata.errors import EmptyPayloadError, MetadataError, PayloadError
+from tap_acumatica.http.transport import Transport, mount
 from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_acumatica.acumatica.interface import Service
+    from tap_acumatica.acumatica.addresses import Service
 
 T = t.TypeVar("T")
 
@@ -94,7 +93,7 @@ class Session:
         *,
         auth: Authenticator | None = None,
         limits: Limits | None = None,
-        brake: Brake | None = None,
+        rate_limiter: RateLimiter | None = None,
         user_agent: str = "tap-acumatica",
         waits_for_seat: bool = True,
         transport: Transport | None = None,
@@ -105,7 +104,7 @@ class Session:
             service: What to read.
             auth: Signs requests in; None for a service that wants none.
             limits: How long and how often to ask.
-            brake: How many requests may begin a minute.
+            rate_limiter: How many requests may begin a minute.
             user_agent: Name to give.
             waits_for_seat: Whether to try again where the license has no seat left.
             transport: Carries the requests.
@@ -116,7 +115,7 @@ class Session:
         self.server_time: dt.datetime | None = None
         self.ahead = dt.timedelta()
         self._auth = auth or Authenticator()
-        self._brake = brake or Brake()
+        self._rate_limiter = rate_limiter or RateLimiter()
         self._seat_tries = None if waits_for_seat else 1
         self._reached = False
         self._opened = False
@@ -175,12 +174,12 @@ class Session:
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
                     empty = isinstance(error, EmptyPayloadError)
                     raise (EmptyAnswerError if empty else AnswerError)(message) from error
-                raise AgainError(message) from error
+                raise RetryableError(message) from error
 
         started = time.monotonic()
 
         def give_up(error: Exception) -> bool:
-            if isinstance(error, AgainError) and (
+            if isinstance(error, RetryableError) and (
                 (error.tries and tries >= error.tries) or (halves and _too_slow(error, tries))
             ):
                 return True
@@ -188,7 +187,7 @@ class Session:
 
         tried = backoff.on_exception(
             waits,
-            AgainError,
+            RetryableError,
             max_tries=self.limits.tries,
             giveup=give_up,
             jitter=None,
@@ -197,7 +196,7 @@ class Session:
         )(attempt)
         try:
             return tried()
-        except AgainError as error:
+        except RetryableError as error:
             if halves and _too_slow(error, tries):
                 raise SlowAnswerError(str(error)) from error
             raise self._given_up(error, tries) from error
@@ -205,7 +204,7 @@ class Session:
             if not self.limits.stay:
                 self._sign_out()
 
-    def _given_up(self, error: AgainError, tries: int) -> ServiceError:
+    def _given_up(self, error: RetryableError, tries: int) -> TapError:
         if error.seats:
             return SeatsTakenError(f"{error}; given up after {tries} tries")
         if error.status == requests.codes.server_error:
@@ -222,8 +221,8 @@ class Session:
         """One try of one request, and one more where the sign-in could be renewed.
 
         Raises:
-            AgainError: If another try may succeed.
-            ServiceError: If none will.
+            RetryableError: If another try may succeed.
+            TapError: If none will.
         """
         renewed = False
         while True:
@@ -248,10 +247,10 @@ class Session:
         """Send a request and receive all of its answer.
 
         Raises:
-            AgainError: If it did not arrive whole.
-            ServiceError: If it never will.
+            RetryableError: If it did not arrive whole.
+            TapError: If it never will.
         """
-        self._brake.wait()
+        self._rate_limiter.wait()
         if self._ended:
             # A request behind the sign-out would take a seat that nobody gives back.
             msg = f"{what}: the run is at its end"
@@ -288,13 +287,13 @@ class Session:
                 f"{what}: no answer from {_host(url)} within {self.limits.timeout:g} seconds; "
                 "set a larger 'timeout'"
             )
-            raise AgainError(msg, slow=not _is_connecting(error)) from error
+            raise RetryableError(msg, slow=not _is_connecting(error)) from error
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             msg = f"setting 'url' is wrong: {error}"
             raise AddressError(msg) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             msg = f"{what}: no connection with {_host(url)} ({reason(error)})"
-            raise AgainError(msg) from error
+            raise RetryableError(msg) from error
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
@@ -310,12 +309,12 @@ class Session:
         status = response.status_code
         if response.ok:
             return
-        symptom = diagnose(status, _text(body))
+        pattern = diagnose(status, _text(body))
         message = self._explain(response, body, what)
         # Where no session is open yet, a limit without words is most likely that of the seats.
-        seats = symptom is SEATS or (symptom is UNNAMED_LIMIT and not self._opened)
+        seats = pattern is SEATS or (pattern is UNNAMED_LIMIT and not self._opened)
         if seats:
-            raise AgainError(
+            raise RetryableError(
                 message,
                 wait=retry_after(response),
                 status=status,
@@ -325,10 +324,10 @@ class Session:
         self._opened = True
         if status in {requests.codes.forbidden, requests.codes.not_found, requests.codes.gone}:
             raise AccessError(message)
-        if status not in _RETRIED or (symptom and symptom.refusal and status not in _OVERLOADED):
+        if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
             raise RefusedError(message)
         explained = status == requests.codes.server_error and error_text(body)
-        raise AgainError(
+        raise RetryableError(
             message,
             wait=retry_after(response),
             status=status,
@@ -410,7 +409,7 @@ def _is_refusal(response: requests.Response, body: bytes) -> bool:
     return _is_unauthorized(response) and diagnose(401, _text(body)) is not SEATS
 
 
-def _too_slow(error: AgainError, tries: int) -> bool:
+def _too_slow(error: RetryableError, tries: int) -> bool:
     """Whether asking once more for as much is no use; a gateway may just have been restarted."""
     return error.slow and (error.status is None or tries >= _GATEWAY_TRIES)
 

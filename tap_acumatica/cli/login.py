@@ -15,9 +15,8 @@ import click
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._util import read_json_file
 
-from tap_acumatica.acumatica.identity import IdentityServer
-from tap_acumatica.acumatica.interface import services
-from tap_acumatica.acumatica.tries import AgainError
+from tap_acumatica.acumatica.addresses import services
+from tap_acumatica.auth.identity import IdentityServer
 from tap_acumatica.cli.callback import (
     CallbackError,
     CallbackServer,
@@ -25,18 +24,19 @@ from tap_acumatica.cli.callback import (
     listens,
     parameters,
 )
-from tap_acumatica.odata.errors import ODataError
-from tap_acumatica.setting_checks import check
-from tap_acumatica.settings import SETTINGS, SettingsError, config_jsonschema, without_blanks
-from tap_acumatica.sign_in import application, seed, token_store
+from tap_acumatica.errors import SettingsError, TapError
+from tap_acumatica.http.retry import RetryableError
+from tap_acumatica.settings.checks import check
+from tap_acumatica.settings.credentials import application, configured_token, token_store
+from tap_acumatica.settings.table import SETTINGS, config_jsonschema, without_blanks
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tap_acumatica.acumatica.interface import Service
-    from tap_acumatica.acumatica.tokens import Tokens, TokenStore
+    from tap_acumatica.acumatica.addresses import Service
+    from tap_acumatica.auth.token_store import Tokens, TokenStore
 
-_ERRORS = (CallbackError, SettingsError, ODataError)
+_ERRORS = (CallbackError, SettingsError, TapError)
 _REFUSALS = {
     "access_denied": "the consent was refused at the sign-in page",
     "unauthorized_client": "the connected application does not allow the flow 'Authorization Code' "
@@ -53,7 +53,12 @@ class Login:
     """One sign-in: what is sent with the browser, and what is made of what it brings back."""
 
     def __init__(
-        self, server: IdentityServer, store: TokenStore, *, callback: str, seed: str | None
+        self,
+        server: IdentityServer,
+        store: TokenStore,
+        *,
+        callback: str,
+        configured_token: str | None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -61,12 +66,12 @@ class Login:
             server: Where to sign in.
             store: Where to keep the tokens.
             callback: Redirect address.
-            seed: The refresh token that is configured, which the new tokens take the place of.
+            configured_token: The refresh token from the settings, which the new tokens replace.
         """
         self.server = server
         self._store = store
         self._callback = callback
-        self._seed = seed
+        self._configured_token = configured_token
         self._state = secrets.token_urlsafe(24)
         self._verifier = secrets.token_urlsafe(64)
         self.error: Exception | None = None
@@ -100,7 +105,7 @@ class Login:
 
         Raises:
             LoginError: If it is not the answer to this sign-in, or a refusal.
-            ServiceError: If the code is refused or the tokens cannot be kept.
+            TapError: If the code is refused or the tokens cannot be kept.
         """
         if not secrets.compare_digest(found.get("state", "").encode(), self._state.encode()):
             msg = "the callback is not the answer to this sign-in ('state' differs); start again"
@@ -109,17 +114,17 @@ class Login:
             code = found.get("error", "")
             why = _REFUSALS.get(code, "the sign-in was refused or brought no code")
             raise LoginError(why)
-        with self._store.locked(self.server.application.name, self._seed) as chains:
-            chains.prove()
+        with self._store.locked(self.server.application.name, self._configured_token) as consents:
+            consents.check_writable()
             tokens = self._exchange(found["code"])
-            chains.keep(tokens)
+            consents.save(tokens)
         self.tokens = tokens
         return tokens
 
     def _exchange(self, code: str) -> Tokens:
         try:
             return self.server.exchange(code, callback=self._callback, verifier=self._verifier)
-        except AgainError as error:
+        except RetryableError as error:
             msg = f"{error}; start again later"
             raise LoginError(msg) from error
 
@@ -207,7 +212,9 @@ def _sign_in(config: Mapping[str, t.Any], service: Service, *, no_browser: bool,
         msg = "setting 'authorization_url' is missing: 'url' is no site to derive it from"
         raise SettingsError(msg)
     store, callback = token_store(config), config["callback_url"]
-    attempt = Login(server, store, callback=callback, seed=seed(config, service))
+    attempt = Login(
+        server, store, callback=callback, configured_token=configured_token(config, service)
+    )
     if no_browser or not listens(callback):
         _by_hand(attempt, service)
     else:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from lxml import etree
 
-from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
+from tap_acumatica.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, error_text
 
 if t.TYPE_CHECKING:

@@ -13,8 +13,8 @@ from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
+from tap_acumatica.errors import MetadataError
 from tap_acumatica.odata import feed
-from tap_acumatica.odata.errors import MetadataError
 from tap_acumatica.odata.model import (
     EDM,
     NO_FACETS,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from tap_acumatica.odata.errors import ExpandError
+from tap_acumatica.errors import ExpandError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from decimal import Decimal
 import msgspec
 from lxml import etree
 
-from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
+from tap_acumatica.errors import EmptyPayloadError, PayloadError
 
 Row = dict[str, t.Any]
 

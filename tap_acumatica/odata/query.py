@@ -11,8 +11,8 @@ from tap_acumatica.odata.types import literal
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_acumatica.odata.clock import Clock
     from tap_acumatica.odata.model import FunctionImport
+    from tap_acumatica.odata.time_zone import ServiceTimeZone
 
 _QUERY_SAFE = "$,()':*@;/!"
 _SEGMENT_SAFE = "!*@"
@@ -73,7 +73,7 @@ def function_call(
     values: Mapping[str, object],
     *,
     version: str = "4.0",
-    clock: Clock | None = None,
+    time_zone: ServiceTimeZone | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Spell the call of a function import.
 
@@ -85,7 +85,7 @@ def function_call(
         function: The function import as declared.
         values: Wire value of every parameter, by name.
         version: OData version of the service.
-        clock: The service's clock.
+        time_zone: The service's clock.
 
     Returns:
         The encoded path segment, and the query options that carry values.
@@ -93,7 +93,9 @@ def function_call(
     arguments: list[str] = []
     aliases: dict[str, str] = {}
     for parameter in function.parameters:
-        spelled = literal(parameter.type, values[parameter.name], version=version, clock=clock)
+        spelled = literal(
+            parameter.type, values[parameter.name], version=version, time_zone=time_zone
+        )
         if not version.startswith("4"):
             aliases[parameter.name] = spelled
         elif set(spelled) <= _PLAIN_IN_PATH:
@@ -112,7 +114,7 @@ def compare(  # noqa: PLR0913  what decides how a comparison is spelled
     value: object,
     *,
     version: str = "4.0",
-    clock: Clock | None = None,
+    time_zone: ServiceTimeZone | None = None,
 ) -> str:
     """One comparison, for example ``OrderNbr gt 'SO0001'``."""
-    return f"{name} {operator} {literal(type_name, value, version=version, clock=clock)}"
+    return f"{name} {operator} {literal(type_name, value, version=version, time_zone=time_zone)}"

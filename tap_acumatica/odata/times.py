@@ -11,7 +11,7 @@ import datetime as dt
 import re
 import typing as t
 
-from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.errors import ValueMismatchError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -19,14 +19,14 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
+from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata import times
-from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.model import NO_FACETS, Facets
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tap_acumatica.odata.clock import Clock
+    from tap_acumatica.odata.time_zone import ServiceTimeZone
 
 Schema = dict[str, t.Any]
 Wire = t.Any
@@ -92,14 +92,16 @@ def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
     return schema
 
 
-def literal(name: str, value: Wire, *, version: str = "4.0", clock: Clock | None = None) -> str:
+def literal(
+    name: str, value: Wire, *, version: str = "4.0", time_zone: ServiceTimeZone | None = None
+) -> str:
     """Spell a wire value for use in ``$filter`` or in a function call, not yet percent-encoded.
 
     Args:
         name: Qualified type name; an enumeration's name is spelled as its prefix.
         value: The wire value, None for null.
         version: OData version of the service.
-        clock: The service's clock, for literals that are local times; UTC where there is none.
+        time_zone: The service's clock, for literals that are local times; UTC where there is none.
     """
     if value is None:
         return "null"
@@ -108,8 +110,8 @@ def literal(name: str, value: Wire, *, version: str = "4.0", clock: Clock | None
     row = _TABLE[name]
     if version.startswith("4"):
         return row.literal(value)
-    if name == "Edm.DateTime" and clock:
-        value = f"{clock.wall(value)}+00:00"
+    if name == "Edm.DateTime" and time_zone:
+        value = f"{time_zone.to_local(value)}+00:00"
     return row.literal3(value)
 
 

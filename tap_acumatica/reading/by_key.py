@@ -13,9 +13,9 @@ import typing as t
 
 import msgspec
 
-from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.errors import AnswerError
 from tap_acumatica.reading.by_skip import read_by_skip
-from tap_acumatica.reading.pages import Chain, ShiftedError, check_order, row_behind
+from tap_acumatica.reading.pages import PagedResult, ShiftedError, check_order, row_behind
 
 if t.TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -104,7 +104,7 @@ class KeyReader:
             bound = ("ne", None)
         while True:
             bounded = (*terms, plan.term(column, *bound)) if bound else terms
-            chain = Chain(self._source, plan.options(bounded), seeks=True)
+            chain = PagedResult(self._source, plan.options(bounded), seeks=True)
             first, last, ties = yield from self._rows(chain, column.name, seen)
             if first is None or last is None:
                 self._check.nothing_came()
@@ -132,7 +132,7 @@ class KeyReader:
                 bound, seen = ("ge", value), frozenset(content(row) for row in ties)
 
     def _rows(
-        self, chain: Chain, name: str, seen: frozenset[bytes]
+        self, chain: PagedResult, name: str, seen: frozenset[bytes]
     ) -> Generator[list[Row], None, tuple[Row | None, Row | None, list[Row]]]:
         """The rows of one answer; returns first and last, and those that share the last's value."""
         first: Row | None = None
@@ -180,7 +180,7 @@ class KeyReader:
         seen = frozenset(content(row) for row in ties if row[column.name] == value)
         yield from self._range(inner, depth + 1, ("ge", value), seen)
 
-    def _goes_on(self, chain: Chain, last: Row) -> bool:
+    def _goes_on(self, chain: PagedResult, last: Row) -> bool:
         """Whether rows may follow an answer.
 
         A short page is no end, since a service may cap pages: only an empty one is.

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import msgspec
 
-from tap_acumatica.acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
-from tap_acumatica.reading.pages import Chain
+from tap_acumatica.errors import AnswerError, EmptyAnswerError, RefusedError
+from tap_acumatica.reading.pages import PagedResult
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,13 +95,13 @@ def _is_last(source: Source, plan: Plan, terms: Sequence[str], row: bytes) -> bo
 
 
 def _page(source: Source, plan: Plan, terms: Sequence[str], start: int, top: int) -> list[Row]:
-    chain = Chain(source, plan.options(terms, skip=start or None, top=top), seeks=True)
+    chain = PagedResult(source, plan.options(terms, skip=start or None, top=top), seeks=True)
     return [row for part in chain for row in part]
 
 
 def _read_at_once(source: Source, plan: Plan, terms: Sequence[str]) -> Iterator[list[Row]]:
     """Everything in one answer and its next links."""
-    chain = Chain(source, replace(plan.options(terms), top=None), seeks=False)
+    chain = PagedResult(source, replace(plan.options(terms), top=None), seeks=False)
     yield from chain
     if not plan.skip or not chain.total:
         return

@@ -16,12 +16,12 @@ import bisect
 import operator
 import typing as t
 
-from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.errors import AnswerError
 from tap_acumatica.odata import times
 from tap_acumatica.reading.by_key import content
 from tap_acumatica.reading.pages import (
-    Chain,
     OrderIgnoredError,
+    PagedResult,
     ShiftedError,
     check_order,
     row_behind,
@@ -46,7 +46,7 @@ class FilterIgnoredError(Exception):
     """The service answers with rows outside the filter."""
 
 
-class Mark(t.NamedTuple):
+class RangeMark(t.NamedTuple):
     """Which of several ranges, read at once, a stretch belongs to.
 
     Attributes:
@@ -62,7 +62,7 @@ class Mark(t.NamedTuple):
     stop: str | None = None
 
 
-class Stretch(t.NamedTuple):
+class RowBatch(t.NamedTuple):
     """Rows that were read.
 
     Attributes:
@@ -76,25 +76,25 @@ class Stretch(t.NamedTuple):
     rows: list[Row]
     ascending: bool
     rewind: bool = False
-    mark: Mark | None = None
+    mark: RangeMark | None = None
 
 
 def read_by_time(  # noqa: PLR0913  the last two spare what is known already
     source: Source,
     plan: Plan,
     start: str | None,
-    drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+    read_matching: Callable[[Sequence[str]], Iterator[list[Row]]],
     *,
     largest: int = 0,
     checked: bool = False,
-) -> Iterator[Stretch]:
+) -> Iterator[RowBatch]:
     """All rows with a tracking value of at least ``start``, oldest first.
 
     Args:
         source: The entity set.
         plan: A plan with a tracking column.
         start: Canonical date-time to begin at, None for all rows that have a value.
-        drain: Reads all rows of a filter in any safe order.
+        read_matching: Reads all rows of a filter in any safe order.
         largest: Rows of the largest answer known of the service.
         checked: Whether the service is known to sort.
 
@@ -103,7 +103,7 @@ def read_by_time(  # noqa: PLR0913  the last two spare what is known already
         FilterIgnoredError: If a row lies before what was asked for.
         AnswerError: If pages repeat themselves.
     """
-    reader = _TimeReader(source, plan, drain, largest=largest, checked=checked)
+    reader = _TimeReader(source, plan, read_matching, largest=largest, checked=checked)
     yield from reader.read(start)
 
 
@@ -112,7 +112,7 @@ class _TimeReader:
         self,
         source: Source,
         plan: Plan,
-        drain: Callable[[Sequence[str]], Iterator[list[Row]]],
+        read_matching: Callable[[Sequence[str]], Iterator[list[Row]]],
         *,
         largest: int,
         checked: bool,
@@ -123,7 +123,7 @@ class _TimeReader:
         self._source = source
         self._plan = plan
         self._column = plan.tracking
-        self._drain = drain
+        self._read_matching = read_matching
         self._largest = largest
         self._newest = ""
         self._recent: list[tuple[str, bytes]] = []
@@ -133,13 +133,13 @@ class _TimeReader:
         self._held: list[Row] = []
         self._floor = ""
 
-    def read(self, start: str | None) -> Iterator[Stretch]:
+    def read(self, start: str | None) -> Iterator[RowBatch]:
         start = start or (None if self._plan.not_null else EARLIEST)
         operator, bound = ("ge", start) if start else ("ne", None)
         self._floor = times.shifted(start, seconds=-_COARSE_SECONDS) if start else ""
         while True:
             terms = (self._plan.term(self._column, operator, bound),)
-            chain = Chain(self._source, self._plan.options(terms, by_time=True), seeks=True)
+            chain = PagedResult(self._source, self._plan.options(terms, by_time=True), seeks=True)
             first, last = yield from self._rows(chain, terms)
             goes_on = first is not None and self._goes_on(chain, last)
             if goes_on:
@@ -147,26 +147,28 @@ class _TimeReader:
             yield from self._ordered([], hold=False)
             if not goes_on:
                 return
-            clock = self._plan.clock
-            margin_start = clock.before(times.shifted(self._newest, seconds=-MARGIN_SECONDS))
+            time_zone = self._plan.time_zone
+            margin_start = time_zone.safe_floor(
+                times.shifted(self._newest, seconds=-MARGIN_SECONDS)
+            )
             if bound is None or margin_start > bound:
                 operator, bound = "ge", margin_start
                 self._seeks += 1
                 self._floor = times.shifted(bound, seconds=-_COARSE_SECONDS)
                 continue
-            margin_end = clock.after(times.shifted(self._newest, seconds=MARGIN_SECONDS))
+            margin_end = time_zone.safe_ceiling(times.shifted(self._newest, seconds=MARGIN_SECONDS))
             seen = {held for _, held in self._recent}
-            for rows in self._drain(self._between(bound, margin_end)):
+            for rows in self._read_matching(self._between(bound, margin_end)):
                 fresh = [row for row in rows if content(row) not in seen]
                 if fresh:
-                    yield Stretch(fresh, ascending=False)
+                    yield RowBatch(fresh, ascending=False)
             operator, bound = "gt", margin_end
             self._recent = []
             self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
 
     def _rows(
-        self, chain: Chain, terms: Sequence[str]
-    ) -> Generator[Stretch, None, tuple[Row | None, Row | None]]:
+        self, chain: PagedResult, terms: Sequence[str]
+    ) -> Generator[RowBatch, None, tuple[Row | None, Row | None]]:
         """The new rows of one answer; returns its first and last row."""
         first: Row | None = None
         last: Row | None = None
@@ -180,7 +182,7 @@ class _TimeReader:
             yield from self._ordered(self._fresh(rows), hold=not self._sorts)
         return first, last
 
-    def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[Stretch]:
+    def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[RowBatch]:
         """Rows held back and these, unless they are to be held as well.
 
         The first page is held until it is known whether the service sorts, or there is no other:
@@ -189,7 +191,7 @@ class _TimeReader:
         self._held += rows
         if self._held and not hold:
             held, self._held = self._held, []
-            yield Stretch(held, ascending=self._ascends)
+            yield RowBatch(held, ascending=self._ascends)
 
     def _make_sure_of_order(self, terms: Sequence[str], first: Row) -> None:
         if not self._sorts:
@@ -241,7 +243,7 @@ class _TimeReader:
             added.append((stamp, content(row)))
         self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
-    def _goes_on(self, chain: Chain, last: Row) -> bool:
+    def _goes_on(self, chain: PagedResult, last: Row) -> bool:
         """Whether rows may follow; a short page is no end, since a service may cap pages."""
         full = chain.more or chain.total == self._largest > 1
         self._largest = max(self._largest, chain.total)

@@ -7,12 +7,7 @@ import typing as t
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
-from tap_acumatica.acumatica.errors import (
-    AnswerError,
-    BrokenOffError,
-    EmptyAnswerError,
-    RefusedError,
-)
+from tap_acumatica.errors import AnswerError, BrokenOffError, EmptyAnswerError, RefusedError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +27,7 @@ class ShiftedError(Exception):
     """Rows came or went, so that a position says nothing."""
 
 
-class Chain:
+class PagedResult:
     """The answer to one query: its rows, part by part.
 
     After the last part, ``total`` is the number of rows and ``more`` says whether rows surely
@@ -99,7 +94,7 @@ class Chain:
         position = self.total + (self.options.skip or 0) - 1
         top = None if self.options.top is None else 2
         options = replace(self.options, skip=position or None, top=top)
-        return [row for part in Chain(self._source, options, seeks=False) for row in part]
+        return [row for part in PagedResult(self._source, options, seeks=False) for row in part]
 
 
 def check_order(
@@ -145,14 +140,14 @@ def check_order(
 
 def _first_two(source: Source, options: QueryOptions) -> list[Row]:
     rows: list[Row] = []
-    for part in Chain(source, options, seeks=False):
+    for part in PagedResult(source, options, seeks=False):
         rows += part
         if len(rows) > 1:
             break
     return rows[:2]
 
 
-def row_behind(chain: Chain, last: Row, largest: int) -> Row | None:
+def row_behind(chain: PagedResult, last: Row, largest: int) -> Row | None:
     """The row behind an answer that may not be the end.
 
     A page may be short because the service caps pages, so being short is no end.

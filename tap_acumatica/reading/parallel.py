@@ -13,9 +13,9 @@ import threading
 import typing as t
 from contextlib import closing
 
-from tap_acumatica.acumatica.errors import EmptyAnswerError, RefusedError
+from tap_acumatica.errors import EmptyAnswerError, RefusedError
 from tap_acumatica.reading.by_key import NullKeyError, OrderDisagreesError
-from tap_acumatica.reading.by_time import FilterIgnoredError, Stretch
+from tap_acumatica.reading.by_time import FilterIgnoredError, RowBatch
 from tap_acumatica.reading.pages import OrderIgnoredError
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.spans import divide
@@ -69,22 +69,22 @@ class ParallelReader:
         self._workers = workers
         self._may_divide = may_divide
 
-    def read(self, start: str | None, *, first_load: bool) -> Iterator[Stretch]:
+    def read(self, start: str | None, *, first_load: bool) -> Iterator[RowBatch]:
         """All rows, as :meth:`Reader.read`; each range ascends within itself."""
         head = Reader(self._source(), self._plan, name=self._name)
         pages = largest = 0
-        stretches = t.cast(
-            "Generator[Stretch, None, None]", head.read(start, first_load=first_load)
+        row_batches = t.cast(
+            "Generator[RowBatch, None, None]", head.read(start, first_load=first_load)
         )
-        with closing(stretches):
-            for stretch in stretches:
-                yield stretch
-                in_order = stretch.ascending or head.plan.tracking is None
-                pages = 0 if stretch.rewind or not in_order else pages + 1
-                largest = max(largest, len(stretch.rows)) if pages else 0
-                full = len(stretch.rows) >= largest * _NEARLY  # less what was read already
+        with closing(row_batches):
+            for row_batch in row_batches:
+                yield row_batch
+                in_order = row_batch.ascending or head.plan.tracking is None
+                pages = 0 if row_batch.rewind or not in_order else pages + 1
+                largest = max(largest, len(row_batch.rows)) if pages else 0
+                full = len(row_batch.rows) >= largest * _NEARLY  # less what was read already
                 if pages >= _HEAD_PAGES and full and self._may_divide():
-                    division = divide(head.plan, stretch.rows[-1], largest, seeks=head.seeks)
+                    division = divide(head.plan, row_batch.rows[-1], largest, seeks=head.seeks)
                     if division is not None:
                         break
             else:
@@ -98,15 +98,15 @@ class ParallelReader:
                 self._name,
                 str(error) or type(error).__name__,
             )
-            yield Stretch([], ascending=False, rewind=True)
+            yield RowBatch([], ascending=False, rewind=True)
             yield from Reader(self._source(), head.plan, name=self._name).read(
                 start, first_load=first_load
             )
 
-    def _read_ranges(self, division: Division) -> Iterator[Stretch]:
+    def _read_ranges(self, division: Division) -> Iterator[RowBatch]:
         crew = _Crew(division, self._source, self._workers)
-        with closing(crew.stretches()) as stretches:
-            yield from stretches
+        with closing(crew.row_batches()) as row_batches:
+            yield from row_batches
 
 
 class _Crew:
@@ -115,14 +115,14 @@ class _Crew:
     def __init__(self, division: Division, source: Callable[[], Source], workers: int) -> None:
         self._division = division
         self._source = source
-        self._found: queue.Queue[Stretch | BaseException | None] = queue.Queue(workers)
+        self._found: queue.Queue[RowBatch | BaseException | None] = queue.Queue(workers)
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, name=f"range-{number}", daemon=True)
             for number in range(workers)
         ]
 
-    def stretches(self) -> Generator[Stretch, None, None]:
+    def row_batches(self) -> Generator[RowBatch, None, None]:
         """The stretches of all ranges as they come; an error ends them all."""
         for thread in self._threads:
             thread.start()
@@ -148,8 +148,8 @@ class _Crew:
                 part = self._division.take(source)
                 if part is None:
                     break
-                for stretch in part.read(source):
-                    self._put(stretch)
+                for row_batch in part.read(source):
+                    self._put(row_batch)
                     if self._stopped.is_set():
                         return
         except BaseException as error:  # noqa: BLE001  it is raised again where it belongs
@@ -157,7 +157,7 @@ class _Crew:
         else:
             self._put(None)
 
-    def _put(self, item: Stretch | BaseException | None) -> None:
+    def _put(self, item: RowBatch | BaseException | None) -> None:
         while not self._stopped.is_set():
             try:
                 self._found.put(item, timeout=_LOOK_SECONDS)

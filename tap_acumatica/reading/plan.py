@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from tap_acumatica.odata.clock import Clock
 from tap_acumatica.odata.model import EDM
 from tap_acumatica.odata.query import QueryOptions, compare
+from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.compiled import column_of
 
@@ -49,9 +49,11 @@ class Column:
     type: str
     nullable: bool = False
 
-    def term(self, operator: str, value: object, version: str, clock: Clock | None = None) -> str:
+    def term(
+        self, operator: str, value: object, version: str, time_zone: ServiceTimeZone | None = None
+    ) -> str:
         """One comparison with a wire value."""
-        return compare(self.name, operator, self.type, value, version=version, clock=clock)
+        return compare(self.name, operator, self.type, value, version=version, time_zone=time_zone)
 
     @property
     def orderable(self) -> bool:
@@ -83,7 +85,7 @@ class Plan:
         null_rows: Whether rows without tracking value can be asked for.
         not_null: Whether rows with any tracking value can be asked for as such.
         version: OData version, for literals.
-        clock: The service's clock.
+        time_zone: The service's clock.
         custom: Further query options, such as parameter aliases.
     """
 
@@ -100,7 +102,7 @@ class Plan:
     null_rows: bool = True
     not_null: bool = True
     version: str = "4.0"
-    clock: Clock = field(default_factory=Clock)
+    time_zone: ServiceTimeZone = field(default_factory=ServiceTimeZone)
     custom: tuple[tuple[str, str], ...] = ()
 
     def options(
@@ -132,7 +134,7 @@ class Plan:
 
     def term(self, column: Column, operator: str, value: object) -> str:
         """One comparison, spelled for the service."""
-        return column.term(operator, value, self.version, self.clock)
+        return column.term(operator, value, self.version, self.time_zone)
 
     @property
     def described(self) -> str:
@@ -148,9 +150,9 @@ class Plan:
         if self.tracking is None:
             return [None] * len(rows)
         found = column_of(rows, self.tracking.name)
-        if self.clock.plain:
+        if self.time_zone.is_utc:
             return found
-        order = self.clock.order
+        order = self.time_zone.sort_value
         return [None if stamp is None else order(stamp) for stamp in found]
 
 

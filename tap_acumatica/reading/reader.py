@@ -12,13 +12,13 @@ import re
 import typing as t
 from dataclasses import replace
 
-from tap_acumatica.acumatica.errors import AccessError, AnswerError, EmptyAnswerError, RefusedError
+from tap_acumatica.errors import AccessError, AnswerError, EmptyAnswerError, RefusedError
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.by_key import KeyReader, NullKeyError, OrderDisagreesError
 from tap_acumatica.reading.by_skip import read_by_skip
 from tap_acumatica.reading.by_time import (
     FilterIgnoredError,
-    Stretch,
+    RowBatch,
     read_by_time,
 )
 from tap_acumatica.reading.pages import OrderIgnoredError
@@ -36,7 +36,7 @@ _MOST_PLANS = 12
 _NAMED = re.compile(r"'([A-Za-z_]\w*)'")
 
 
-def drain_all(source: Source, plan: Plan, terms: Sequence[str]) -> Iterator[list[Row]]:
+def read_matching(source: Source, plan: Plan, terms: Sequence[str]) -> Iterator[list[Row]]:
     """All rows that meet ``terms``, by key where that is possible, else by position."""
     if plan.seek and plan.order:
         return KeyReader(source, plan).read(terms)
@@ -64,7 +64,7 @@ class Reader:
         """Whether the service was seen to sort by the key and to compare with it likewise."""
         return self._by_key is not None and self._by_key.settled
 
-    def read(self, start: str | None, *, first_load: bool) -> Iterator[Stretch]:
+    def read(self, start: str | None, *, first_load: bool) -> Iterator[RowBatch]:
         """All rows, or those with a tracking value of at least ``start``.
 
         Args:
@@ -72,13 +72,13 @@ class Reader:
             first_load: Whether rows without tracking value are to be read as well.
 
         Yields:
-            Stretches of rows; see :class:`Stretch`.
+            Stretches of rows; see :class:`RowBatch`.
 
         Raises:
             AccessError: If the service refuses every plan.
             AnswerError: If what it sends is no answer.
         """
-        start = self.plan.clock.before(start) if start else None
+        start = self.plan.time_zone.safe_floor(start) if start else None
         for _ in range(_MOST_PLANS):
             try:
                 yield from self._read(start, first_load=first_load)
@@ -103,11 +103,11 @@ class Reader:
                 self._settle(error)
             else:
                 return
-            yield Stretch([], ascending=False, rewind=True)
+            yield RowBatch([], ascending=False, rewind=True)
         msg = f"{self._name}: no way of reading it is left"
         raise AccessError(msg)
 
-    def _read(self, start: str | None, *, first_load: bool) -> Iterator[Stretch]:
+    def _read(self, start: str | None, *, first_load: bool) -> Iterator[RowBatch]:
         plan = self.plan
         column = plan.tracking
         if column is None or (first_load and not plan.null_rows):
@@ -117,11 +117,11 @@ class Reader:
         if first_load and (in_time_order or start):
             yield from self._without_stamp(column)
         if in_time_order:
-            yield from read_by_time(self._source, plan, start, self._drain)
+            yield from read_by_time(self._source, plan, start, self._read_matching)
         else:
             yield from self._unordered((plan.term(column, "ge", start),) if start else ())
 
-    def _without_stamp(self, column: Column) -> Iterator[Stretch]:
+    def _without_stamp(self, column: Column) -> Iterator[RowBatch]:
         """Rows that have no tracking value.
 
         Raises:
@@ -132,20 +132,20 @@ class Reader:
         if many_requests and not self._source.get(self.plan.options((term,), top=1)).rows:
             return
         honoured = False
-        for rows in self._drain((term,)):
+        for rows in self._read_matching((term,)):
             if any(stamp is not None for stamp in column_of(rows, column.name)):
                 if not honoured:
                     raise FilterIgnoredError
                 msg = "the service answers with rows that were not asked for"
                 raise AnswerError(msg)
             honoured = True
-            yield Stretch(rows, ascending=False)
+            yield RowBatch(rows, ascending=False)
 
-    def _unordered(self, terms: Sequence[str]) -> Iterator[Stretch]:
-        for rows in self._drain(terms):
-            yield Stretch(rows, ascending=False)
+    def _unordered(self, terms: Sequence[str]) -> Iterator[RowBatch]:
+        for rows in self._read_matching(terms):
+            yield RowBatch(rows, ascending=False)
 
-    def _drain(self, terms: Sequence[str]) -> Iterator[list[Row]]:
+    def _read_matching(self, terms: Sequence[str]) -> Iterator[list[Row]]:
         if self.plan.seek and self.plan.order:
             self._by_key = KeyReader(self._source, self.plan)
             return self._by_key.read(terms)

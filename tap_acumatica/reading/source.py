@@ -10,15 +10,16 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from tap_acumatica.acumatica.errors import (
+from tap_acumatica.errors import (
     AnswerError,
     BrokenOffError,
-    ServiceError,
+    PayloadError,
     SlowAnswerError,
+    TapError,
+    ValueMismatchError,
 )
 from tap_acumatica.odata.atom import Answer
 from tap_acumatica.odata.dialect import JSON, V4
-from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.query import QueryOptions, address
 
 if t.TYPE_CHECKING:
@@ -115,7 +116,7 @@ class EntitySource:
         """Answer a query.
 
         Raises:
-            ServiceError: As :meth:`SessionPool.fetch`.
+            TapError: As :meth:`SessionPool.fetch`.
             AnswerError: If a value does not fit its type.
         """
         while True:
@@ -173,7 +174,7 @@ class EntitySource:
             raise BrokenOffError(msg) from error
         except AnswerError:
             raise
-        except ServiceError as error:
+        except TapError as error:
             raise BrokenOffError(str(error)) from error
 
     @contextmanager

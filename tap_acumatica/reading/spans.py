@@ -16,8 +16,8 @@ import typing as t
 
 from tap_acumatica.odata import times
 from tap_acumatica.reading.by_key import KeyReader
-from tap_acumatica.reading.by_time import MARGIN_SECONDS, Mark, Stretch, read_by_time
-from tap_acumatica.reading.reader import drain_all
+from tap_acumatica.reading.by_time import MARGIN_SECONDS, RangeMark, RowBatch, read_by_time
+from tap_acumatica.reading.reader import read_matching
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _MOST_TIES = 3
 class Part(t.Protocol):
     """A range that one worker reads."""
 
-    def read(self, source: Source) -> Iterator[Stretch]:
+    def read(self, source: Source) -> Iterator[RowBatch]:
         """Its rows."""
 
 
@@ -106,7 +106,7 @@ class TimeDivision:
                 skip = self._distance(span) * widen
                 span.looks += 1
                 origin, already, open_ended = span.newest, span.read, span.left == math.inf
-            term = self._plan.term(self._column, "ge", self._plan.clock.before(origin))
+            term = self._plan.term(self._column, "ge", self._plan.time_zone.safe_floor(origin))
             try:
                 rows = rows_at(source, self._plan, (term,), skip, by_time=True)
             finally:
@@ -147,41 +147,41 @@ class TimeDivision:
                 return new
         return None
 
-    def read_span(self, source: Source, span: _Span) -> Iterator[Stretch]:
+    def read_span(self, source: Source, span: _Span) -> Iterator[RowBatch]:
         """The rows of a range, up to where it ends by then."""
-        mark = Mark(self._start, span.start)
-        first = self._plan.clock.before(times.shifted(span.start, seconds=-MARGIN_SECONDS))
-        drain = functools.partial(drain_all, source, self._plan)
-        stretches = read_by_time(
-            source, self._plan, first, drain, largest=self._largest, checked=True
+        mark = RangeMark(self._start, span.start)
+        first = self._plan.time_zone.safe_floor(times.shifted(span.start, seconds=-MARGIN_SECONDS))
+        matching = functools.partial(read_matching, source, self._plan)
+        row_batches = read_by_time(
+            source, self._plan, first, matching, largest=self._largest, checked=True
         )
-        for stretch in stretches:
-            stamps = [stamp for stamp in self._plan.stamps(stretch.rows) if stamp is not None]
-            newest = stamps[-1] if stretch.ascending else max(stamps)
+        for row_batch in row_batches:
+            stamps = [stamp for stamp in self._plan.stamps(row_batch.rows) if stamp is not None]
+            newest = stamps[-1] if row_batch.ascending else max(stamps)
             with self._lock:
                 span.newest = max(span.newest, newest)
-                span.read += len(stretch.rows)
+                span.read += len(row_batch.rows)
                 stop = span.stop
-                past = stop is not None and stretch.ascending and newest >= stop
+                past = stop is not None and row_batch.ascending and newest >= stop
                 span.finished = past
             if not past:
-                yield stretch._replace(mark=mark)
+                yield row_batch._replace(mark=mark)
                 continue
-            rows = stretch.rows[: bisect.bisect_left(stamps, t.cast("str", stop))]
+            rows = row_batch.rows[: bisect.bisect_left(stamps, t.cast("str", stop))]
             if rows:
-                yield Stretch(rows, ascending=True, mark=mark)
+                yield RowBatch(rows, ascending=True, mark=mark)
             break
         with self._lock:
             span.finished = True
             stop = span.stop
-        yield Stretch([], ascending=False, mark=mark._replace(done=True, stop=stop))
+        yield RowBatch([], ascending=False, mark=mark._replace(done=True, stop=stop))
 
 
 class _TimePart(t.NamedTuple):
     division: TimeDivision
     span: _Span
 
-    def read(self, source: Source) -> Iterator[Stretch]:
+    def read(self, source: Source) -> Iterator[RowBatch]:
         """The rows of the range."""
         return self.division.read_span(source, self.span)
 
@@ -274,12 +274,12 @@ class _KeyPart(t.NamedTuple):
     largest: int
     last: Place | None
 
-    def read(self, source: Source) -> Iterator[Stretch]:
+    def read(self, source: Source) -> Iterator[RowBatch]:
         """The rows of the boxes."""
         for terms, depth in self.boxes:
             reader = KeyReader(source, self.plan, largest=self.largest, last=self.last)
             for rows in reader.read(terms, depth=depth):
-                yield Stretch(rows, ascending=False)
+                yield RowBatch(rows, ascending=False)
 
 
 def divide(plan: Plan, last: Row, largest: int, *, seeks: bool) -> Division | None:

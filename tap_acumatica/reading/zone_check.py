@@ -10,9 +10,9 @@ import datetime as dt
 import typing as t
 from dataclasses import replace
 
-from tap_acumatica.acumatica.errors import ServiceError
+from tap_acumatica.errors import TapError
 from tap_acumatica.odata import times
-from tap_acumatica.odata.clock import offset_of, zones_by_offset
+from tap_acumatica.odata.time_zone import offset_of, zones_by_offset
 
 if t.TYPE_CHECKING:
     from tap_acumatica.reading.plan import Plan, Source
@@ -44,16 +44,16 @@ def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
     )
     try:
         rows = source.get(options).rows[:_LOOKED_AT]
-    except ServiceError:
+    except TapError:
         return None
     stamps = sorted(row[name] for row in rows if row[name] is not None)
     if not stamps:
         return None
-    clock = plan.clock
+    time_zone = plan.time_zone
     ahead = times.parse(times.to_canonical(stamps[len(stamps) // 2])) - now
     if ahead <= _TOLERANCE:
         return ""
-    least = offset_of(clock.zone, now) + ahead - _TOLERANCE
+    least = offset_of(time_zone.zone, now) + ahead - _TOLERANCE
     fitting = next((held for held in zones_by_offset(now) if held[0] >= least), None)
     hours = ahead.total_seconds() / 3600
     found = f"its newest rows are stamped {hours:.1f} hours after {now:%H:%M} UTC by its own clock"

@@ -15,10 +15,10 @@ from itertools import islice
 
 import msgspec
 
+from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.atom import Answer, AtomReader
-from tap_acumatica.odata.clock import Clock
-from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, parse_collection, parse_entity
+from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
 from tap_acumatica.records.deletion import DELETED_COLUMN
@@ -63,7 +63,7 @@ class RowCodec:
         expansions: Sequence[Expansion] = (),
         extra: Mapping[str, Mapping[str, t.Any]] | None = None,
         singleton: bool = False,
-        clock: Clock | None = None,
+        time_zone: ServiceTimeZone | None = None,
         dates: Iterable[str] = (),
         deletion: Deletion | None = None,
     ) -> None:
@@ -76,12 +76,12 @@ class RowCodec:
             expansions: Navigation properties that come along.
             extra: JSON Schemas of columns the metadata does not declare but the catalog names.
             singleton: Whether an answer is one entity.
-            clock: The service's clock; UTC where it is None.
+            time_zone: The service's clock; UTC where it is None.
             dates: Date-times that are plain dates.
             deletion: When rows were deleted, where that is wanted.
         """
         self._key = tuple(key)
-        self.clock = clock or Clock()
+        self.time_zone = time_zone or ServiceTimeZone()
         self.dates = frozenset(dates)
         self.deletion = deletion
         self._parse = parse_entity if singleton else parse_collection
@@ -94,7 +94,7 @@ class RowCodec:
             for expansion in expansions
             if expansion.navigation.collection
         )
-        self._convert = self._conversions(Conversions(model, self.clock))
+        self._convert = self._conversions(Conversions(model, self.time_zone))
         self._plain_names = {name: decoded_name(name) for name in self._convert}
         self._places = {
             self._plain_names[name]: prop.place for name, prop in properties.items() if prop.place
@@ -114,10 +114,10 @@ class RowCodec:
 
     @cached_property
     def _convert_text(self) -> dict[str, Convert]:
-        return self._conversions(Conversions(self._model, self.clock, text=True))
+        return self._conversions(Conversions(self._model, self.time_zone, text=True))
 
     def _time_or_as_it_is(self, value: t.Any) -> t.Any:
-        return self.clock.emitted(value) if isinstance(value, str) else value
+        return self.time_zone.to_output(value) if isinstance(value, str) else value
 
     def converter(self, name: str) -> Convert:
         """What turns the JSON value of a column into its wire value."""

@@ -17,9 +17,9 @@ from operator import attrgetter
 
 import msgspec
 
-from tap_acumatica.odata.clock import Cache
-from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata.payload import decoded_name
+from tap_acumatica.odata.time_zone import Cache
 from tap_acumatica.odata.times import plain_date
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec, hashed_key
@@ -109,7 +109,7 @@ class CompiledCodec:
         self._compile()
         dates = Cache(plain_date)
         self._times = [
-            (self._fields[name], dates if name in exact.dates else exact.clock.forms)
+            (self._fields[name], dates if name in exact.dates else exact.time_zone.forms)
             for name, prop in properties.items()
             if name in self._fields and is_timestamp(prop.type) and not prop.collection
         ]

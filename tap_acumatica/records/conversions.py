@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from tap_acumatica.odata.errors import ValueMismatchError
+from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata.payload import decoded_name, is_control_information
 from tap_acumatica.odata.times import plain_date
 from tap_acumatica.odata.types import edm_type, is_known, is_timestamp, text_parser
@@ -12,9 +12,9 @@ from tap_acumatica.odata.types import edm_type, is_known, is_timestamp, text_par
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_acumatica.odata.clock import Clock
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
+    from tap_acumatica.odata.time_zone import ServiceTimeZone
 
 Convert = t.Callable[[t.Any], t.Any]
 
@@ -22,16 +22,16 @@ Convert = t.Callable[[t.Any], t.Any]
 class Conversions:
     """Conversions of one service's types."""
 
-    def __init__(self, model: Model, clock: Clock, *, text: bool = False) -> None:
+    def __init__(self, model: Model, time_zone: ServiceTimeZone, *, text: bool = False) -> None:
         """Prepare.
 
         Args:
             model: The service's model.
-            clock: The service's clock.
+            time_zone: The service's clock.
             text: Whether values come out of XML, where every one is a text.
         """
         self._model = model
-        self._clock = clock
+        self._time_zone = time_zone
         self._text = text
 
     def of(self, prop: Property) -> Convert:
@@ -63,7 +63,7 @@ class Conversions:
 
     def _time(self, value: t.Any) -> str | None:
         text = self._time_text(value)
-        return self._clock.forms[text] if text or not self._text else None
+        return self._time_zone.forms[text] if text or not self._text else None
 
     def date(self, value: t.Any) -> str | None:
         """The date of a date-time that is a plain date."""

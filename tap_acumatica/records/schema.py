@@ -22,7 +22,7 @@ _DEEPEST = 5
 
 
 @dataclass(slots=True)
-class Shape:
+class RecordShape:
     """The shape of one entity set's rows.
 
     Attributes:
@@ -59,7 +59,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     expansions: Sequence[Expansion] = (),
     is_date: Callable[[str], bool] = lambda _: False,
     deletions: bool = False,
-) -> Shape:
+) -> RecordShape:
     """Work out the shape of an entity type's rows.
 
     Args:
@@ -86,7 +86,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         for name, prop in properties.items()
         if is_timestamp(prop.type) and not prop.collection and is_date(name)
     )
-    shape = Shape(properties, key, dates=dates)
+    shape = RecordShape(properties, key, dates=dates)
     columns: dict[str, Schema] = {}
     keys: list[str] = []
     if tenant:
@@ -152,7 +152,7 @@ def _expanded(model: Model, expansion: Expansion) -> Schema:
     )
 
 
-def united(shapes: Sequence[Shape]) -> Shape:
+def united(shapes: Sequence[RecordShape]) -> RecordShape:
     """One shape for a stream that several tenants have, customized differently.
 
     A column that has different types becomes text.
@@ -167,7 +167,7 @@ def united(shapes: Sequence[Shape]) -> Shape:
             elif _kind(columns[name]) != _kind(schema):
                 columns[name] = {"type": ["string", "null"]}
         properties = {**other.properties, **properties}
-    return Shape(
+    return RecordShape(
         properties,
         first.key,
         {"type": "object", "properties": columns},

@@ -7,9 +7,9 @@ import typing as t
 
 import pytest
 
-from tap_acumatica.acumatica.errors import SeatsTakenError, UnreachableError
-from tap_acumatica.acumatica.interface import Service
+from tap_acumatica.acumatica.addresses import Service
 from tap_acumatica.acumatica.pool import SessionPool
+from tap_acumatica.errors import SeatsTakenError, UnreachableError
 
 SERVICE = Service("http://127.0.0.1:9/svc")
 

@@ -11,22 +11,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tap_acumatica.acumatica import tries as module
-from tap_acumatica.acumatica.auth import Authenticator, BasicAuthenticator, OAuthAuthenticator
-from tap_acumatica.acumatica.errors import (
+from tap_acumatica.acumatica.addresses import Service
+from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.auth.authenticators import Authenticator, BasicAuthenticator, OAuthAuthenticator
+from tap_acumatica.auth.token_store import Tokens
+from tap_acumatica.errors import (
     AccessError,
     AnswerError,
     EmptyAnswerError,
     RefusedError,
     SeatsTakenError,
-    ServiceError,
     SignInError,
     SlowAnswerError,
+    TapError,
     UnreachableError,
 )
-from tap_acumatica.acumatica.interface import Service
-from tap_acumatica.acumatica.session import Limits, Session
-from tap_acumatica.acumatica.tokens import Tokens
+from tap_acumatica.http import retry as module
 from tap_acumatica.odata.payload import parse_collection
 
 if t.TYPE_CHECKING:
@@ -221,7 +221,7 @@ def test_an_answer_that_repeats_the_request_tells_no_secret(
     sent = base64.b64encode(b"me:correct horse").decode()
     body = f"You sent Authorization: Basic {sent}, that is correct horse".encode()
     chatty = _site((status, {}, body), auth=auth, tries=1)
-    with chatty as (session, _), pytest.raises(ServiceError, match="You sent Auth") as error:
+    with chatty as (session, _), pytest.raises(TapError, match="You sent Auth") as error:
         _get(session)
     told = "".join(traceback.format_exception(error.value))
     assert sent not in told

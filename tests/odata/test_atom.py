@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_acumatica.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.atom import Answer, AtomReader
-from tap_acumatica.odata.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.payload import decoded_name
 
 if t.TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tap_acumatica.errors import MetadataError
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.errors import MetadataError
 from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_acumatica.errors import EmptyPayloadError, ExpandError, PayloadError
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.errors import EmptyPayloadError, ExpandError, PayloadError
 from tap_acumatica.odata.expand import as_paths, parse_expand, render
 from tap_acumatica.odata.model import FunctionImport, Parameter
 from tap_acumatica.odata.payload import error_text, parse_collection, parse_entity

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_acumatica.errors import MetadataError
 from tap_acumatica.odata.csdl import open_metadata, parse_metadata
-from tap_acumatica.odata.errors import MetadataError
 from tap_acumatica.odata.slices import sliced
 from tests.odata_service import csdl
 

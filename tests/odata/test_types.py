@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata import times
-from tap_acumatica.odata.errors import ValueMismatchError
 from tap_acumatica.odata.model import Facets
 from tap_acumatica.odata.types import edm_type, json_schema, literal, text_parser
 from tests.odata3_service import LITERAL

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_acumatica.acumatica.errors import RefusedError
-from tap_acumatica.odata.clock import UTC, Clock, zone_named
-from tap_acumatica.reading.bookmark import Bookmark, first_stamp
+from tap_acumatica.errors import RefusedError
+from tap_acumatica.odata.time_zone import UTC, ServiceTimeZone, zone_named
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, plan_for
+from tap_acumatica.reading.progress import Progress, first_stamp
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.records.codec import Page
 
@@ -116,12 +116,12 @@ class LocalService:
     def row(self, number: int) -> dict[str, t.Any]:
         return {
             "Id": number,
-            "T": CLOCKS[self.zone.key].emitted(self.shown(number).isoformat()),
+            "T": CLOCKS[self.zone.key].to_output(self.shown(number).isoformat()),
             "Version": self.rows[number][1],
         }
 
 
-CLOCKS = {name: Clock(zone_named(name), local=True) for name, _ in CHANGES.values()}
+CLOCKS = {name: ServiceTimeZone(zone_named(name), local=True) for name, _ in CHANGES.values()}
 
 
 @dataclass
@@ -138,7 +138,7 @@ def plan_of(service: LocalService, **others: t.Any) -> Plan:
         keys=[Column("Id", "Edm.Int32")],
         tracking=Column("T", "Edm.DateTime"),
         version="3.0",
-        clock=CLOCKS[service.zone.key],
+        time_zone=CLOCKS[service.zone.key],
         **others,
     )
 
@@ -155,26 +155,22 @@ def run(  # noqa: PLR0913  a run has this many settings
 ) -> None:
     """Read into the target; where it is killed, the bookmark of the last row written stays."""
     plan = plan_of(service, page_size=page_size, time_order=time_order)
-    bookmark = Bookmark(target.bookmark, ceiling=began)
-    start = first_stamp(bookmark.value, start_date=None, time_offset=time_offset)
-    newest = ""
+    progress = Progress(target.bookmark, began=began, stamps=plan.stamps)
+    start = first_stamp(progress.bookmark, start_date=None, time_offset=time_offset)
     reader = Reader(service, plan, name="rows")
     written = 0
-    for stretch in reader.read(start, first_load=target.bookmark is None):
-        assert not stretch.rewind, "it was read anew"
-        for row, stamp in zip(stretch.rows, plan.stamps(stretch.rows), strict=True):
+    for row_batch in reader.read(start, first_load=target.bookmark is None):
+        assert not row_batch.rewind, "it was read anew"
+        for row in row_batch.rows:
             if written == killed_after:
-                target.bookmark = bookmark.value
+                target.bookmark = progress.bookmark
                 return
             written += 1
             target.versions[row["Id"]] = row["Version"]
             target.written += 1
-            assert stamp
-            newest = max(newest, stamp)
-            if stretch.ascending:
-                bookmark.advance(stamp)
-    bookmark.advance(newest or None)
-    target.bookmark = bookmark.value
+            progress.advance([row], row_batch)
+    progress.complete()
+    target.bookmark = progress.bookmark
 
 
 @pytest.mark.parametrize("direction", CHANGES)
@@ -258,9 +254,9 @@ def test_several_sessions_divide_a_stream_with_a_change_in_it(
         workers=3,
         may_divide=lambda: True,
     )
-    stretches = list(reader.read(None, first_load=False))
-    assert {row["Id"] for stretch in stretches for row in stretch.rows} == set(range(1500))
-    assert len({stretch.mark for stretch in stretches}) > 2, "it was not divided"
+    row_batches = list(reader.read(None, first_load=False))
+    assert {row["Id"] for row_batch in row_batches for row in row_batch.rows} == set(range(1500))
+    assert len({row_batch.mark for row_batch in row_batches}) > 2, "it was not divided"
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 

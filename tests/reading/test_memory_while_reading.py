@@ -56,8 +56,8 @@ def test_millions_of_rows_alike_are_not_remembered(tracking: Column | None) -> N
 
     def most_held(rows: int) -> int:
         tracemalloc.start()
-        stretches = Reader(Alike(rows), plan, name="Alike").read(None, first_load=True)
-        read = sum(len(stretch.rows) for stretch in stretches)
+        row_batches = Reader(Alike(rows), plan, name="Alike").read(None, first_load=True)
+        read = sum(len(row_batch.rows) for row_batch in row_batches)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert read == rows

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading import parallel, spans
-from tap_acumatica.reading.by_time import Mark
+from tap_acumatica.reading.by_time import RangeMark, RowBatch
 from tap_acumatica.reading.plan import Column, plan_for
+from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.spans import KeyDivision
-from tap_acumatica.reading.watermark import Watermark
 from tests.odata_service import ODataService, Table
 from tests.reading.test_rows_that_change_while_they_are_read import (
     EPOCH,
@@ -34,7 +34,6 @@ from tests.tap_process import ServiceSource, Warehouse, run
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from tap_acumatica.reading.by_time import Stretch
     from tap_acumatica.reading.plan import Source
     from tap_acumatica.reading.spans import Division
 
@@ -48,23 +47,23 @@ def worked_in_any_order(data: st.DataObject) -> Iterator[None]:
             self._workers = [self._work(division, source()) for _ in range(workers)]
 
         @staticmethod
-        def _work(division: Division, source: Source) -> Iterator[Stretch | None]:
+        def _work(division: Division, source: Source) -> Iterator[RowBatch | None]:
             yield None
             while part := division.take(source):
                 yield from part.read(source)
                 yield None
 
-        def stretches(self) -> Generator[Stretch, None, None]:
+        def row_batches(self) -> Generator[RowBatch, None, None]:
             working = list(self._workers)
             while working:
                 worker = working[data.draw(st.integers(0, len(working) - 1), "who goes on")]
                 try:
-                    stretch = next(worker)
+                    row_batch = next(worker)
                 except StopIteration:
                     working.remove(worker)
                     continue
-                if stretch is not None:
-                    yield stretch
+                if row_batch is not None:
+                    yield row_batch
 
     with (
         mock.patch.object(parallel, "_Crew", Crew),
@@ -247,15 +246,29 @@ def _stamps(rows: int) -> list[str]:
     ]
 
 
-def test_watermark_waits_for_the_ranges_before() -> None:
-    watermark = Watermark()
-    assert watermark.note(Mark("a", "c"), "d") is None
-    assert watermark.note(Mark("a", "a"), "a5") == "a5"
-    assert watermark.note(Mark("a", "c", done=True, stop="e"), None) == "a5"
-    assert watermark.note(Mark("a", "a", done=True, stop="b"), None) == "a5"
-    assert watermark.note(Mark("a", "b"), "b1") == "b1"
-    assert watermark.note(Mark("a", "b", done=True, stop="c"), None) == "d"
-    assert watermark.note(Mark("a", "e"), "f") == "f"
+def test_the_bookmark_waits_for_the_ranges_before() -> None:
+    first, *others = (f"2024-01-0{day}T00:00:00.000000+00:00" for day in range(1, 6))
+    second, third, fourth, _ = others
+    progress = Progress(began=EPOCH, stamps=lambda rows: [row["T"] for row in rows])
+
+    def write(start: str, *stamps: str) -> str | None:
+        batch = RowBatch(
+            [{"T": stamp} for stamp in stamps], ascending=True, mark=RangeMark(first, start)
+        )
+        progress.advance(batch.rows, batch)
+        return progress.bookmark
+
+    def end(start: str, stop: str | None) -> str | None:
+        mark = RangeMark(first, start, done=True, stop=stop)
+        progress.end_range(RowBatch([], ascending=False, mark=mark))
+        return progress.bookmark
+
+    assert write(third, fourth) is None
+    assert write(first, first) == first
+    assert end(third, None) == first
+    assert end(first, second) == first
+    assert write(second, second) == second
+    assert end(second, third) == fourth
 
 
 Place = tuple[int, ...]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from tap_acumatica.acumatica.errors import AnswerError
+from tap_acumatica.errors import AnswerError
 from tests.odata_service import ODataService, Table
 from tests.tap_process import Warehouse, run
 

@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
-from tap_acumatica.acumatica.errors import AnswerError
-from tap_acumatica.acumatica.interface import Service
+from tap_acumatica.acumatica.addresses import Service
+from tap_acumatica.errors import AnswerError
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.records.codec import Page

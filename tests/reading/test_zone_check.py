@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 
-from tap_acumatica.acumatica.errors import RefusedError
-from tap_acumatica.odata.clock import UTC, Clock, zone_named
+from tap_acumatica.errors import RefusedError
+from tap_acumatica.odata.time_zone import UTC, ServiceTimeZone, zone_named
 from tap_acumatica.reading.plan import Column, Plan, plan_for
 from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import Page
@@ -22,8 +22,8 @@ NOW = dt.datetime(2024, 7, 1, 12, tzinfo=UTC)
 class Newest:
     """Answers with the newest rows, and remembers what it was asked."""
 
-    def __init__(self, *local: str | None, clock: Clock) -> None:
-        self._rows = [{"T": text and clock.emitted(text)} for text in local]
+    def __init__(self, *local: str | None, time_zone: ServiceTimeZone) -> None:
+        self._rows = [{"T": text and time_zone.to_output(text)} for text in local]
         self.asked: list[QueryOptions] = []
 
     def get(self, options: QueryOptions) -> Page:
@@ -34,15 +34,15 @@ class Newest:
         raise AssertionError(link)
 
 
-def plan(clock: Clock, **others: t.Any) -> Plan:
+def plan(time_zone: ServiceTimeZone, **others: t.Any) -> Plan:
     tracking = Column("T", "Edm.DateTime")
     keys = [Column("Id", "Edm.Int32")]
-    return plan_for(keys=keys, tracking=tracking, clock=clock, version="3.0", **others)
+    return plan_for(keys=keys, tracking=tracking, time_zone=time_zone, version="3.0", **others)
 
 
 def fault(*local: str | None, zone: str = "UTC", **others: t.Any) -> str | None:
-    clock = Clock(zone_named(zone), local=True)
-    return zone_fault(Newest(*local, clock=clock), plan(clock, **others), NOW)
+    time_zone = ServiceTimeZone(zone_named(zone), local=True)
+    return zone_fault(Newest(*local, time_zone=time_zone), plan(time_zone, **others), NOW)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_service_that_refuses_the_question_is_not_blamed() -> None:
         def get(self, options: QueryOptions) -> Page:
             raise RefusedError(str(options))
 
-    clock = Clock()
-    assert zone_fault(Refusing(clock=clock), plan(clock), NOW) is None
+    time_zone = ServiceTimeZone()
+    assert zone_fault(Refusing(time_zone=time_zone), plan(time_zone), NOW) is None
 
 
 def test_no_zone_reaches_rows_that_are_too_far_ahead() -> None:
@@ -93,8 +93,8 @@ def test_no_zone_reaches_rows_that_are_too_far_ahead() -> None:
 
 
 def test_one_small_request_is_made() -> None:
-    clock = Clock()
-    source = Newest("2024-07-01T11:00:00", clock=clock)
-    zone_fault(source, plan(clock, select=("Id", "T", "Note")), NOW)
+    time_zone = ServiceTimeZone()
+    source = Newest("2024-07-01T11:00:00", time_zone=time_zone)
+    zone_fault(source, plan(time_zone, select=("Id", "T", "Note")), NOW)
     (asked,) = source.asked
     assert (asked.top, asked.orderby, asked.select) == (3, ("T desc",), ("T",))

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
 from tap_acumatica.records.compiled import CompiledCodec

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.atom import Answer
-from tap_acumatica.odata.clock import Clock, zone_named
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.errors import PayloadError, ValueMismatchError
+from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.records.codec import RecordMaker, RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, column_of
 from tap_acumatica.records.lines import RecordLines
@@ -79,8 +79,10 @@ SHAPE = shape_of(MODEL, "S.T", tenant=True, hashed_key=True)
 NAMES = list(SHAPE.schema["properties"])
 
 
-def _codecs(clock: Clock | None = None) -> tuple[RowCodec, RecordMaker, CompiledCodec]:
-    exact = RowCodec(MODEL, SHAPE.properties, key=SHAPE.key, clock=clock, dates=["Day"])
+def _codecs(
+    time_zone: ServiceTimeZone | None = None,
+) -> tuple[RowCodec, RecordMaker, CompiledCodec]:
+    exact = RowCodec(MODEL, SHAPE.properties, key=SHAPE.key, time_zone=time_zone, dates=["Day"])
     maker = RecordMaker(NAMES, key=SHAPE.key, tenant="Co")
     return exact, maker, CompiledCodec(exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co")
 
@@ -97,9 +99,9 @@ def _lines(records: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
 
 COLUMN_OF = {kind: name for name, kind in COLUMNS.items()}
 CLOCKS = [
-    Clock(),
-    Clock(zone_named("America/New_York")),
-    Clock(zone_named("Eastern Standard Time"), convert_to_utc=False),
+    ServiceTimeZone(),
+    ServiceTimeZone(zone_named("America/New_York")),
+    ServiceTimeZone(zone_named("Eastern Standard Time"), convert_to_utc=False),
 ]
 rows = st.lists(
     st.fixed_dictionaries(
@@ -113,9 +115,9 @@ rows = st.lists(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows, st.sampled_from(CLOCKS))
 def test_both_paths_write_the_same_messages_for_every_type(
-    held: list[dict[str, t.Any]], clock: Clock
+    held: list[dict[str, t.Any]], time_zone: ServiceTimeZone
 ) -> None:
-    exact, maker, compiled = _codecs(clock)
+    exact, maker, compiled = _codecs(time_zone)
     body = _page([{**row, "@odata.etag": "x", "Unknown": 1.5} for row in held])
     slow = [maker.record(row) for row in exact.decode(body).rows]
     fast = compiled.decode(body).rows
@@ -127,14 +129,14 @@ def test_both_paths_write_the_same_messages_for_every_type(
 
 
 def test_times_leave_as_the_clock_has_them_and_dates_as_they_came() -> None:
-    clock = Clock(zone_named("Eastern Standard Time"), convert_to_utc=False)
+    time_zone = ServiceTimeZone(zone_named("Eastern Standard Time"), convert_to_utc=False)
     row = {
         "P11": "2024-07-01T10:00:00Z",
         COLUMN_OF["Edm.DateTime"]: "2024-01-01T10:00:00",
         "Day": "2024-03-01T00:00:00+13:00",
         "Inner": {"At": "2024-01-01T10:00:00"},
     }
-    exact, _, compiled = _codecs(clock)
+    exact, _, compiled = _codecs(time_zone)
     for codec in (exact, compiled):
         (found,) = codec.decode(_page([row])).rows
         assert found["P11"] == "2024-07-01T06:00:00.000000-04:00"

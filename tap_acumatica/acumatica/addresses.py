@@ -1,0 +1,195 @@
+"""The interfaces of a site as values of one small type, and the service root an address means.
+
+Address forms: AcumaticaRESTAPIClientForCSharp ``ApiClientExtensions.ConfigurePath``; Acumatica User
+Guide, "DAC-Based OData: General Information" and "Access to Exposed Inquiry Through OData: General
+Information".
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, unquote_plus, urljoin, urlsplit
+
+from tap_acumatica.errors import AddressError
+from tap_acumatica.odata.dialect import JSON, V3, V4
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_acumatica.odata.dialect import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One of the interfaces of an Acumatica site.
+
+    Attributes:
+        name: Value of the setting ``interface``.
+        path: Address below the site, with ``{tenant}``.
+        inquiries: Whether its entity sets are generic inquiries (else data access classes).
+        dialect: How it is spoken to, unless it says that it is of another generation.
+        shared: Address below the site of the tenant that need not be named, None where it must.
+        common: Whether services of others have such addresses too, so that one is only taken for
+            the interface where the setting or the host says so.
+    """
+
+    name: str
+    path: str
+    inquiries: bool
+    dialect: Dialect
+    shared: str | None = None
+    common: bool = False
+
+    def root(self, site: str, tenant: str) -> str:
+        """Address of the service root of a tenant (its login name, not encoded)."""
+        return f"{site}/{self.path.format(tenant=quote(tenant, safe=''))}"
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Matches its service roots, with and without tenant."""
+        paths = [self.path.format(tenant="(?P<tenant>[^/]+)"), self.shared]
+        choices = "|".join(path for path in paths if path)
+        return re.compile(rf"(?P<site>https?://[^/]+(?:/.*?)??)/(?:{choices})", re.IGNORECASE)
+
+
+# JSON is documented for "$format=json" only.
+_V3_BY_OPTION = replace(V3, formats={JSON: "json"})
+
+DAC = Interface("dac", "t/{tenant}/api/odata/dac", inquiries=False, dialect=V4)
+GI = Interface("gi", "t/{tenant}/api/odata/gi", inquiries=True, dialect=V4)
+DAC_LEGACY = Interface(
+    "dac-legacy", "odatav4/{tenant}", inquiries=False, dialect=V4, shared="odatav4"
+)
+GI_LEGACY = Interface(
+    "gi-legacy",
+    "odata/{tenant}",
+    inquiries=True,
+    dialect=_V3_BY_OPTION,
+    shared="odata",
+    common=True,
+)
+
+_HOSTED = re.compile(r"https?://[^/]+\.acumatica\.com(:\d+)?/", re.IGNORECASE)
+
+INTERFACES = {interface.name: interface for interface in (DAC, GI, DAC_LEGACY, GI_LEGACY)}
+_ROOTS = tuple((interface.pattern, interface) for interface in INTERFACES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One OData service to read: a tenant's interface, or any service root taken as given.
+
+    Attributes:
+        root: Address of the service, without a slash at its end.
+        site: Address of the Acumatica site, None for a service that is none.
+        tenant: Login name of the tenant, None where the address has none.
+        interface: The Acumatica interface, None for a service that is none.
+    """
+
+    root: str
+    site: str | None = None
+    tenant: str | None = None
+    interface: Interface | None = None
+    otherwise: Service | None = None
+
+    @property
+    def where(self) -> str:
+        """How to name the service to people."""
+        return f"tenant '{self.tenant}' at {self.site}" if self.site and self.tenant else self.root
+
+    def check_answer(self, url: str, context: str | None) -> None:
+        """Make sure that an answer is this tenant's: a site may serve another one silently.
+
+        A context without a tenant in it says nothing; neither do its scheme, its host and what a
+        proxy has put before the path.
+
+        Args:
+            url: What was asked for.
+            context: Context address of the answer (``@odata.context``).
+
+        Raises:
+            AddressError: If it is another tenant's.
+        """
+        if self.tenant is None or self.interface is None or context is None:
+            return
+        try:
+            root = urljoin(url, context).partition("/$metadata")[0]
+        except ValueError:
+            return
+        reached = _recognise(root, self.interface)
+        if (
+            reached
+            and reached.tenant
+            and self.tenant.casefold() not in _spellings(root, reached, self.interface)
+        ):
+            msg = (
+                f"{self.where}: the answer comes from tenant '{reached.tenant}'; check "
+                "'url', 'tenants' (login names, Tenants screen SM203520) and the credentials"
+            )
+            raise AddressError(msg)
+
+
+def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str | None, Service]:
+    """The services to read, by tenant.
+
+    Args:
+        url: A site, or a whole service root.
+        interface: Name of the interface to read of a site.
+        tenants: Login names; blanks may be given as ``%20``.
+
+    Returns:
+        One service a tenant; or, where no tenants are given, the one that ``url`` names, under
+        None.
+
+    Raises:
+        AddressError: If ``url`` is no http address.
+    """
+    checked = _checked(url)
+    wanted = INTERFACES[interface]
+    recognised = _recognise(checked, wanted)
+    names = list(dict.fromkeys(unquote(tenant) for tenant in tenants))
+    if not names:
+        return {None: recognised or _without_tenant(checked, wanted)}
+    chosen = (recognised and recognised.interface) or wanted
+    site = (recognised and recognised.site) or checked
+    return {name: Service(chosen.root(site, name), site, name, chosen) for name in names}
+
+
+def _recognise(url: str, wanted: Interface) -> Service | None:
+    for pattern, interface in _ROOTS:
+        if match := pattern.fullmatch(url):
+            sure = not interface.common or bool(_HOSTED.match(url))
+            if sure or interface == wanted:
+                tenant = unquote(match["tenant"]) if match["tenant"] else None
+                otherwise = None if sure else Service(url)
+                return Service(url, match["site"], tenant, interface, otherwise)
+    return None
+
+
+def _spellings(root: str, reached: Service, wanted: Interface) -> set[str]:
+    """What the tenant in an address may be, blanks being written as ``%20`` or as ``+``."""
+    plus = _recognise(unquote_plus(root), wanted)
+    return {name.casefold() for one in (reached, plus) if one and (name := one.tenant)}
+
+
+def _without_tenant(url: str, wanted: Interface) -> Service:
+    """What an address without tenant means: a whole service root, or a site's only tenant."""
+    given = Service(url)
+    if wanted.shared is None:
+        return given
+    return Service(f"{url}/{wanted.shared}", url, None, wanted, otherwise=given)
+
+
+def _checked(url: str) -> str:
+    """The address with what must be encoded encoded once, and nothing after its path."""
+    parts = urlsplit(url.strip())
+    if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
+        msg = "setting 'url' is wrong: it must begin with https:// or http:// and name a host"
+        raise AddressError(msg)
+    if "@" in parts.netloc:
+        msg = "setting 'url' is wrong: it holds a user name; use 'username' and 'password' instead"
+        raise AddressError(msg)
+    path = quote(parts.path, safe="/%!$&'()*+,;=:@~").rstrip("/").removesuffix("/$metadata")
+    return f"{parts.scheme.lower()}://{parts.netloc}{path.rstrip('/')}"

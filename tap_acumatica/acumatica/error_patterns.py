@@ -1,0 +1,136 @@
+"""The table from what a failed answer shows to its likely cause and its remedy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPattern:
+    """One row of the error table.
+
+    Attributes:
+        status: HTTP statuses the row is for; empty for any.
+        text: Pattern sought in the body, case-insensitive.
+        cause: The likely cause.
+        remedy: What to set or to do.
+        refusal: Whether the request itself is at fault, so that another one may succeed.
+    """
+
+    status: frozenset[int]
+    text: re.Pattern[str]
+    cause: str
+    remedy: str = ""
+    refusal: bool = False
+
+
+def _pattern(
+    status: tuple[int, ...], text: str, cause: str, remedy: str = "", *, refusal: bool = False
+) -> ErrorPattern:
+    return ErrorPattern(frozenset(status), re.compile(text, re.IGNORECASE), cause, remedy, refusal)
+
+
+SEATS = _pattern(
+    (),
+    r"api login limit|maximum number of .{0,40}(users|logins|sessions)|license_loginlimitexceeded"
+    r"|checkapiuserslimits|apiloginlimitreached|concurrent (user|login|session)"
+    r"|you have exceeded .{0,60}(users|logins|sessions)",
+    "all license seats for API users are taken",
+    "sign other integrations out (Active Users, SM201010), lower 'max_pool_size', or raise the "
+    "limit on the license (License Monitoring Console, SM604000)",
+)
+
+UNNAMED_LIMIT = _pattern(
+    (429,),
+    r"custom error module does not recognize this error",
+    "too many requests at a time or a minute, or all license seats for API users are taken",
+    "set 'requests_per_minute', run fewer integrations at a time, or see who is signed in (Active "
+    "Users, SM201010; License Monitoring Console, SM604000)",
+)
+"""What IIS makes of a limit that the site did not put into words."""
+
+ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
+    SEATS,
+    UNNAMED_LIMIT,
+    _pattern(
+        (),
+        r"proper company id cannot be determined|PXUndefinedCompanyException",
+        "the tenant is not known to the site",
+        "set 'tenants' to login names from the Tenants screen (SM203520)",
+    ),
+    _pattern((), r"NETStandard 2\.0", "the metadata was asked for in another format than XML"),
+    _pattern(
+        (),
+        r"could not find a property named|unknown column"
+        r"|property .{0,120} (does not exist|not found)",
+        "a column in the request is not known to the service",
+        "run discovery again; captions of inquiries may have been renamed",
+        refusal=True,
+    ),
+    _pattern(
+        (),
+        r"unknown function|unrecognized .{0,40}literal|incompatible types|virtual field"
+        r"|not allowed|not supported|not implemented|cannot be (filtered|sorted|selected|used in)"
+        r"|non-?filterable|invalid (filter|order)|syntax error at position|query option",
+        "the service does not take this filter, order or column",
+        refusal=True,
+    ),
+)
+
+_BY_STATUS = {
+    403: (
+        "the user has no rights to it",
+        "grant View Only rights (SM201025), or leave it out by 'exclude_entity_sets'",
+    ),
+    404: (
+        "it is not exposed or was renamed",
+        "run discovery again; a generic inquiry needs 'Expose via OData' (SM208000)",
+    ),
+    408: ("the request took too long", "set a smaller 'page_size' or a larger 'timeout'"),
+    429: (
+        "too many requests at a time or a minute",
+        "set 'requests_per_minute' or run fewer integrations at a time",
+    ),
+}
+
+
+def diagnose(status: int, text: str) -> ErrorPattern | None:
+    """The first row of the table that fits, or None.
+
+    Args:
+        status: HTTP status.
+        text: Body of the answer, as text.
+    """
+    for pattern in ERROR_PATTERNS:
+        if (not pattern.status or status in pattern.status) and pattern.text.search(text):
+            return pattern
+    return None
+
+
+def _failed(status: int) -> str:
+    return "the service failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "it was refused"
+
+
+def explain(
+    what: str, status: int, text: str, body_text: str, refusal: tuple[str, str] | None = None
+) -> str:
+    """One line on a failed request: what failed, the likely cause, what to do.
+
+    Args:
+        what: What was asked for, for people.
+        status: HTTP status.
+        text: Readable part of the answer; shown.
+        body_text: The whole body as text; only searched.
+        refusal: Cause and remedy, where they are known better than by status and body.
+    """
+    pattern = diagnose(status, body_text)
+    cause, remedy = refusal or (
+        (pattern.cause, pattern.remedy)
+        if pattern
+        else _BY_STATUS.get(status, (_failed(status), ""))
+    )
+    said = f" (it says: {text})" if text else ""
+    advice = f"; {remedy}" if remedy else ""
+    return f"{what}: HTTP {status}, {cause}{said}{advice}"

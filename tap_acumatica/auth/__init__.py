@@ -1,0 +1,1 @@
+"""Signing in: authenticators, OAuth grants, the identity server, the token store, the seat."""

@@ -1,0 +1,108 @@
+"""Ways to get tokens: out of a user's consent, or for a password."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+from concurrent.futures import Future
+
+from tap_acumatica.errors import SignInError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_acumatica.auth.identity import IdentityServer
+    from tap_acumatica.auth.token_store import Tokens, TokenStore
+
+T = t.TypeVar("T")
+
+
+class Grant(t.Protocol):
+    """A way to get tokens."""
+
+    def tokens(self, stale: str | None) -> Tokens:
+        """Tokens other than those whose access token is ``stale``; one try.
+
+        Raises:
+            SignInError: If there are none to be had.
+            RetryableError: If another try may succeed.
+            TapError: If something else is wrong.
+        """
+
+
+class ConsentGrant:
+    """Tokens of a user's consent: each refresh token is good for one use and brings the next."""
+
+    def __init__(
+        self,
+        server: IdentityServer,
+        store: TokenStore,
+        *,
+        configured_token: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is read yet.
+
+        Args:
+            server: Where tokens are asked for.
+            store: Where they are kept.
+            configured_token: The refresh token that is configured.
+            clock: Seconds since the epoch.
+        """
+        self._server = server
+        self._store = store
+        self._configured_token = configured_token
+        self._clock = clock
+
+    def tokens(self, stale: str | None) -> Tokens:
+        """See :class:`Grant`.
+
+        What another process has got meanwhile is taken before anything is asked for.
+        """
+        with self._store.locked(self._server.application.name, self._configured_token) as consents:
+            held = consents.newest()
+            if held and held.access != stale and held.fresh(self._clock()):
+                return held
+            token = held.refresh if held else self._configured_token
+            if token is None:
+                msg = "nobody has signed in yet; sign in with tap-acumatica-login"
+                raise SignInError(msg)
+            consents.check_writable()
+            tokens = self._server.refresh(token)
+            consents.save(tokens)
+            return tokens
+
+
+class PasswordGrant:
+    """Tokens for a user name and a password; they are not kept beyond the run."""
+
+    def __init__(self, server: IdentityServer, username: str, password: str) -> None:
+        """Take the credentials; nothing is sent yet."""
+        self._server = server
+        self._username = username
+        self._password = password
+
+    def tokens(self, stale: str | None) -> Tokens:
+        """See :class:`Grant`."""
+        del stale
+        return self._server.by_password(self._username, self._password)
+
+
+def to_the_end(action: t.Callable[[], T]) -> T:
+    """Do something that a signal must not cut off in the middle.
+
+    A refresh token is used up with the request, and its successor is lost with the answer. So this
+    runs in a thread of its own: a signal ends the waiting for it, not the action, and the process
+    does not end before it.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(action())
+        except BaseException as error:  # noqa: BLE001  it is raised where it is waited for
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="token-request", daemon=False).start()
+    return future.result()

@@ -1,0 +1,287 @@
+"""A site's identity server: addresses, and the requests that end in tokens.
+
+Sources: RFC 6749 (authorization code, password, refresh), RFC 7636 (PKCE), OpenID Connect Discovery
+1.0, section 4; Acumatica Integration Development Guide, "Authorizing Client Applications". What a
+failed request means is told by its status alone: the body of a refused refresh is not dependable.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import re
+import time
+import typing as t
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import msgspec
+import requests
+
+from tap_acumatica.auth.token_store import Tokens
+from tap_acumatica.errors import SignInError, UnreachableError
+from tap_acumatica.http.retry import RetryableError, reason, retry_after
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 30.0
+_ANSWER_SECONDS = 120.0
+_DOCUMENT_SECONDS = 30.0
+_PASSING = frozenset({408, 425, 429})
+_CODE = re.compile(r"[a-z_]{3,40}")
+_REMEDIES = {
+    "invalid_client": "check 'client_id' (GUID@Tenant) and 'client_secret'",
+    "unauthorized_client": "allow the flow for the connected application (SM303010), or set "
+    "'oauth_flow'",
+    "unsupported_grant_type": "allow the flow for the connected application (SM303010), or set "
+    "'oauth_flow'",
+    "invalid_scope": "set 'scope' to what the connected application allows",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A connected application (Acumatica screen SM303010) at a site.
+
+    Attributes:
+        client_id: ``GUID@Tenant``.
+        site: Address of the site, None where the service is no Acumatica.
+        client_secret: Shared secret, None for a public client.
+        scope: Scopes, separated by blanks.
+        authorization_url: Address to use instead of the site's own.
+        access_token_url: The same, for tokens.
+    """
+
+    client_id: str
+    site: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    scope: str = "openid api offline_access"
+    authorization_url: str | None = None
+    access_token_url: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells it from others in the token file."""
+        return f"{self.client_id} {self.access_token_url or self.site}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Addresses of an identity server."""
+
+    authorization: str
+    token: str
+
+
+class IdentityServer:
+    """Asks for tokens, one try at a time; nothing it says or raises holds a secret."""
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        user_agent: str = "tap-acumatica",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            application: Who asks.
+            user_agent: Name to give.
+            clock: Seconds since the epoch.
+        """
+        self.application = application
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._clock = clock
+        self._endpoints: Endpoints | None = None
+
+    def authorization_address(self, *, callback: str, state: str, verifier: str) -> str:
+        """Where the user signs in and consents.
+
+        Args:
+            callback: Redirect address.
+            state: What the callback must bring back.
+            verifier: The secret that only the later exchange shows.
+        """
+        digest = hashlib.sha256(verifier.encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": self.application.client_id,
+            "redirect_uri": callback,
+            "scope": self.application.scope,
+            "state": state,
+            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+            "code_challenge_method": "S256",
+        }
+        address = self.endpoints().authorization
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
+
+    def exchange(self, code: str, *, callback: str, verifier: str) -> Tokens:
+        """Tokens for a code; raises as :meth:`refresh`."""
+        form = {"code": code, "redirect_uri": callback, "code_verifier": verifier}
+        return self._ask("authorization_code", form, "sign in again with tap-acumatica-login")
+
+    def refresh(self, token: str) -> Tokens:
+        """The next tokens of a consent; the token given is used up.
+
+        Raises:
+            SignInError: If it is refused, which no further try changes.
+            RetryableError: If another try may succeed.
+            UnreachableError: If what answers is no identity server.
+        """
+        found = self._ask(
+            "refresh_token", {"refresh_token": token}, "sign in again with tap-acumatica-login"
+        )
+        return found if found.refresh else Tokens(found.access, token, found.issued, found.seconds)
+
+    def by_password(self, username: str, password: str) -> Tokens:
+        """Tokens for a user name and its password; raises as :meth:`refresh`."""
+        form = {"username": username, "password": password, "scope": self.application.scope}
+        return self._ask(
+            "password",
+            form,
+            "set 'username' and 'password'; it was tried once, since more tries would lock the "
+            "account",
+        )
+
+    def endpoints(self) -> Endpoints:
+        """The addresses: as set, else as the OpenID document says, else as Acumatica has them."""
+        if self._endpoints is None:
+            own = self.application
+            known = Endpoints(own.authorization_url or "", own.access_token_url or "")
+            if not (known.authorization and known.token) and own.site:
+                found = self._discover(own.site)
+                known = Endpoints(
+                    known.authorization or found.authorization, known.token or found.token
+                )
+            self._endpoints = known
+        return self._endpoints
+
+    def _discover(self, site: str) -> Endpoints:
+        usual = Endpoints(f"{site}/identity/connect/authorize", f"{site}/identity/connect/token")
+        try:
+            answer = requests.get(
+                f"{site}/identity/.well-known/openid-configuration",
+                headers=self._headers,
+                auth=_unchanged,
+                timeout=(_CONNECT_SECONDS, _DOCUMENT_SECONDS),
+            )
+            document = msgspec.json.decode(answer.content) if answer.ok else None
+        except (requests.RequestException, msgspec.DecodeError, UnicodeDecodeError) as error:
+            logger.debug("No OpenID document at %s (%s)", site, reason(error))
+            return usual
+        if not isinstance(document, dict):
+            return usual
+        return Endpoints(
+            _as_asked(site, document.get("authorization_endpoint")) or usual.authorization,
+            _as_asked(site, document.get("token_endpoint")) or usual.token,
+        )
+
+    def _ask(self, grant: str, form: dict[str, str], remedy: str) -> Tokens:
+        address = self.endpoints().token
+        where = urlsplit(address).netloc
+        own = self.application
+        form = {"grant_type": grant, "client_id": own.client_id, **form}
+        if own.client_secret:
+            form["client_secret"] = own.client_secret
+        began = self._clock()
+        try:
+            answer = requests.post(
+                address,
+                data=form,
+                headers=self._headers,
+                auth=_unchanged,
+                allow_redirects=False,
+                timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
+            )
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+            msg = "setting 'access_token_url' is wrong: it is no http address"
+            raise UnreachableError(msg) from None
+        except requests.exceptions.SSLError as error:
+            msg = f"the certificate of {where} was not accepted ({reason(error)})"
+            raise UnreachableError(msg) from error
+        except requests.exceptions.RequestException as error:
+            msg = f"no connection with the identity server {where} ({reason(error)})"
+            raise RetryableError(msg) from error
+        _judge(answer, grant, where, remedy)
+        return _tokens(answer.content, began, where)
+
+
+def _judge(answer: requests.Response, grant: str, where: str, remedy: str) -> None:
+    """Raise what the status of a token request means, nothing for a success."""
+    status = answer.status_code
+    if answer.ok and not answer.is_redirect:
+        return
+    if status >= requests.codes.server_error or status in _PASSING:
+        msg = f"the identity server {where} failed: HTTP {status}"
+        raise RetryableError(msg, status=status, wait=retry_after(answer))
+    if status < requests.codes.bad_request:
+        msg = f"{where} redirects token requests (HTTP {status}); set 'access_token_url'"
+        raise UnreachableError(msg)
+    code = _error_code(answer.content)
+    said = f" ({code})" if code else ""
+    advice = _REMEDIES.get(code, "")
+    if grant == "password" and advice:
+        remedy = "it was tried once"
+    msg = f"the sign-in at {where} was refused: HTTP {status}{said}; "
+    raise SignInError(msg + (f"{advice}; {remedy}" if advice else remedy))
+
+
+def _error_code(body: bytes) -> str:
+    """OAuth's error code, and nothing else of a body that may repeat what was sent."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    code = document.get("error") if isinstance(document, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+
+
+def _tokens(body: bytes, began: float, where: str) -> Tokens:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = None
+    found = document if isinstance(document, dict) else {}
+    access, refresh = found.get("access_token"), found.get("refresh_token")
+    if not isinstance(access, str) or not access:
+        msg = f"what {where} sent holds no token; check 'access_token_url'"
+        raise UnreachableError(msg)
+    return Tokens(
+        access,
+        refresh if isinstance(refresh, str) and refresh else None,
+        began,
+        _seconds(found.get("expires_in")),
+    )
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(value)  # type: ignore[arg-type]  # what is no number is told by its error
+    except (TypeError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _as_asked(site: str, address: object) -> str | None:
+    """An endpoint out of the document, over the connection that the site itself is reached by.
+
+    Behind a proxy that ends TLS, a site believes that it is reached over http.
+    """
+    if not isinstance(address, str):
+        return None
+    own, other = urlsplit(site), urlsplit(address)
+    if other.scheme not in {"http", "https"} or not other.hostname:
+        return None
+    if other.hostname == own.hostname and other.port in {None, own.port}:
+        return urlunsplit((own.scheme, own.netloc, other.path, other.query, ""))
+    return address if other.scheme == "https" or own.scheme == "http" else None
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from adding what a .netrc file holds for the host."""
+    return request

@@ -1,0 +1,180 @@
+"""Every error the tap raises, as one tree. Its first branch is the scope: what an error ends.
+
+* ``TapError``
+    * ``StreamError``             ends one stream; the others are read
+        * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
+        * ``RefusedError``        the service does not take a filter, an order or a column
+        * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
+            * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
+            * ``BrokenOffError``    rows of an answer were passed on, the rest did not arrive
+            * ``BusyError``         the service was overloaded or too slow, for all tries
+                * ``SlowAnswerError``  no answer in time, where a smaller page may bring one
+        * ``PayloadError``        a body with status 200 that does not hold what was asked for
+            * ``EmptyPayloadError``  an empty body
+        * ``ValueMismatchError``  a value that does not fit its Edm type
+        * ``BookmarkError``       a bookmark that is not a date-time
+        * ``UnexpectedError``     an exception that nobody foresaw
+    * ``TenantError``             ends everything that is read of one tenant
+        * ``SignInError``         user, password or consent refused: never tried again
+        * ``AddressError``        something answers, but it is not the service that was expected
+        * ``MetadataError``       the ``$metadata`` document cannot be read
+        * ``TokenFileError``      the file that keeps the tokens cannot be used
+        * ``UnreachableError``    no answer at all, for all tries
+            * ``SeatsTakenError`` no license seat became free
+    * ``RunError``                ends the run
+        * ``IncompleteError``     streams or tenants failed; the others are complete
+        * ``LoginError``          signing in with the browser did not succeed
+        * ``SettingsError``       a setting, the catalog or the state is missing or wrong
+            * ``ExpandError``     an ``$expand`` expression that the metadata does not allow
+
+``exit_code`` is what a command ends with where the error is the only one; the README lists the
+codes.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(enum.IntEnum):
+    """How a command ended. A signal ends it with 128 plus the signal's number."""
+
+    DONE = 0
+    FAILED = 1
+    SETTINGS = 2
+    TEMPORARY = 3
+    SIGN_IN = 4
+
+    @classmethod
+    def of_all(cls, codes: Iterable[ExitCode]) -> ExitCode:
+        """The code for several failures: their common one, or ``FAILED`` where they differ."""
+        found = set(codes)
+        return found.pop() if len(found) == 1 else cls.FAILED
+
+
+class TapError(Exception):
+    """Base of all errors; the message is one line: what failed, the likely cause, what to set."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+class StreamError(TapError):
+    """One stream cannot be read; the run goes on with the others."""
+
+
+class AccessError(StreamError):
+    """The user may not read the stream, or it is not there."""
+
+
+class RefusedError(StreamError):
+    """The service does not take the request: a filter, an order, a column, an expansion."""
+
+
+class AnswerError(StreamError):
+    """The service sent something that cannot be taken as an answer."""
+
+
+class EmptyAnswerError(AnswerError):
+    """Status 200 and an empty body, repeatedly."""
+
+
+class BrokenOffError(AnswerError):
+    """An answer ended in its middle, after rows of it were passed on."""
+
+
+class BusyError(AnswerError):
+    """The service was overloaded or too slow, for all tries."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class SlowAnswerError(BusyError):
+    """The answer did not come in time; a smaller page may."""
+
+
+class PayloadError(StreamError):
+    """A successful status whose body is not the promised collection or entity."""
+
+
+class EmptyPayloadError(PayloadError):
+    """A successful status with an empty body."""
+
+
+class ValueMismatchError(StreamError):
+    """A value that does not fit its Edm type."""
+
+
+class BookmarkError(StreamError):
+    """The state holds something other than a date-time."""
+
+    exit_code = ExitCode.SETTINGS
+
+
+class UnexpectedError(StreamError):
+    """An exception that nobody foresaw, such as one of a stream map."""
+
+
+class TenantError(TapError):
+    """Nothing more can be read of one tenant; the run goes on with the others."""
+
+
+class SignInError(TenantError):
+    """The credentials were refused."""
+
+    exit_code = ExitCode.SIGN_IN
+
+
+class AddressError(TenantError):
+    """The address is not that of the service that was expected."""
+
+
+class MetadataError(TenantError):
+    """The metadata document is not CSDL."""
+
+
+class TokenFileError(TenantError):
+    """The file that keeps the tokens cannot be read, locked or written."""
+
+    exit_code = ExitCode.SETTINGS
+
+
+class UnreachableError(TenantError):
+    """The site gave no usable answer."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class SeatsTakenError(UnreachableError):
+    """All license seats were taken, for all tries."""
+
+
+class RunError(TapError):
+    """The run cannot go on."""
+
+
+class IncompleteError(RunError):
+    """Streams or tenants could not be read; all others are complete."""
+
+    def __init__(self, message: str, exit_code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class LoginError(RunError):
+    """Signing in with the browser did not succeed."""
+
+    exit_code = ExitCode.SIGN_IN
+
+
+class SettingsError(RunError):
+    """A setting is missing or wrong; the message names it and says what is allowed."""
+
+    exit_code = ExitCode.SETTINGS
+
+
+class ExpandError(SettingsError):
+    """An ``$expand`` expression that the metadata does not allow."""

@@ -1,0 +1,1 @@
+"""How requests travel: transport, retry, rate limit, request log, redaction."""

@@ -1,0 +1,126 @@
+"""Says what is asked for and what comes, as much as ``verbosity`` wants; no secret, no row.
+
+From 2 on the way in which each stream is read is told, and what the service's clock says.
+From 3 on each request is a line: method, path, status, milliseconds, bytes. From 4 on it has the
+query options too, without the values that rows are compared with, for they come out of rows. At 5
+it has the headers, without the values of those not known to be harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import typing as t
+from urllib.parse import unquote, unquote_plus, urlsplit
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_acumatica.http.additions import RequestAdditions
+
+logger = logging.getLogger(__name__)
+
+PLANS, REQUESTS, OPTIONS, HEADERS = 2, 3, 4, 5
+_MASK = "…"
+_TEXT_LITERAL = re.compile(r"'(?:[^']|'')*'")
+_LITERAL = re.compile(r"(?:\b[a-z]+)?'(?:[^']|'')*'|(?<![\w$])[-+]?\d[^\s(),]*")
+_COMPARED = re.compile(r"\b(eq|ne|gt|ge|lt|le) (?!null\b)[^\s()]+")
+_SHOWN_OPTIONS = frozenset(
+    {"$select", "$orderby", "$top", "$skip", "$expand", "$format", "$count", "$inlinecount"}
+)
+_SHOWN_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "dataserviceversion",
+        "date",
+        "maxdataserviceversion",
+        "odata-maxversion",
+        "odata-version",
+        "px-apiarchive",
+        "px-apideleted",
+        "retry-after",
+        "server",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+
+
+class RequestLog:
+    """Logs the requests of a session."""
+
+    def __init__(self, verbosity: int, additions: RequestAdditions) -> None:
+        """Prepare.
+
+        Args:
+            verbosity: 1 to 5.
+            additions: Additions to each request, secret ones among them.
+        """
+        self._verbosity = verbosity
+        self._additions = additions
+
+    def tell(  # noqa: PLR0913  what there is to say of a request
+        self,
+        method: str,
+        url: str,
+        *,
+        status: int | str,
+        seconds: float,
+        size: int | str | None = None,
+        sent: Mapping[str, str] | None = None,
+        received: Mapping[str, str] | None = None,
+    ) -> None:
+        """Log one request.
+
+        Args:
+            method: HTTP method.
+            url: Address.
+            status: Status of the answer, or what failed.
+            seconds: Time from the request to the whole answer.
+            size: Bytes of the body, None where that is not known yet.
+            sent: Headers of the request.
+            received: Headers of the answer.
+        """
+        if self._verbosity < REQUESTS:
+            return
+        shown = shown_path(url)
+        if self._verbosity >= OPTIONS and (options := shown_options(url)):
+            shown = f"{shown}?{options}"
+        length = "?" if size is None else size
+        line = f"{method} {shown} {status} {seconds * 1000:.0f} ms {length} bytes"
+        logger.info("%s", self._additions.redact(line))
+        if self._verbosity >= HEADERS:
+            for mark, headers in (("sent", sent), ("received", received)):
+                for name, value in (headers or {}).items():
+                    logger.info(
+                        "%s", self._additions.redact(f"  {mark} {name}: {_shown(name, value)}")
+                    )
+
+
+def _shown(name: str, value: str) -> str:
+    return value if name.lower() in _SHOWN_HEADERS else _MASK
+
+
+def shown_path(url: str) -> str:
+    """The path of an address, texts in the arguments of a function left out."""
+    return _TEXT_LITERAL.sub(f"'{_MASK}'", unquote(urlsplit(url).path))
+
+
+def shown_options(url: str) -> str:
+    """The query options of an address, without what rows are compared with."""
+    return "&".join(_shown_option(pair) for pair in urlsplit(url).query.split("&") if pair)
+
+
+def _shown_option(pair: str) -> str:
+    name, _, value = (unquote_plus(part) for part in pair.partition("="))
+    if name == "$filter":
+        value = _COMPARED.sub(rf"\1 {_MASK}", _LITERAL.sub(_MASK, value))
+        return f"{name}={value}"
+    return f"{name}={value if name in _SHOWN_OPTIONS else _MASK}"

@@ -1,0 +1,106 @@
+"""What is tried again, how long is waited before, and why something failed in a few words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import logging
+import typing as t
+
+import backoff
+
+from tap_acumatica.errors import TapError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import requests
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT_SECONDS = 60.0
+_LONGEST_ASKED_SECONDS = 600.0
+
+
+class RetryableError(TapError):
+    """A failure worth another try.
+
+    Attributes:
+        wait: Seconds the service asked to wait.
+        status: Status of the answer, None where there was no answer.
+        tries: The most tries it is worth, None for as many as are set.
+        seats: Whether no license seat was free.
+        slow: Whether the answer did not come, or not to its end, in time.
+    """
+
+    def __init__(  # noqa: PLR0913  what decides about another try is this much
+        self,
+        message: str,
+        *,
+        wait: float | None = None,
+        status: int | None = None,
+        tries: int | None = None,
+        seats: bool = False,
+        slow: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.wait = wait
+        self.status = status
+        self.tries = tries
+        self.seats = seats
+        self.slow = slow
+
+
+def waits() -> Generator[float, t.Any, None]:
+    """Seconds before each further try: what the service asks for, else exponential, with jitter."""
+    exponential = backoff.expo(base=2, factor=1, max_value=LONGEST_WAIT_SECONDS)
+    exponential.send(None)
+    error = yield 0
+    while True:
+        wait = next(exponential)
+        asked = getattr(error, "wait", None)
+        error = yield asked if asked is not None else backoff.full_jitter(wait) + wait / 4
+
+
+def log_wait(details: t.Any) -> None:
+    """Say that something is tried again, and why."""
+    logger.info("Trying again in %.1f s: %s", details["wait"], details["exception"])
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds of a Retry-After header, a number or a date (RFC 9110, section 10.2.3)."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return min(float(value), _LONGEST_ASKED_SECONDS)
+    moment = http_date(value)
+    if moment is None:
+        return None
+    wait = (moment - dt.datetime.now(dt.timezone.utc)).total_seconds()
+    return min(max(wait, 0.0), _LONGEST_ASKED_SECONDS)
+
+
+def http_date(text: str) -> dt.datetime | None:
+    """The moment of an HTTP date, None where it is none."""
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or dt.timezone.utc)
+
+
+def reason(error: BaseException) -> str:
+    """The innermost cause of a requests error in a few words, without the address it repeats."""
+    text = str(error)
+    for known, plain in (
+        ("Name or service not known", "the host name is not known"),
+        ("NameResolutionError", "the host name is not known"),
+        ("Connection refused", "connection refused"),
+        ("Connection reset", "connection reset"),
+        ("RemoteDisconnected", "the connection was closed without an answer"),
+        ("IncompleteRead", "the answer was cut off"),
+        ("CERTIFICATE_VERIFY_FAILED", "certificate verification failed"),
+        ("Network is unreachable", "the network is unreachable"),
+    ):
+        if known in text:
+            return plain
+    return type(error).__name__

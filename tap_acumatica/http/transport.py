@@ -1,0 +1,138 @@
+"""The way to a site: kept connections, what is added to each request, what is told of it."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+from requests.adapters import HTTPAdapter
+
+from tap_acumatica.http.additions import RequestAdditions
+from tap_acumatica.http.body import Body
+from tap_acumatica.http.request_log import RequestLog
+
+if t.TYPE_CHECKING:
+    import requests
+
+
+_CHUNK = 65536
+
+
+class Transport(HTTPAdapter):
+    """Carries the requests of one session."""
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        additions: RequestAdditions | None = None,
+        verbosity: int = 1,
+        keep: bool = True,
+        idle_seconds: float = 60,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            root: Address of the service; only its host is given the additions.
+            additions: Additions to each request.
+            verbosity: How much is told of each request.
+            keep: Whether a connection is used for more than one request.
+            idle_seconds: How long a connection may have been idle to be used again.
+        """
+        super().__init__()
+        self._origin = urlsplit(root).netloc.lower()
+        self._additions = additions or RequestAdditions()
+        self._log = RequestLog(verbosity, self._additions)
+        self._keep = keep
+        self._idle_seconds = idle_seconds
+        self._used = self._started = 0.0
+
+    def send(  # type: ignore[override]  # its arguments are passed on as they come
+        self, request: requests.PreparedRequest, **options: t.Any
+    ) -> requests.Response:
+        """Send a request; its answer is to be received by :meth:`receive` or :meth:`spool`.
+
+        Raises:
+            RequestException: If it fails.
+        """
+        self._add(request)
+        self._started = time.monotonic()
+        if not self._keep or self._started - self._used > self._idle_seconds:
+            self.close()
+        try:
+            response = super().send(request, **options)
+        except Exception:
+            self._tell(request)
+            raise
+        finally:
+            self._used = time.monotonic()
+        if response.is_redirect:
+            self._tell(request, response)
+        return response
+
+    def receive(self, response: requests.Response) -> bytes:
+        """Receive a body at once: requests itself would take a page in pieces of 10 KB.
+
+        That of a refusal holds no secret: some services repeat the address they were asked at.
+
+        Raises:
+            HTTPError: Of urllib3, if it does not arrive whole.
+        """
+        body: bytes = response.raw.read(decode_content=True)
+        self._received(response, len(body))
+        if not response.ok and self._additions.secrets:
+            body = self.redact(body.decode("utf-8", "replace")).encode()
+        return body
+
+    def spool(self, response: requests.Response) -> Body:
+        """Receive a body that may be larger than memory.
+
+        Raises:
+            HTTPError: Of urllib3, if it does not arrive whole.
+        """
+        pieces = response.raw.stream(_CHUNK, decode_content=True)
+        body = Body(response.headers, pieces)
+        self._received(response, body.size)
+        return body
+
+    def _received(self, response: requests.Response, size: int) -> None:
+        self._used = time.monotonic()
+        self._tell(response.request, response, size)
+
+    def _tell(
+        self,
+        request: requests.PreparedRequest,
+        response: requests.Response | None = None,
+        size: int | str | None = None,
+    ) -> None:
+        self._log.tell(
+            str(request.method),
+            str(request.url),
+            status="no answer" if response is None else response.status_code,
+            seconds=time.monotonic() - self._started,
+            size=size,
+            sent=request.headers,
+            received=None if response is None else response.headers,
+        )
+
+    def redact(self, text: str) -> str:
+        """What a service says, without the secrets that it was told."""
+        return self._additions.redact(text)
+
+    def _add(self, request: requests.PreparedRequest) -> None:
+        url = str(request.url)
+        if urlsplit(url).netloc.lower() == self._origin:
+            request.url = self._additions.address(url)
+            request.headers.update(self._additions.headers)
+        else:  # redirected, with the headers of the request before
+            for name in self._additions.headers:
+                request.headers.pop(name, None)
+        if not self._keep:
+            request.headers["Connection"] = "close"
+
+
+def mount(session: requests.Session, transport: Transport) -> None:
+    """Let a session send everything by a transport."""
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, transport)

@@ -1,0 +1,199 @@
+"""How far one stream of one tenant is written: bookmark, watermark, rewind, end of a range.
+
+Whoever writes rows tells ``Progress`` afterwards, never before. The bookmark then says what the
+next run need not read again, so it never passes a row that has not been written.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as t
+
+from tap_acumatica.errors import BookmarkError, ValueMismatchError
+from tap_acumatica.odata import times
+from tap_acumatica.reading.by_time import MARGIN_SECONDS
+
+if t.TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Sequence
+
+    from tap_acumatica.reading.by_time import RangeMark, RowBatch
+    from tap_acumatica.reading.plan import Row
+
+logger = logging.getLogger(__name__)
+
+_LOG_SECONDS = 30.0
+
+
+def _no_stamps(rows: Sequence[Row]) -> list[str | None]:
+    return [None] * len(rows)
+
+
+class Progress:
+    """What was written of one stream and tenant, and the bookmark that follows from it.
+
+    Attributes:
+        bookmark: The last tracking value up to which everything is written, in canonical form;
+            None while there is none. It never passes the start of the run: a row that is stamped in
+            the future would hide all later changes, so it is read in each run until its day.
+        rows: How many rows were written.
+    """
+
+    def __init__(
+        self,
+        bookmark: str | None = None,
+        *,
+        began: dt.datetime,
+        name: str = "",
+        stamps: Callable[[Sequence[Row]], list[str | None]] = _no_stamps,
+        requests: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Begin where an earlier run ended.
+
+        Args:
+            bookmark: Bookmark of an earlier run, in any form; None for none.
+            began: Start of the run by the service's clock, aware.
+            name: What to call the stream in logs and errors.
+            stamps: Gives the canonical tracking value of each row; None for a row without one.
+            requests: Counts the requests made so far, for logs.
+
+        Raises:
+            BookmarkError: If the bookmark is not a date-time.
+        """
+        self._ceiling = times.canonical(began)
+        self._initial = min(_canonical(bookmark, name), self._ceiling) if bookmark else None
+        self._name = name
+        self._stamps = stamps
+        self._requests = requests
+        self._newest: str | None = None
+        self._watermark = _Watermark()
+        self.bookmark = self._initial
+        self.rows = 0
+        self._began = self._logged = time.monotonic()
+
+    def advance(self, rows: Sequence[Row], batch: RowBatch) -> None:
+        """Take note that rows were written.
+
+        Args:
+            rows: The rows: all of a batch, or a part of it, in the batch's order.
+            batch: The batch they belong to.
+        """
+        self.rows += len(rows)
+        stamps = [stamp for stamp in self._stamps(rows) if stamp is not None]
+        if not stamps:
+            return
+        newest = stamps[-1] if batch.ascending else max(stamps)
+        self._newest = max(self._newest or "", newest)
+        if batch.ascending:
+            self._raise_to(self._watermark.advance(batch.mark, newest) if batch.mark else newest)
+
+    def end_range(self, batch: RowBatch) -> None:
+        """Take note that a whole batch was written, and with it perhaps the end of its range."""
+        if batch.mark and batch.mark.done:
+            self._raise_to(self._watermark.advance(batch.mark, None))
+
+    def rewind(self) -> None:
+        """Lower the bookmark to where this run began: what it has read so far does not count."""
+        self.bookmark = self._initial
+        self._newest = None
+        self._watermark = _Watermark()
+
+    def complete(self) -> None:
+        """Take note that all rows were written: whatever their order, the newest one counts."""
+        self._raise_to(self._newest)
+        self.log("complete")
+
+    def log(self, how: str | None = None) -> None:
+        """Log rows, requests and time.
+
+        Args:
+            how: How far the stream is; None for a line every half minute.
+        """
+        now = time.monotonic()
+        if how is None and now - self._logged < _LOG_SECONDS:
+            return
+        self._logged = now
+        seconds = max(now - self._began, 1e-6)
+        logger.info(
+            "%s %s: %d rows, %d requests, %.1f s, %.0f rows/s",
+            self._name,
+            how or "so far",
+            self.rows,
+            self._requests(),
+            seconds,
+            self.rows / seconds,
+        )
+
+    def _raise_to(self, stamp: str | None) -> None:
+        if stamp is not None:
+            self.bookmark = max(min(stamp, self._ceiling), self.bookmark or "")
+
+
+class _Watermark:
+    """The newest tracking value before which everything was written, over ranges read at once."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._first: str | None = None
+        self._reached: str | None = None
+        self._newest: dict[str, str] = {}
+        self._stops: dict[str, str | None] = {}
+
+    def advance(self, mark: RangeMark, newest: str | None) -> str | None:
+        """Take note that rows of a range were written.
+
+        Args:
+            mark: The range, and whether that was its end.
+            newest: The newest value written, if the rows ascend, else None.
+
+        Returns:
+            How far all ranges together are written; None if that is not known yet.
+        """
+        if not self._begun:
+            self._begun, self._first = True, mark.first
+        if newest is not None:
+            self._newest[mark.start] = max(newest, self._newest.get(mark.start, newest))
+        if mark.done:
+            self._stops[mark.start] = mark.stop
+        while self._first in self._stops:
+            self._reach(self._newest.pop(self._first, None))
+            self._first = self._stops.pop(self._first)
+        if self._first is not None:
+            self._reach(self._newest.get(self._first))
+        return self._reached
+
+    def _reach(self, value: str | None) -> None:
+        if value is not None:
+            self._reached = max(value, self._reached or value)
+
+
+def _canonical(value: t.Any, name: str) -> str:
+    """The bookmark of an earlier run, of this tap or of another one, in canonical form."""
+    text = str(value)
+    try:
+        return times.to_canonical(text if ":" in text else f"{text}T00:00:00Z")
+    except ValueMismatchError as error:
+        where = f"{name}: " if name else ""
+        msg = (
+            f"{where}the state holds a bookmark that is not a date-time, {value!r}; "
+            "write it as 2024-01-31T00:00:00Z, or remove it to read all rows again"
+        )
+        raise BookmarkError(msg) from error
+
+
+def first_stamp(bookmark: str | None, *, start_date: str | None, time_offset: int) -> str | None:
+    """Where to begin reading: the bookmark less ``time_offset``, but not before ``start_date``.
+
+    Only the filter is lowered, never the bookmark. Even an offset of 0 seconds leaves the margin
+    that time stamps of limited precision need.
+
+    Args:
+        bookmark: Canonical date-time, None in the first run.
+        start_date: Canonical date-time, None for none.
+        time_offset: Seconds.
+    """
+    if bookmark is None:
+        return start_date
+    lowered = times.shifted(bookmark, seconds=-max(float(time_offset), MARGIN_SECONDS))
+    return max(lowered, start_date) if start_date else lowered

@@ -1,0 +1,1 @@
+"""Settings: the table, the checks, credentials; from a configuration to connections."""

@@ -1,0 +1,165 @@
+"""Which service an address means."""
+
+from __future__ import annotations
+
+import pytest
+
+from tap_acumatica.acumatica.addresses import DAC, DAC_LEGACY, GI, GI_LEGACY, services
+from tap_acumatica.errors import AddressError
+
+
+@pytest.mark.parametrize(
+    ("url", "interface", "tenant", "root"),
+    [
+        ("https://a.example", "dac", "Co", "https://a.example/t/Co/api/odata/dac"),
+        ("https://a.example/", "gi", "Co", "https://a.example/t/Co/api/odata/gi"),
+        ("https://a.example/ERP/", "dac", "My Co", "https://a.example/ERP/t/My%20Co/api/odata/dac"),
+        ("https://a.example", "dac", "My%20Co", "https://a.example/t/My%20Co/api/odata/dac"),
+        ("https://a.example", "dac", "A/B", "https://a.example/t/A%2FB/api/odata/dac"),
+        ("https://a.example", "dac", "Ää", "https://a.example/t/%C3%84%C3%A4/api/odata/dac"),
+        ("https://a.example/ERP", "dac-legacy", "My Co", "https://a.example/ERP/odatav4/My%20Co"),
+        ("https://a.example", "gi-legacy", "Co", "https://a.example/odata/Co"),
+    ],
+)
+def test_a_site_and_a_tenant_make_a_service_root(
+    url: str, interface: str, tenant: str, root: str
+) -> None:
+    (service,) = services(url, interface, [tenant]).values()
+    assert service.root == root
+    assert service.site == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("url", "site", "tenant", "inquiries"),
+    [
+        ("https://h/t/Co/api/odata/dac", "https://h", "Co", False),
+        ("https://h/ERP/t/Calipso%20LLC/api/OData/GI/", "https://h/ERP", "Calipso LLC", True),
+        ("https://h/ODataV4/InstanceName", "https://h", "InstanceName", False),
+        ("https://h/t/Co/api/odata/dac/$metadata", "https://h", "Co", False),
+    ],
+)
+def test_a_service_root_of_acumatica_is_recognised(
+    url: str, site: str, tenant: str, *, inquiries: bool
+) -> None:
+    (service,) = services(url, "dac").values()
+    assert (service.site, service.tenant) == (site, tenant)
+    assert service.interface is not None
+    assert service.interface.inquiries is inquiries
+
+
+@pytest.mark.parametrize(
+    ("url", "interface", "site", "tenant", "name"),
+    [
+        ("https://h/odatav4", "dac", "https://h", None, "dac-legacy"),
+        ("https://h/ERP/ODataV4/My%20Co", "gi", "https://h/ERP", "My Co", "dac-legacy"),
+        ("https://h/ERP/OData/Co/", "gi-legacy", "https://h/ERP", "Co", "gi-legacy"),
+        ("https://h/odata", "gi-legacy", "https://h", None, "gi-legacy"),
+        ("https://co.acumatica.com/odata/Co", "dac", "https://co.acumatica.com", "Co", "gi-legacy"),
+        ("https://co.acumatica.com/ODATA", "dac", "https://co.acumatica.com", None, "gi-legacy"),
+        ("https://h/odata/t/Co/api/odata/gi", "gi-legacy", "https://h/odata", "Co", "gi"),
+        ("https://h/odata/odatav4/Co", "dac", "https://h/odata", "Co", "dac-legacy"),
+    ],
+)
+def test_older_service_roots_are_recognised_with_and_without_tenant(
+    url: str, interface: str, site: str, tenant: str | None, name: str
+) -> None:
+    (service,) = services(url, interface).values()
+    assert (service.site, service.tenant, service.root) == (site, tenant, url.rstrip("/"))
+    assert service.interface is not None
+    assert service.interface.name == name
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h/odata",
+        "https://h/some/odata",
+        "https://services.example/V3/OData/OData.svc",
+        "https://h/odata/Co",
+    ],
+)
+def test_addresses_that_other_services_have_too_are_theirs_unless_said_otherwise(url: str) -> None:
+    service = services(url, "dac")[None]
+    assert (service.site, service.interface, service.root) == (None, None, url)
+    said = services(url, "gi-legacy")[None]
+    assert said.interface == GI_LEGACY
+    assert said.otherwise == service
+
+
+@pytest.mark.parametrize(
+    ("interface", "root"),
+    [("gi-legacy", "https://h/ERP/odata"), ("dac-legacy", "https://h/ERP/odatav4")],
+)
+def test_the_older_interfaces_need_no_tenant(interface: str, root: str) -> None:
+    service = services("https://h/ERP/", interface)[None]
+    assert (service.root, service.site, service.tenant) == (root, "https://h/ERP", None)
+    assert service.interface in {GI_LEGACY, DAC_LEGACY}
+    assert service.otherwise is not None
+    assert service.otherwise.root == "https://h/ERP"
+
+
+def test_blanks_are_encoded_once_and_what_is_encoded_stays() -> None:
+    for url in ("https://h/t/Calipso LLC/api/odata/gi", "https://h/t/Calipso%20LLC/api/odata/gi"):
+        assert services(url, "dac")[None].root == "https://h/t/Calipso%20LLC/api/odata/gi"
+
+
+def test_any_other_service_root_is_taken_as_given() -> None:
+    service = services("http://localhost:8080/V4/Northwind/Northwind.svc/", "dac")[None]
+    assert service.root == "http://localhost:8080/V4/Northwind/Northwind.svc"
+    assert (service.site, service.interface) == (None, None)
+
+
+def test_tenants_take_the_place_of_the_one_in_the_address() -> None:
+    found = services("https://h/t/A/api/odata/gi", "dac", ["B", "C", "B"])
+    assert {tenant: service.root for tenant, service in found.items()} == {
+        "B": "https://h/t/B/api/odata/gi",
+        "C": "https://h/t/C/api/odata/gi",
+    }
+    assert {service.interface for service in found.values()} == {GI}
+    assert DAC not in {service.interface for service in found.values()}
+
+
+@pytest.mark.parametrize("url", ["a.example", "ftp://a.example", "https://", "https://u:p@h/x"])
+def test_what_is_no_address_is_refused_by_name(url: str) -> None:
+    with pytest.raises(AddressError, match="setting 'url' is wrong"):
+        services(url, "dac")
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        None,
+        "$metadata#SOOrder",
+        "../dac/$metadata#SOOrder(OrderNbr)",
+        "/t/Calipso%20LLC/api/odata/dac/$metadata#SOOrder",
+        "https://h/AcumaticaERP/t/Calipso%20LLC/api/odata/dac/$metadata#SOOrder",
+        "http://inside.local:8080/T/calipso%20llc/API/OData/DAC/$metadata#SOOrder",
+        "https://h/t/Calipso+LLC/api/odata/dac/$metadata#SOOrder",
+        "https://h/odatav4/Calipso%20LLC/$metadata#SOOrder",
+        "https://h/somewhere/else/$metadata#SOOrder",
+        "http://[broken",
+    ],
+)
+def test_an_answer_of_the_tenant_asked_for_is_taken_whatever_its_host(context: str | None) -> None:
+    service = services("https://h", "dac", ["Calipso LLC"])["Calipso LLC"]
+    service.check_answer(f"{service.root}/SOOrder?$top=1", context)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "https://h/t/Company/api/odata/dac/$metadata#SOOrder",
+        "/t/Company/api/odata/dac/$metadata#SOOrder",
+        "http://inside.local/x/t/Company/api/odata/gi/$metadata#SOOrder",
+        "https://h/odatav4/Company/$metadata#SOOrder",
+    ],
+)
+def test_an_answer_of_another_tenant_is_refused(context: str) -> None:
+    service = services("https://h", "dac", ["Calipso LLC"])["Calipso LLC"]
+    with pytest.raises(AddressError, match="comes from tenant 'Company'"):
+        service.check_answer(f"{service.root}/SOOrder?$top=1", context)
+
+
+def test_a_service_without_a_tenant_is_not_held_to_one() -> None:
+    service = services("https://h/svc", "dac")[None]
+    service.check_answer(f"{service.root}/X", "https://h/t/Any/api/odata/dac/$metadata#X")

@@ -1,0 +1,249 @@
+"""What signs in, shared by the sessions of a tenant and used from many threads."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tap_acumatica.acumatica.addresses import Service, services
+from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.auth.authenticators import (
+    BasicAuthenticator,
+    OAuthAuthenticator,
+)
+from tap_acumatica.auth.grants import ConsentGrant, to_the_end
+from tap_acumatica.auth.identity import Application, IdentityServer
+from tap_acumatica.auth.token_store import Tokens, TokenStore
+from tap_acumatica.errors import SignInError, TapError, UnreachableError
+from tap_acumatica.http.retry import RetryableError
+from tap_acumatica.odata.payload import parse_collection
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_acumatica.auth.authenticators import Authenticator
+    from tap_acumatica.sandbox import Sandbox
+    from tests.conftest import MakeSandbox
+
+TENANT = "Company"
+
+
+class Grants:
+    """Hands out tokens, each a second later; counts how often it is asked."""
+
+    def __init__(self, *answers: Exception | str, seconds: float = 3600) -> None:
+        self.asked: list[str | None] = []
+        self._answers = list(answers)
+        self._seconds = seconds
+
+    def tokens(self, stale: str | None) -> Tokens:
+        self.asked.append(stale)
+        answer = self._answers.pop(0) if self._answers else f"token-{len(self.asked)}"
+        if isinstance(answer, Exception):
+            raise answer
+        return Tokens(answer, None, 1000.0, self._seconds)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    waited: list[float] = []
+    monkeypatch.setattr("backoff._sync.time.sleep", waited.append)
+    return waited
+
+
+def request() -> requests.PreparedRequest:
+    return requests.Request("GET", "http://example.invalid/").prepare()
+
+
+def service(site: Sandbox) -> Service:
+    return services(site.url, "dac", [TENANT])[TENANT]
+
+
+def ask(session: Session) -> int:
+    url = f"{session.service.root}/Ledger?$top=1"
+    return len(session.fetch(url, parse_collection, what="Ledger").rows)
+
+
+def consent(site: Sandbox, folder: Path) -> OAuthAuthenticator:
+    client = f"9986313F-C5E6-161F-ED75-346CBBCB948F@{TENANT}"
+    server = IdentityServer(Application(client, site.url))
+    store = TokenStore(folder / "tokens.json")
+    return OAuthAuthenticator(
+        ConsentGrant(server, store, configured_token=site.identity.grant(client))
+    )
+
+
+def sessions(site: Sandbox, auth: Authenticator, count: int) -> Iterator[Session]:
+    for _ in range(count):
+        yield Session(service(site), auth=auth, limits=Limits(timeout=30, tries=2))
+
+
+def test_many_sessions_with_a_wrong_password_cost_one_request(sandbox: MakeSandbox) -> None:
+    site = sandbox(rows=5)
+    auth = BasicAuthenticator("admin", "wrong")
+    found: Counter[type[BaseException] | None] = Counter()
+
+    def attempt(session: Session) -> None:
+        try:
+            ask(session)
+        except SignInError as error:
+            found[type(error)] += 1
+        finally:
+            session.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(attempt, sessions(site, auth, 8)))
+    assert found == {SignInError: 8}
+    assert len(site.requests) == 1
+
+
+def test_many_sessions_with_a_right_password_go_on_at_once(sandbox: MakeSandbox) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    met = threading.Barrier(4, timeout=20)
+    site = sandbox(rows=5, habits=Habits())
+    auth = BasicAuthenticator("admin", "secret")
+    first, *others = sessions(site, auth, 5)
+    assert ask(first) == 1
+
+    def meet(_: object) -> None:
+        met.wait()
+
+    site.on_request(meet)
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, others)) == [1, 1, 1, 1]
+    for session in (first, *others):
+        session.close()
+    assert site.sessions_opened == site.sessions_closed == 5
+
+
+def test_many_sessions_share_one_refresh(sandbox: MakeSandbox, tmp_path: Path) -> None:
+    site = sandbox(rows=5)
+    auth = consent(site, tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        used = list(sessions(site, auth, 8))
+        assert list(threads.map(ask, used)) == [1] * 8
+        site.identity.expire()
+        assert list(threads.map(ask, used)) == [1] * 8
+    for session in used:
+        session.close()
+    assert site.identity.refreshes == 2
+    assert site.sessions_opened == site.sessions_closed
+
+
+def test_a_token_is_renewed_before_its_end_by_whatever_clock() -> None:
+    now = 1000.0
+    grants = Grants(seconds=3600)
+    auth = OAuthAuthenticator(grants, clock=lambda: now)
+    assert auth(request()).headers["Authorization"] == "Bearer token-1"
+    now = 1000.0 + 3600 - 61
+    assert auth(request()).headers["Authorization"] == "Bearer token-1"
+    now = 1000.0 + 3600 - 59
+    assert auth(request()).headers["Authorization"] == "Bearer token-2"
+    assert grants.asked == [None, "token-1"]
+
+
+def test_a_refused_token_is_renewed_once_for_all_who_had_it() -> None:
+    grants = Grants()
+    auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
+    first, second = auth(request()), auth(request())
+    assert (auth.renew(first), auth.renew(second)) == (True, False)
+    assert len(grants.asked) == 2
+
+
+def test_a_refusal_is_remembered_and_not_asked_for_again() -> None:
+    grants = Grants(SignInError("sign in again"))
+    auth = OAuthAuthenticator(grants)
+    for _ in range(3):
+        with pytest.raises(SignInError, match="sign in again"):
+            auth(request())
+    assert len(grants.asked) == 1
+
+
+def test_what_passes_is_asked_for_again(no_waiting: list[float]) -> None:
+    grants = Grants(RetryableError("busy", wait=7), RetryableError("no connection"), "good")
+    auth = OAuthAuthenticator(grants, tries=3, clock=lambda: 1000.0)
+    assert auth(request()).headers["Authorization"] == "Bearer good"
+    assert no_waiting[0] == 7
+
+
+def test_an_identity_server_that_stays_away_ends_the_tries_but_not_the_consent() -> None:
+    grants = Grants(RetryableError("busy"), RetryableError("busy"), "good")
+    auth = OAuthAuthenticator(grants, tries=2, clock=lambda: 1000.0)
+    with pytest.raises(UnreachableError, match="given up after 2 tries"):
+        auth(request())
+    assert auth(request()).headers["Authorization"] == "Bearer good"
+
+
+def test_what_must_not_be_cut_off_is_done_when_nobody_waits_any_more() -> None:
+    begun, may_end, done = threading.Event(), threading.Event(), threading.Event()
+
+    def action() -> None:
+        begun.set()
+        may_end.wait(20)
+        done.set()
+
+    waiting = threading.Thread(target=lambda: to_the_end(action), daemon=True)
+    waiting.start()
+    assert begun.wait(20)
+    named = [thread for thread in threading.enumerate() if thread.name == "token-request"]
+    assert [thread.daemon for thread in named] == [False]
+    may_end.set()
+    assert done.wait(20)
+    waiting.join(20)
+
+
+def test_an_error_in_what_must_not_be_cut_off_arrives() -> None:
+    def action() -> None:
+        raise TapError("so it is")
+
+    with pytest.raises(TapError, match="so it is"):
+        to_the_end(action)
+
+
+def test_secrets_are_hidden_in_what_a_server_repeats() -> None:
+    auth = BasicAuthenticator("me", "pass:word")
+    header = auth(request()).headers["Authorization"]
+    text = auth.hide(f"you sent {header}, that is pass:word, me")
+    assert text == "you sent Basic ***, that is ***, me"
+    assert auth.hide("password=pass%3Aword") == "password=***"
+    oauth = OAuthAuthenticator(Grants("first-token"), secrets=["client-secret"], clock=lambda: 1e3)
+    oauth(request())
+    assert oauth.hide("Bearer first-token client-secret") == "Bearer *** ***"
+
+
+def test_sessions_of_one_token_are_signed_out_once(sandbox: MakeSandbox, tmp_path: Path) -> None:
+    site = sandbox(rows=5)
+    auth = consent(site, tmp_path)
+    used = list(sessions(site, auth, 4))
+    assert [ask(session) for session in used] == [1] * 4
+    for session in used:
+        session.close()
+        session.close()
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+    assert len([request for request in site.requests if request.method == "POST"]) == 2  # a token
+
+
+def test_a_first_request_that_a_signal_cuts_off_is_signed_out_by_its_token(
+    sandbox: MakeSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = sandbox(rows=5)
+    (session,) = sessions(site, consent(site, tmp_path), 1)
+    sent = session._http.get
+
+    def cut_off(*arguments: t.Any, **options: t.Any) -> t.NoReturn:
+        sent(*arguments, **options).close()
+        session._http.cookies.clear()
+        raise SystemExit
+
+    monkeypatch.setattr(session._http, "get", cut_off)
+    with pytest.raises(SystemExit):
+        ask(session)
+    session.close()
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
