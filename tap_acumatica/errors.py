@@ -23,6 +23,7 @@
             * ``SeatsTakenError`` no license seat became free
     * ``RunError``                ends the run
         * ``IncompleteError``     streams or tenants failed; the others are complete
+        * ``OutputError``         standard output cannot be written
         * ``LoginError``          signing in with the browser did not succeed
         * ``SettingsError``       a setting, the catalog or the state is missing or wrong
             * ``ExpandError``     an ``$expand`` expression that the metadata does not allow
@@ -162,6 +163,10 @@ class IncompleteError(RunError):
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class OutputError(RunError):
+    """Standard output cannot be written: the target ended, or the disk is full."""
 
 
 class LoginError(RunError):

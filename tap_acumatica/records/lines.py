@@ -42,6 +42,6 @@ class RecordLines:
         message = self._message
         return self._encoder.encode_lines([message(row, extracted) for row in rows])
 
-    def plain(self, rows: Iterable[t.Any]) -> bytes:
+    def json_lines(self, rows: Iterable[t.Any]) -> bytes:
         """The records alone, a line each, as BATCH files hold them."""
         return self._encoder.encode_lines(list(rows))
