@@ -62,12 +62,12 @@ class StreamDefinition:
     name: str
     shape: RecordShape
     tracking: str | None
-    sources: dict[str | None, TenantSource] = field(default_factory=dict)
+    parts: dict[str | None, TenantSource] = field(default_factory=dict)
 
     @property
     def selected_by_default(self) -> bool:
         """Whether it can be read as it is."""
-        return not all(part.lacks_parameters for part in self.sources.values())
+        return not all(part.lacks_parameters for part in self.parts.values())
 
 
 class Discovery:

@@ -126,8 +126,7 @@ class TapAcumatica(SingerTap):
 
     def _discover(self) -> list[StreamDefinition]:
         selected = self._selected_in_catalog()
-        config=self.run.site.settings
-        discovery = Discovery(self._reachable(), include=config.entity_sets,exclude=config.exclude_entity_sets,tracking_fields=config.tracking_fields if config.tracks_changes else (),use_select=config.use_select,expand=config.expand,inquiry_parameters=config.inquiry_parameters,date_fields=config.date_fields,deletions=config.deleted_records=="soft",time_zone=config.service_time_zone())
+        discovery = Discovery(self._reachable(), self.run.site.settings)
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
             self.run.report(

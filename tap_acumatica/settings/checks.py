@@ -125,7 +125,3 @@ def _check_start_date(value: t.Any) -> list[str]:
 def canonical_start(value: str) -> str:
     """``start_date`` in the canonical form; a plain date is its midnight in UTC."""
     return times.to_canonical(value if ":" in value else f"{value}T00:00:00Z")
-
-
-def check_environment(environment):
-    pass
