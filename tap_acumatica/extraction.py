@@ -27,8 +27,6 @@ from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, flag_of
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
-from tap_acumatica.settings.checks import canonical_start
-from tap_acumatica.settings.values import time_zone_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +36,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.time_zone import ServiceTimeZone
     from tap_acumatica.records.schema import RecordShape
+    from tap_acumatica.settings.typed import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +96,7 @@ class Extraction:
         stream: str,
         part: TenantSource,
         columns: Mapping[str, Mapping[str, t.Any]],
-        config: Mapping[str, t.Any],
+        settings: Settings,
         *,
         tenant: str | None = None,
         tracking: str | None = None,
@@ -110,7 +109,7 @@ class Extraction:
             stream: Name of the stream.
             part: What the tenant holds of it.
             columns: JSON Schemas of the selected columns.
-            config: Settings.
+            settings: The settings.
             tenant: Login name for the ``_tenant`` column.
             tracking: Replication key.
             bookmark: Bookmark of an earlier run.
@@ -125,7 +124,7 @@ class Extraction:
             raise AccessError(msg)
         self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
         self._part = part
-        self._config = config
+        self._settings = settings
         dialect = part.connection.dialect
         declared = part.shape.properties
         self._tracking = tracking if tracking in declared else None
@@ -134,9 +133,9 @@ class Extraction:
         names = [name for name in declared if name in columns or name in needed]
         own = part.shape.schema["properties"]
         tracked = declared[self._tracking].type if self._tracking else None
-        time_zone = time_zone_of(config, local=tracked == "Edm.DateTime")
+        time_zone = settings.service_time_zone(local=tracked == "Edm.DateTime")
         extra = {name: schema for name, schema in columns.items() if name not in own}
-        kept_extra = {} if config["use_select"] else extra
+        kept_extra = {} if settings.use_select else extra
         exact = RowCodec(
             part.model,
             {name: declared[name] for name in names},
@@ -153,7 +152,7 @@ class Extraction:
             columns,
             key=part.shape.key,
             tenant=tenant,
-            trim=config["trim_strings"],
+            trim=settings.trim_strings,
             overrides=converted,
         )
         shown = [
@@ -176,9 +175,9 @@ class Extraction:
                 tenant=tenant,
                 long_as_text=dialect.long_as_text,
             )
-            self._trimmed = codec.trimmed if config["trim_strings"] else None
+            self._trimmed = codec.trimmed if settings.trim_strings else None
         path, arguments = _address(part, time_zone)
-        custom = dialect.options(config["data_format"]) | arguments
+        custom = dialect.options(settings.data_format) | arguments
         expand, expanded = _expand(part.expansions, dialect)
         self.current = threading.Event()
         self._requests = RequestCount()
@@ -191,7 +190,7 @@ class Extraction:
             count=self._requests,
             current=self.current,
             dialect=dialect,
-            data_format=config["data_format"],
+            data_format=settings.data_format,
         )
         self._plan = plan_for(
             keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
@@ -201,11 +200,9 @@ class Extraction:
             tracking=Column(self._tracking, declared[self._tracking].type)
             if self._tracking
             else None,
-            select=(*names, *expanded)
-            if config["use_select"] and _within_an_address(names)
-            else (),
+            select=(*names, *expanded) if settings.use_select and _within_an_address(names) else (),
             expand=expand,
-            page_size=config["page_size"] if config["client_side_paging"] else None,
+            page_size=settings.requested_page_size,
             version=part.model.version,
             time_zone=time_zone,
             custom=tuple(custom.items()),
@@ -228,16 +225,15 @@ class Extraction:
             options = QueryOptions(select=self._plan.select, expand=self._plan.expand)
             yield RowBatch(self._source().get(options).rows, ascending=False)
             return
-        start_date = self._config.get("start_date")
         start = None
         if self._tracking:
             start = first_stamp(
                 self.progress.bookmark,
-                start_date=canonical_start(start_date) if start_date else None,
-                time_offset=self._config["time_offset"],
+                start_date=self._settings.canonical_start_date,
+                time_offset=self._settings.time_offset,
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
-        if self._config["verbosity"] >= PLANS:
+        if self._settings.verbosity >= PLANS:
             logger.info("%s: %s", self.name, self._plan.described)
         self._check_zone()
         first_load = self._tracking is not None and self.progress.bookmark is None
@@ -256,8 +252,8 @@ class Extraction:
         )
 
     def _deletion(self) -> Deletion:
-        shape, time_zone = self._part.shape, time_zone_of(self._config)
-        stamp = self._tracking or shape.tracking_field(self._config["tracking_fields"])
+        shape, time_zone = self._part.shape, self._settings.service_time_zone()
+        stamp = self._tracking or shape.tracking_field(self._settings.tracking_fields)
         began = times.canonical(self._part.connection.began)
         return Deletion(flag_of(shape.properties), stamp, time_zone.to_output(began))
 
@@ -273,7 +269,7 @@ class Extraction:
                 "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
                 self.name,
                 fault,
-                self._config["time_zone"],
+                self._settings.time_zone,
             )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:

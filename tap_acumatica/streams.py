@@ -298,7 +298,7 @@ class EntitySetStream(Stream):
             self.name,
             part,
             self.wanted_columns,
-            self.config,
+            self._acumatica.settings,
             tenant=tenant,
             tracking=self.replication_key,
             bookmark=self._bookmark_of(state),

@@ -14,20 +14,14 @@ from singer_sdk.configuration._dict_config import merge_missing_config_jsonschem
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.tap_base import CliTestOptionValue
 
-from tap_acumatica.acumatica.addresses import services
-from tap_acumatica.acumatica.connection import Connection
-from tap_acumatica.acumatica.pool import SessionPool
-from tap_acumatica.acumatica.session import Limits, Session
 from tap_acumatica.catalog import catalog_of, catalog_text, collector_paused, selected_entries
 from tap_acumatica.cli.main import TapCommand
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.errors import AccessError, SettingsError, StreamError, TapError
-from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.settings.checks import check
-from tap_acumatica.settings.credentials import authenticators, meant
-from tap_acumatica.settings.table import SETTINGS, config_jsonschema, without_blanks
-from tap_acumatica.settings.values import time_zone_of, transport_of
+from tap_acumatica.settings.checks import check_environment
+from tap_acumatica.settings.connections import Site, connect
+from tap_acumatica.settings.table import config_jsonschema, without_blanks
 from tap_acumatica.singer import LineOutput
 from tap_acumatica.streams import EntitySetStream
 
@@ -38,10 +32,10 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk.plugin_base import _ConfigInput
 
-    from tap_acumatica.acumatica.addresses import Service
-    from tap_acumatica.auth.authenticators import Authenticator
+    from tap_acumatica.acumatica.connection import Connection
     from tap_acumatica.discovery import StreamDefinition
     from tap_acumatica.extraction import Prefetch
+    from tap_acumatica.settings.typed import Settings
 
 
 class TapAcumatica(Tap):
@@ -53,35 +47,21 @@ class TapAcumatica(Tap):
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         """Set up the tap; discovery, and so the first request, may happen here."""
-        self._connections: dict[str | None, Connection] | None = None
         self._leaving = False
         self._definitions: list[StreamDefinition] | None = None
         self.failures: list[str] = []
         self.output = LineOutput()
-        self._closing: list[Connection | Prefetch] = []
+        self._closing: list[Site | Prefetch] = []
         # It would log whole addresses, with what rows are compared with and secret parameters.
         logging.getLogger("urllib3").setLevel(logging.INFO)
         self._finalizer = weakref.finalize(self, _close_all, self._closing)
         try:
             if kwargs.get("parse_env_config"):
-                self._check_environment()
+                check_environment(os.environ)
             super().__init__(*args, **kwargs)
         except BaseException:
             self.close()
             raise
-
-    def _check_environment(self) -> None:
-        """Name a variable that should hold a number and does not, which the SDK would not.
-
-        Raises:
-            SettingsError: If there is one.
-        """
-        for setting in SETTINGS:
-            variable = f"TAP_ACUMATICA_{setting.name.upper()}"
-            value = os.environ.get(variable, "")
-            if setting.schema["type"] == "integer" and value and not value.strip().isdigit():
-                msg = f"setting '{setting.name}' is wrong: {variable} holds no whole number"
-                raise SettingsError(msg)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, with messages for people.
@@ -91,57 +71,21 @@ class TapAcumatica(Tap):
         """
         self._config = without_blanks(self._config)
         if raise_errors:
-            check(self._config)
+            self.site = connect(self._config, user_agent=f"{self.name}/{self.plugin_version}")
+            self._closing.append(self.site)
         return super()._validate_config(raise_errors=raise_errors)
 
     # Connections
 
     @property
+    def settings(self) -> Settings:
+        """The settings, typed."""
+        return self.site.settings
+
+    @property
     def connections(self) -> Mapping[str | None, Connection]:
         """Connections to all services, by tenant."""
-        if self._connections is None:
-            offered = services(
-                self.config["url"], self.config["interface"], self.config.get("tenants") or ()
-            )
-            found = {tenant: meant(self.config, service) for tenant, service in offered.items()}
-            agent = f"{self.name}/{self.plugin_version}"
-            signed = authenticators(self.config, found, user_agent=agent)
-            rate_limiter = RateLimiter(self.config.get("requests_per_minute"))
-            self._connections = {
-                tenant: self._connect(service, signed[tenant], rate_limiter, agent)
-                for tenant, service in found.items()
-            }
-            self._closing.extend(self._connections.values())
-        return self._connections
-
-    def _connect(
-        self, service: Service, auth: Authenticator, rate_limiter: RateLimiter, agent: str
-    ) -> Connection:
-        """A connection whose sessions share what signs in, and the brake."""
-        limits = Limits(
-            timeout=self.config["timeout"],
-            tries=self.config["max_retries"],
-            stay=self.config["pooling"],
-        )
-
-        def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
-            return Session(
-                pool.service,
-                auth=auth,
-                limits=limits,
-                rate_limiter=rate_limiter,
-                user_agent=agent,
-                waits_for_seat=worth_waiting,
-                transport=transport_of(self.config, service),
-            )
-
-        pool = SessionPool(
-            service,
-            session,
-            size=self.config["max_pool_size"],
-            wait=self.config["pool_wait_time"],
-        )
-        return Connection(service, pool, verbosity=self.config["verbosity"])
+        return self.site.connections
 
     def setup_mapper(self) -> None:
         """Map streams after their catalog entries are complete: the mapper takes keys from them."""
@@ -176,19 +120,7 @@ class TapAcumatica(Tap):
     def _discover(self) -> list[StreamDefinition]:
         usable = self._reachable()
         selected = self._selected_in_catalog()
-        config = self.config
-        discovery = Discovery(
-            usable,
-            include=config.get("entity_sets") or (),
-            exclude=config.get("exclude_entity_sets") or (),
-            tracking_fields=config["tracking_fields"] if config["tracking_type"] == "date" else (),
-            use_select=config["use_select"],
-            expand=config.get("expand"),
-            inquiry_parameters=config.get("inquiry_parameters"),
-            date_fields=config.get("date_fields") or (),
-            deletions=config["deleted_records"] == "soft",
-            time_zone=time_zone_of(config),
-        )
+        discovery = Discovery(usable, self.settings)
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
             self._fail(
@@ -203,7 +135,7 @@ class TapAcumatica(Tap):
 
     def begin_following(self, stream: EntitySetStream, tenant: str | None) -> None:
         """Begin to read what is written after a tenant's part of a stream, as seats allow."""
-        further = self.config["max_pool_size"] - 1
+        further = self.settings.max_pool_size - 1
         if not further:
             return
         turns = [
@@ -277,7 +209,7 @@ class TapAcumatica(Tap):
         self._fail(where, error if where in str(error) else type(error)(f"{where}: {error}"))
 
     def _fail(self, what: str, error: Exception) -> None:
-        if isinstance(error, AccessError) and self.config["on_stream_error"] == "skip":
+        if isinstance(error, AccessError) and self.settings.skips_failed_streams:
             self.logger.warning("Left out: %s", error)
             return
         self.logger.error("%s", error)
@@ -428,7 +360,7 @@ def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
         raise SettingsError(msg) from error
 
 
-def _close_all(held: Sequence[Connection | Prefetch]) -> None:
+def _close_all(held: Sequence[Site | Prefetch]) -> None:
     """Close what was opened, the last first: readings before the sessions they use."""
     for each in reversed(held):
         each.close()
