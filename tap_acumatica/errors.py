@@ -3,6 +3,7 @@
 * ``TapError``
     * ``StreamError``             ends one stream; the others are read
         * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
+            * ``NotFoundError``   nothing is there (HTTP 404)
         * ``RefusedError``        the service does not take a filter, an order or a column
         * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
             * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
@@ -25,6 +26,7 @@
         * ``IncompleteError``     streams or tenants failed; the others are complete
         * ``OutputError``         standard output cannot be written
         * ``LoginError``          signing in with the browser did not succeed
+        * ``CallbackError``       the address that the browser comes back to cannot be listened on
         * ``SettingsError``       a setting, the catalog or the state is missing or wrong
             * ``ExpandError``     an ``$expand`` expression that the metadata does not allow
 
@@ -69,6 +71,10 @@ class StreamError(TapError):
 
 class AccessError(StreamError):
     """The user may not read the stream, or it is not there."""
+
+
+class NotFoundError(AccessError):
+    """Nothing is there, or it is hidden from the user: HTTP 404."""
 
 
 class RefusedError(StreamError):
@@ -173,6 +179,10 @@ class LoginError(RunError):
     """Signing in with the browser did not succeed."""
 
     exit_code = ExitCode.SIGN_IN
+
+
+class CallbackError(RunError):
+    """The address that the browser comes back to cannot be listened on."""
 
 
 class SettingsError(RunError):

@@ -127,7 +127,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         tracking=Column(tracking, declared[tracking].type) if tracking else None,
         select=(*names, *expanded) if names else (),
         expand=expand,
-        page_size=settings.page_size if settings.client_side_paging else None,
+        page_size=settings.requested_page_size,
         version=source.model.version,
         time_zone=time_zone,
         custom=tuple(custom.items()),
@@ -200,10 +200,11 @@ class Extraction:
             stamps=self.plan.stamps,
             requests=lambda: self._requests.made,
         )
-        codec: RowCodec | CompiledCodec = _exact_codec(source, columns, self.plan)
+        exact = _exact_codec(source, columns, self.plan)
+        codec: RowCodec | CompiledCodec = exact
         self._finish: Callable[[Sequence[t.Any]], Sequence[t.Any]] = self._made
         if fast and columns.are_records and not source.entity.entity_set.singleton:
-            codec = _compiled_codec(source, columns, codec, tenant)
+            codec = _compiled_codec(source, columns, exact, tenant)
             self._finish = codec.trimmed if settings.trim_strings else _as_they_are
         self._open = functools.partial(self._open_source, codec)
 
@@ -222,7 +223,7 @@ class Extraction:
         if tracked:
             start = first_stamp(
                 bookmark,
-                start_date=self._settings.start_date,
+                start_date=self._settings.canonical_start_date,
                 time_offset=self._settings.time_offset,
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")

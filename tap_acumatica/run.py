@@ -160,7 +160,7 @@ class Run:
             what: What could not be read, for the last line.
             error: Why.
         """
-        if isinstance(error, AccessError) and self.site.settings.on_stream_error == "skip":
+        if isinstance(error, AccessError) and self.site.settings.skips_failed_streams:
             logger.warning("Left out: %s", error)
             return
         logger.error("%s", error)

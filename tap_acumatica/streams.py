@@ -239,11 +239,8 @@ class EntitySetStream(SingerStream):
         def write(rows: list[t.Any]) -> None:
             writer.write(extraction.records(rows))
 
-        with (
-            closing(prefetch),
-            closing(blocks(prefetch.batches(), size, fill=writer.fills)) as all_,
-        ):
-            for block in all_:
+        with closing(prefetch):
+            for block in blocks(prefetch.batches(), size, fill=writer.fills):
                 if limit is None:
                     counter.increment(progress.write(block, write))
                     progress.log()

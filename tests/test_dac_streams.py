@@ -146,7 +146,7 @@ def test_a_wrong_expansion_is_named(sandbox: MakeSandbox, run_tap: RunTap) -> No
     site = sandbox(rows=20)
     run = run_tap(settings(site, expand={"SOOrder": ["Nothing"]}), "--discover", check=False)
     assert run.exit_code == 1
-    assert "setting 'expand' is wrong: SOOrder: " in run.errors
+    assert "'expand' is wrong: SOOrder: " in run.errors
     assert "has no navigation property 'Nothing'" in run.errors
 
 

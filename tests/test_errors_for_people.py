@@ -73,7 +73,7 @@ def test_an_address_that_is_no_odata_service(run_tap: RunTap, status: int, body:
     plain.fail("$metadata", answer(status, body))
     with plain.running():
         result = run_tap({"url": plain.url, "max_retries": 1}, "--discover", check=False)
-    one_error(result, "'url'")
+    one_error(result, f"{plain.url}", "'url' was taken as the root", "'interface' decides")
 
 
 def test_a_wrong_password_is_sent_once(run_tap: RunTap) -> None:
@@ -124,6 +124,7 @@ def test_a_stream_that_may_not_be_read_fails_alone_or_is_left_out(
     [
         ({"url": None}, ["'url'", "missing"]),
         ({"page_size": 0}, ["'page_size'", "1 to 10000"]),
+        ({"tenants": "Company"}, ["'tenants'", 'write ["Company"]']),
         ({"interface": "soap"}, ["'interface'", "dac, gi"]),
         ({"start_date": "last tuesday"}, ["'start_date'", "2024-01-31T00:00:00Z"]),
         ({"start_date": "2024-02-30"}, ["'start_date'"]),
@@ -131,7 +132,7 @@ def test_a_stream_that_may_not_be_read_fails_alone_or_is_left_out(
         ({"url": f"https://u:{SECRET}@example"}, ["'url'", "'password'"]),
         (
             {"tenant_credentials": {"A": {"password": SECRET, "user": "x"}}},
-            ["'tenant_credentials'"],
+            ["'tenant_credentials'", "tenant 'A'", "'user'", "allowed are username, password"],
         ),
         ({"time_zone": "Eastern"}, ["'time_zone'", "America/New_York"]),
         ({"locale": "Nowhere Land"}, ["'locale'", "de-CH"]),

@@ -99,7 +99,7 @@ def test_parameters_are_checked_against_the_metadata(sandbox: MakeSandbox, run_t
     for given, complaint in (
         ({"Warehous": "MAIN"}, "has no 'Warehous'; its parameters: Warehouse (Edm.String)"),
         ({"Warehouse": 5}, "the value of Warehouse is no string"),
-        ({}, "lacks 'Warehouse'"),
+        ({}, "needs 'Warehouse'"),
     ):
         config = settings(site, interface="gi", inquiry_parameters={"DB-StorageDetails": given})
         run = run_tap(config, "--discover", check=False)

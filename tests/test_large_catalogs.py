@@ -120,7 +120,7 @@ def test_a_sync_asks_for_the_metadata_once_and_reads_the_types_it_needs(
     tap = TapAcumatica(config=config, catalog={"streams": chosen})
     try:
         assert list(tap.streams) == ["Customer", "SOOrder"]
-        model = tap.connections["Company"].model()
+        model = tap.run.site.connections["Company"].model()
         names = {name.rpartition(".")[2] for name in model.types}
         assert names == {"SOOrder", "Customer", "BAccount"}
         assert sum("$metadata" in record.path for record in site.requests) == 1

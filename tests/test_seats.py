@@ -89,9 +89,12 @@ def test_a_wrong_password_costs_one_request(sandbox: MakeSandbox, run_tap: RunTa
 
 def test_a_wrong_tenant_is_told_apart(sandbox: MakeSandbox, run_tap: RunTap) -> None:
     site = sandbox(rows=20)
-    run = run_tap(settings(site, tenants=["Nobody"]), check=False)
+    run = run_tap(settings(site, tenants=["Kompany"]), check=False)
     assert run.exit_code == 1
-    assert "check 'url' and 'tenants'" in run.errors
+    assert (
+        f"there is no Acumatica tenant 'Kompany' at {site.url} (HTTP 404); check 'url' (only the "
+        "site, no page address) and 'tenants' (login names as on the Tenants screen, SM203520)"
+    ) in run.errors
 
 
 def test_one_tenants_failure_does_not_harm_the_others(

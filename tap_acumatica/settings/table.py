@@ -19,7 +19,7 @@ class Setting:
         title: Label for people.
         description: What it means, in one or two sentences.
         default: Value where none is given; None where there is none.
-        required: Whether a configuration without it is refused.
+        needed: What to give, where a configuration without it is refused; else empty.
         secret: Whether it must never be shown.
     """
 
@@ -28,8 +28,13 @@ class Setting:
     title: str
     description: str
     default: t.Any = None
-    required: bool = False
+    needed: str = ""
     secret: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether a configuration without it is refused."""
+        return bool(self.needed)
 
     def json_schema(self) -> dict[str, t.Any]:
         """JSON Schema of the setting, in the SDK's manner."""
@@ -74,31 +79,31 @@ ADDED_PROPERTIES: dict[str, t.Any] = {
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "url",
-        {"type": "string", "minLength": 1},
+        {"type": "string"},
         "URL",
-        "Site (https://company.acumatica.com, with its path if it has one) or a whole OData "
-        "service root (https://company.acumatica.com/t/Tenant/api/odata/gi, or any other service "
-        "of OData 4.0 or 3.0). %20 is kept as typed.",
-        required=True,
+        "Address of the Acumatica site (https://company.acumatica.com, with its path if it has "
+        "one), or the root of an OData service: one tenant's "
+        "(https://company.acumatica.com/t/Tenant/api/odata/gi) or any other service of OData 4.0 "
+        "or 3.0.",
+        needed="the address of the Acumatica site, for example https://company.acumatica.com",
     ),
     Setting(
         "interface",
         _choice("dac", "gi", "dac-legacy", "gi-legacy"),
         "Interface",
-        "What to read of a site: dac (data access classes, the tables) or gi (generic inquiries "
-        "exposed through OData); before 2024 R2 by their older addresses, dac-legacy "
-        "(/odatav4/Tenant) and gi-legacy (/odata/Tenant, OData 3.0), which take no tenant as well. "
-        "Not used where url is a whole service root, but for gi-legacy, whose addresses others "
-        "have too.",
+        "What to read of a site: dac (data access classes, which are the tables) or gi (generic "
+        "inquiries exposed through OData). For releases before 2024 R2: dac-legacy "
+        "(/odatav4/Tenant) and gi-legacy (/odata/Tenant, OData 3.0), which also work without a "
+        "tenant. Where url is the root of an OData service, the address says which interface it "
+        "is; an address such as http://host/odata/Name is Acumatica's only with gi-legacy.",
         default="dac",
     ),
     Setting(
         "tenants",
         _TEXTS,
         "Tenants",
-        "Login names of the tenants to read. Rows get a _tenant column, which joins the key, and "
-        "each "
-        "tenant has a bookmark of its own.",
+        "Login names of the tenants to read. Adds the column _tenant to each row and to each key; "
+        "each tenant has its own bookmarks.",
     ),
     Setting(
         "tenant_credentials",
@@ -117,7 +122,8 @@ SETTINGS: tuple[Setting, ...] = (
             },
         },
         "Tenant Credentials",
-        'Where tenants differ: {"Tenant": {"username": "…", "password": "…"}}; with oauth2, '
+        "Credentials per tenant, where tenants differ: "
+        '{"Tenant": {"username": "…", "password": "…"}}; with oauth2, '
         '{"Tenant": {"client_id": "…@Tenant", "client_secret": "…", "refresh_token": "…"}}.',
         secret=True,
     ),
@@ -135,8 +141,8 @@ SETTINGS: tuple[Setting, ...] = (
         "oauth_flow",
         _choice("authorization_code", "password"),
         "OAuth Flow",
-        "With oauth2: authorization_code (sign in once with tap-acumatica-login, or give a "
-        "refresh_token) or password (with username and password; no sign-in by hand).",
+        "With oauth2: authorization_code (sign in once with tap-acumatica-login, or set "
+        "refresh_token) or password (uses username and password; nobody has to sign in).",
         default="authorization_code",
     ),
     Setting(
@@ -150,15 +156,15 @@ SETTINGS: tuple[Setting, ...] = (
         "client_secret",
         _TEXT,
         "Client Secret",
-        "Shared secret of the connected application; none for a public client.",
+        "Shared secret of the connected application; leave it out for a public client.",
         secret=True,
     ),
     Setting(
         "refresh_token",
         _TEXT,
         "Refresh Token",
-        "Where a sign-in elsewhere brought one. It is good for one use; its successors are kept in "
-        "token_file, and it is used again only when it changes.",
+        "Refresh token from a sign-in elsewhere. It can be used once; its successors are kept in "
+        "token_file, and this setting is read again only when it changes.",
         secret=True,
     ),
     Setting(
@@ -172,109 +178,109 @@ SETTINGS: tuple[Setting, ...] = (
         "authorization_url",
         {"type": "string", "pattern": "^https?://"},
         "Authorization URL",
-        "Where to sign in, if it is not what the site says (its OpenID document, else "
-        "/identity/connect/authorize).",
+        "Where to sign in. Default: what the site's OpenID document says, or else "
+        "/identity/connect/authorize.",
     ),
     Setting(
         "access_token_url",
         {"type": "string", "pattern": "^https?://"},
         "Access Token URL",
-        "Where to ask for tokens, if it is not what the site says (its OpenID document, else "
-        "/identity/connect/token).",
+        "Where to ask for tokens. Default: what the site's OpenID document says, or else "
+        "/identity/connect/token.",
     ),
     Setting(
         "scope",
         _TEXT,
         "Scope",
-        "Permissions to ask for, separated by blanks or commas. offline_access brings the refresh "
-        "token; api:concurrent_access in place of api lets max_pool_size sessions read at once, "
-        "where with api the site answers one request of a token after the other.",
+        "Permissions to ask for, separated by spaces or commas. offline_access brings the refresh "
+        "token. With api, the site answers one request of a token at a time; "
+        "api:concurrent_access instead lets max_pool_size sessions read at once.",
         default="openid api offline_access",
     ),
     Setting(
         "token_file",
         _TEXT,
         "Token File",
-        "Where tokens are kept, readable by its owner only. Default: .tap-acumatica/tokens.json in "
-        "the Meltano project, else in the home directory.",
+        "File that keeps the tokens; only its owner can read it. Default: "
+        ".tap-acumatica/tokens.json in the Meltano project, or else in the home directory.",
     ),
     Setting(
         "entity_sets",
         _TEXTS,
         "Entity Sets",
-        "Glob patterns of the entity sets to offer as streams, matched against every name a set "
-        "has "
-        "(SOOrder, SalesOrder, PX_Objects_SO_*). All where empty.",
+        "Glob patterns of the entity sets to offer as streams, matched against every name of a set "
+        "(SOOrder, SalesOrder, PX_Objects_SO_*). Default: all.",
     ),
     Setting(
         "exclude_entity_sets",
         _TEXTS,
         "Excluded Entity Sets",
-        "Glob patterns of entity sets to leave out; they win over entity_sets.",
+        "Glob patterns of entity sets to leave out, even if entity_sets names them.",
     ),
     Setting(
         "tracking_type",
         _choice("date", "none"),
         "Tracking Type",
         "date: INCREMENTAL where a tracking field exists, else FULL_TABLE. none: FULL_TABLE for "
-        "all.",
+        "all streams.",
         default="date",
     ),
     Setting(
         "tracking_fields",
         _TEXTS,
         "Tracking Fields",
-        "Names of last-modified fields; the first that a set has and that is a timestamp is used.",
+        "Names of last-modified fields, the best first. A set is tracked by the first one that it "
+        "has and that is a timestamp.",
         default=["LastModifiedDateTime", "LastModifiedOn", "LastModifiedDate", "LastModified"],
     ),
     Setting(
         "start_date",
         _TEXT,
         "Start Date",
-        "Rows last modified before this date-time are not read (ISO 8601, UTC where it names no "
+        "Rows last modified before this date-time are not read (ISO 8601; UTC if it has no "
         "offset).",
     ),
     Setting(
         "time_offset",
         _integer(0, 3600),
         "Time Offset",
-        "Seconds read again before the bookmark, for rows that became visible after their time "
-        "stamp.",
+        "Seconds before the bookmark to read again, for rows that become visible later than their "
+        "timestamp says.",
         default=300,
     ),
     Setting(
         "time_zone",
         _TEXT,
         "Time Zone",
-        "Zone of date-times that carry none, as OData 3.0 services send them; for Acumatica, that "
-        "of the user's profile. An IANA name (America/New_York) or a Windows one (Eastern Standard "
-        "Time).",
+        "Time zone of date-times without an offset, as OData 3.0 services send them. For "
+        "Acumatica, use the one in the user's profile. An IANA name (America/New_York) or a "
+        "Windows name (Eastern Standard Time).",
         default="UTC",
     ),
     Setting(
         "convert_to_utc",
         _SWITCH,
         "Convert to UTC",
-        "All date-times leave in UTC. false: they leave in time_zone, with its offset.",
+        "Emit all date-times in UTC. false: emit them in time_zone, with its offset.",
         default=True,
     ),
     Setting(
         "date_fields",
         _TEXTS,
         "Date Fields",
-        "Glob patterns stream.field (SOOrder.OrderDate, *.TranDate) of timestamps that are plain "
-        "dates: they leave as dates, as the service's clock shows them, never shifted by a zone.",
+        "Glob patterns stream.field (SOOrder.OrderDate, *.TranDate) of timestamps that are really "
+        "dates. They are emitted as dates, as the service shows them, whatever the time zone.",
     ),
     Setting(
         "client_side_paging",
         _SWITCH,
         "Use Client-Side Paging",
-        "Ask for pages of page_size rows. false: ask for no page, follow the server's next links "
-        "only.",
+        "Ask for pages of page_size rows. false: do not ask for a page size, only follow the "
+        "server's next links.",
         default=True,
     ),
     Setting(
-        "page_size", _integer(1, 10000), "Page Size", "Rows asked for per request.", default=2000
+        "page_size", _integer(1, 10000), "Page Size", "Rows to ask for per request.", default=2000
     ),
     Setting(
         "batch_size",
@@ -288,30 +294,30 @@ SETTINGS: tuple[Setting, ...] = (
         _integer(1, 3600),
         "Timeout",
         "Seconds to wait for an answer; Acumatica may queue a request for ten minutes. Connecting "
-        "takes "
-        "at most 30 of them.",
+        "takes at most 30 of them.",
         default=600,
     ),
     Setting(
         "max_retries",
         _integer(1, 100),
         "Maximum Tries",
-        "Tries of one request before its stream fails.",
+        "How often to try a request before its stream fails.",
         default=8,
     ),
     Setting(
         "requests_per_minute",
         _integer(1, 10000),
         "Requests per Minute",
-        "The tap's own brake, shared by all its streams. Acumatica delays requests from half of "
-        "the license's limit on (License Monitoring Console, SM604000).",
+        "Limit on the requests of the tap, shared by all its streams. Default: none. Acumatica "
+        "slows down requests from half of the license's limit on (License Monitoring Console, "
+        "SM604000).",
     ),
     Setting(
         "max_pool_size",
         _integer(1, 100),
         "Max Pool Size",
-        "Acumatica sessions (license seats) used at once for each tenant. More than one reads in "
-        "parallel: large streams in ranges, and following streams early.",
+        "Most Acumatica sessions (license seats) to use at once per tenant. With more than one, "
+        "large streams are read in ranges and the next streams ahead of time.",
         default=1,
     ),
     Setting(
@@ -325,9 +331,8 @@ SETTINGS: tuple[Setting, ...] = (
         "pooling",
         _SWITCH,
         "Enable Pooling",
-        "Keep connections and Acumatica sessions between requests. false: each request has a "
-        "connection of its own and signs out after it, which takes a license seat for no longer "
-        "than its request but is slow.",
+        "Keep connections and Acumatica sessions between requests. false: sign out after each "
+        "request, which holds a license seat only that long but is slow.",
         default=True,
     ),
     Setting(
@@ -341,10 +346,10 @@ SETTINGS: tuple[Setting, ...] = (
         "verbosity",
         _integer(1, 5),
         "Verbosity",
-        "1: warnings, and what was read of each stream. 2: also how each stream is read, and the "
-        "clock of the service. 3: also each request: method, path, status, milliseconds, bytes. 4: "
-        "also its query options, without the values compared with. 5: also headers. Never a secret "
-        "or a row.",
+        "What to log. 1: warnings, and what was read of each stream. 2: also how each stream is "
+        "read, and the service's clock. 3: also each request: method, path, status, milliseconds, "
+        "bytes. 4: also its query options, without the values compared with. 5: also headers. "
+        "Secrets and rows are never logged.",
         default=1,
     ),
     Setting(
@@ -358,78 +363,78 @@ SETTINGS: tuple[Setting, ...] = (
         "additional_properties",
         ADDED_PROPERTIES,
         "Additional Properties",
-        'Added to each request: [{"name": "Ocp-Apim-Trace", "value": "true", "in": "header"}]; in '
-        "is header or query.",
+        "Headers or query parameters to add to each request: "
+        '[{"name": "Ocp-Apim-Trace", "value": "true", "in": "header"}], where in is header or '
+        "query.",
     ),
     Setting(
         "secret_additional_properties",
         ADDED_PROPERTIES,
         "Secret Additional Properties",
-        "The same, for values that are never shown.",
+        "The same, for values that must not be shown.",
         secret=True,
     ),
     Setting(
         "data_format",
         _choice("json", "atom"),
         "Data Format",
-        "Form in which OData 3.0 services are asked for rows. atom is never held in memory as a "
-        "whole, also where a service knows no pages. OData 4.0 is always JSON.",
+        "Format in which to ask OData 3.0 services for rows. An atom answer is never held in "
+        "memory as a whole, which helps where a service sends all rows at once. OData 4.0 is "
+        "always JSON.",
         default="json",
     ),
     Setting(
         "use_select",
         _SWITCH,
         "Use $select",
-        "Ask only for selected columns. false: ask for whole rows, and keep what the catalog "
-        "names even "
-        "if the metadata hides it (some foreign keys of DACs).",
+        "Ask only for the selected columns. false: ask for whole rows, and keep the columns that "
+        "the catalog names even if the metadata hides them (some foreign keys of DACs).",
         default=True,
     ),
     Setting(
         "trim_strings",
         _SWITCH,
         "Trim Strings",
-        "Cut trailing blanks; fixed-width keys come padded.",
+        "Remove trailing spaces; fixed-width keys are padded with them.",
         default=False,
     ),
     Setting(
         "expand",
         {"type": "object", "additionalProperties": _TEXTS},
         "Expand",
-        "Navigation properties to bring along as nested objects, per entity set: "
+        "Navigation properties to include as nested objects, per entity set: "
         '{"SOOrder": ["CustomerByCustomerID($select=AcctCD)", "SOLineCollection"]}.',
     ),
     Setting(
         "inquiry_parameters",
         {"type": "object", "additionalProperties": {"type": "object"}},
         "Inquiry Parameters",
-        'Values for generic inquiries that have parameters: {"DB-StorageDetails": {"Warehouse": '
-        '"MAIN"}}.',
+        "Values for the parameters of generic inquiries: "
+        '{"DB-StorageDetails": {"Warehouse": "MAIN"}}.',
     ),
     Setting(
         "deleted_records",
         _choice("ignore", "soft"),
         "Deleted Records",
-        "ignore: rows that Acumatica keeps as deleted are not read. soft: they are, and leave with "
-        "the time of their deletion in _sdc_deleted_at, from tables that have a column "
-        "DeletedDatabaseRecord.",
+        "ignore: rows that Acumatica keeps as deleted are not read. soft: they are read from "
+        "tables that have the column DeletedDatabaseRecord, and emitted with the time of their "
+        "deletion in _sdc_deleted_at.",
         default="ignore",
     ),
     Setting(
         "archived_records",
         _SWITCH,
         "Archived Records",
-        "Read rows that Acumatica keeps in its archive too; without, they vanish when they are "
-        "archived.",
+        "Also read the rows that Acumatica keeps in its archive. Without it, rows are no longer "
+        "read once they are archived.",
         default=False,
     ),
     Setting(
         "on_stream_error",
         _choice("fail", "skip"),
         "On Stream Error",
-        "What a stream that cannot be read (no rights, not found, refused) does. fail: the other "
-        "streams "
-        "are read, then the run ends with exit code 1. skip: a warning.",
+        "What to do where a stream cannot be read (no rights, not found, refused). fail: read the "
+        "other streams, then end with exit code 1. skip: log a warning.",
         default="fail",
     ),
 )
