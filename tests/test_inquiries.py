@@ -103,7 +103,7 @@ def test_parameters_are_checked_against_the_metadata(sandbox: MakeSandbox, run_t
     ):
         config = settings(site, interface="gi", inquiry_parameters={"DB-StorageDetails": given})
         run = run_tap(config, "--discover", check=False)
-        assert run.exit_code == 1
+        assert run.exit_code == 2
         assert complaint in run.errors
 
 

@@ -102,7 +102,7 @@ def test_what_is_no_catalog_is_said_so(run_tap: RunTap, text: str, tmp_path: Pat
     path = tmp_path / "some.json"
     path.write_text(text)
     run = run_tap({"url": "http://127.0.0.1:9"}, "--catalog", str(path), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert "the catalog file" in run.errors
     assert "Traceback" not in run.errors
 

@@ -200,7 +200,7 @@ def test_a_new_sign_in_takes_the_place_of_a_configured_token_that_is_dead(
     config: dict[str, t.Any], tmp_path: Path, run_tap: RunTap
 ) -> None:
     stale = {**config, "refresh_token": "dead-and-gone"}
-    assert run_tap(stale, check=False).exit_code == 1
+    assert run_tap(stale, check=False).exit_code == 4
     process = start(stale, tmp_path, "--no-browser")
     answer = submitted(address_in(process))
     _, errors = process.communicate(answer.headers["Location"] + "\n", timeout=SECONDS)
