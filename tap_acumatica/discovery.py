@@ -102,8 +102,8 @@ class Discovery:
             for entity in entities(model, connection.service.interface):
                 offered.update(entity.aliases)
                 if self._selects(entity) and (wanted is None or wanted(entity.stream)):
-                    part = self._part(tenant, connection, model, entity)
-                    parts.setdefault(entity.stream, {})[tenant] = part
+                    source = self._source(tenant, connection, model, entity)
+                    parts.setdefault(entity.stream, {})[tenant] = source
         self._warn_of_unused(offered)
         if wanted is None:
             self._warn_of_unmatched()
@@ -117,7 +117,7 @@ class Discovery:
             return False
         return not entity.matches(self._settings.exclude_entity_sets)
 
-    def _part(
+    def _source(
         self, tenant: str | None, connection: Connection, model: Model, entity: Entity
     ) -> TenantSource:
         entity_set = entity.entity_set
