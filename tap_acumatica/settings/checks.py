@@ -12,12 +12,13 @@ from tap_acumatica.errors import SettingsError, ValueMismatchError
 from tap_acumatica.http.additions import UnknownLocaleError, language_tag, property_fault
 from tap_acumatica.odata import times
 from tap_acumatica.odata.time_zone import UnknownZoneError, zone_named
-from tap_acumatica.settings.table import ADDED_PROPERTIES, SETTINGS
+from tap_acumatica.settings.setting import ADDED_PROPERTIES, TEXT
+from tap_acumatica.settings.table import SETTINGS
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tap_acumatica.settings.table import Setting
+    from tap_acumatica.settings.setting import Setting
 
 PREFIX = "TAP_ACUMATICA_"
 """What the names of environment variables begin with."""
@@ -32,7 +33,6 @@ _KINDS = {
     "array": "a list",
     "object": "an object",
 }
-_STRING = {"type": "string"}
 _SWITCHES = frozenset({"true", "false", "1", "0", "yes", "no", "on", "off"})
 
 
@@ -96,7 +96,7 @@ def canonical_start(value: str) -> str:
 
 
 def _further_faults(config: Mapping[str, t.Any]) -> Iterator[str]:
-    """What no JSON Schema tells; values of a wrong type are not looked at."""
+    """Faults that a JSON Schema does not find; values of a wrong type are skipped."""
     url = config.get("url")
     if isinstance(url, str) and (fault := url_fault(url)):
         yield f"'url' {fault}"
@@ -133,7 +133,7 @@ def _fault(error: t.Any, setting: Setting) -> str:
     if error.validator == "pattern":
         return f"must begin with https:// or http://{found}"
     wanted = _wanted(setting)
-    advice = "" if setting.schema.get("items") != _STRING else _as_list(error.instance, wanted)
+    advice = "" if setting.schema.get("items") != TEXT else _as_list(error.instance, wanted)
     return f"must be {wanted}{advice or found}"
 
 
