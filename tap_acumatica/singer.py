@@ -307,7 +307,9 @@ class SingerStream(Stream):
         the bookmark of a stream that failed, and costs 0.1 ms a row.
         """
         if not write_messages:
-            contexts: list[t.Any] = [context] if context else list(self.partitions or [None])
+            contexts: list[t.Any] = [context]
+            if not context and self.partitions:
+                contexts = list(self.partitions)
             for each in contexts:
                 yield from t.cast("Iterator[Record]", self.get_records(each))
         elif self._schema_is_out:
