@@ -21,6 +21,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from typing_extensions import override
+
 from benchmarks.dataset import KEYS, ORDER_LINES, TRACKING, Rows, comparable
 from benchmarks.metadata import full_metadata, small_metadata
 
@@ -175,6 +177,7 @@ class Site:
 class _Handler(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
+    @override
     def handle(self) -> None:
         while request := self.rfile.readline():
             method, target, _ = request.decode("latin-1").split(" ", 2)
@@ -205,6 +208,7 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     site: Site
 
+    @override
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         """Say nothing: a client that has read enough goes away."""
 

@@ -13,6 +13,7 @@ from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.pagination import BaseHATEOASPaginator
+from typing_extensions import override
 
 from benchmarks.dataset import KEYS, LINES, TRACKING, TYPES
 
@@ -38,6 +39,7 @@ _TYPES: dict[str, t.Any] = {
 class _Paginator(BaseHATEOASPaginator):
     """Follows next links."""
 
+    @override
     def get_next_url(self, response: requests.Response) -> str | None:
         """The link, if there is one."""
         link: str | None = response.json().get("@odata.nextLink")
@@ -57,15 +59,18 @@ class LinesStream(RESTStream[t.Any]):
         *(th.Property(name, _TYPES[kind]) for name, kind in TYPES.items())
     ).to_dict()
 
+    @override
     @property
     def url_base(self) -> str:
         """Address of the service."""
         return str(self.config["url"])
 
+    @override
     def get_new_paginator(self) -> _Paginator:
         """Pages are linked."""
         return _Paginator()
 
+    @override
     def get_url_params(
         self, context: Context | None, next_page_token: ParseResult | None
     ) -> dict[str, t.Any] | str:
@@ -82,6 +87,7 @@ class TapStock(Tap):
         th.Property("url", th.StringType, required=True)
     ).to_dict()
 
+    @override
     def discover_streams(self) -> Sequence[LinesStream]:
         """The one stream."""
         return [LinesStream(self)]
@@ -98,6 +104,7 @@ class TapTuned(TapStock):
 
     message_writer_class = MsgSpecWriter
 
+    @override
     def discover_streams(self) -> Sequence[TunedStream]:
         """The one stream."""
         return [TunedStream(self)]

@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from psycopg import sql
 from psycopg.rows import dict_row
+from typing_extensions import override
 
 from tap_acumatica.sandbox import model
 
@@ -65,6 +66,7 @@ class Table:
         """Rows at the source that PostgreSQL does not hold as they are."""
         return len(self.missing) + len(self.different)
 
+    @override
     def __str__(self) -> str:
         return (
             f"{self.stream}: {len(self.missing)} missing {self.missing[:3]},"

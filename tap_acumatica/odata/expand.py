@@ -11,6 +11,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from tap_acumatica.errors import ExpandError
 
 if t.TYPE_CHECKING:
@@ -27,6 +29,7 @@ class Expansion:
     select: tuple[str, ...]
     nested: tuple[Expansion, ...] = ()
 
+    @override
     def __str__(self) -> str:
         options = [f"$select={','.join(self.select)}"] if self.select else []
         if self.nested:

@@ -16,6 +16,7 @@ import itertools
 import typing as t
 
 import pendulum
+from typing_extensions import override
 
 from tap_acumatica.odata import times
 
@@ -196,6 +197,7 @@ class UtcForms(Cache):
     def __init__(self) -> None:
         super().__init__(times.to_canonical)
 
+    @override
     def column(self, texts: Sequence[str | None]) -> list[str | None]:
         """What was worked out of many texts; stamps seldom come twice and are not kept."""
         if len(set(texts[:_SAMPLE])) > _SAMPLE // 2:

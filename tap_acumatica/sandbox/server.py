@@ -11,6 +11,8 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from .replies import Reply
     from .site import Site
@@ -39,13 +41,15 @@ class Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the names are http.server's
 
+    @override
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Return the time of the sandbox's clock, for the header `Date`."""
         if timestamp is not None:
             return super().date_time_string(timestamp)
         return format_datetime(self.server.site.clock.now(), usegmt=True)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
         """Write nothing: the log is in memory."""
 
     def _serve(self) -> None:
@@ -88,6 +92,7 @@ class Server(ThreadingHTTPServer):
         self._guard = threading.Lock()
         super().__init__(address, Handler)
 
+    @override
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection, and remember it; it never keeps the process from ending."""
         thread = threading.Thread(
@@ -97,12 +102,14 @@ class Server(ThreadingHTTPServer):
             self._connections[request] = thread
         thread.start()
 
+    @override
     def shutdown_request(self, request: Any) -> None:
         """Close a connection, and forget it."""
         with self._guard:
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
+    @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay silent when the client has gone."""
         if not isinstance(sys.exc_info()[1], OSError):
