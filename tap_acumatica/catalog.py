@@ -27,7 +27,7 @@ _AUTOMATIC = {"inclusion": "automatic"}
 
 def catalog_of(definitions: Iterable[StreamDefinition]) -> dict[str, list[Entry]]:
     """The catalog that discovery writes, as :attr:`singer_sdk.Tap.catalog_dict` would make it."""
-    return {"streams": [_entry(definition) for definition in definitions]}
+    return {"streams": [_catalog_entry(definition) for definition in definitions]}
 
 
 def catalog_text(catalog: dict[str, t.Any]) -> str:
@@ -35,7 +35,7 @@ def catalog_text(catalog: dict[str, t.Any]) -> str:
     return msgspec.json.format(msgspec.json.encode(catalog), indent=2).decode()
 
 
-def _entry(definition: StreamDefinition) -> Entry:
+def _catalog_entry(definition: StreamDefinition) -> Entry:
     shape, tracking = definition.shape, definition.tracking
     keys = list(shape.key_properties)
     entry: Entry = {"tap_stream_id": definition.name}
@@ -48,7 +48,7 @@ def _entry(definition: StreamDefinition) -> Entry:
     if tracking:
         entry["replication_key"] = tracking
         root |= {"replication-key": tracking, "valid-replication-keys": [tracking]}
-    metadata = list(_columns(shape.schema["properties"], (), {*keys, tracking}))
+    metadata = list(_column_metadata(shape.schema["properties"], (), {*keys, tracking}))
     metadata.append({"breadcrumb": [], "metadata": root})
     return entry | {
         "replication_method": REPLICATION_INCREMENTAL if tracking else REPLICATION_FULL_TABLE,
@@ -59,7 +59,7 @@ def _entry(definition: StreamDefinition) -> Entry:
     }
 
 
-def _columns(
+def _column_metadata(
     properties: dict[str, t.Any], above: tuple[str, ...], automatic: set[str | None]
 ) -> Iterator[Entry]:
     """Metadata of columns, and of the columns of those that are objects."""
@@ -70,7 +70,7 @@ def _columns(
             "metadata": _AUTOMATIC if name in automatic else _AVAILABLE,
         }
         if nested := schema.get("properties"):
-            yield from _columns(nested, breadcrumb, set())
+            yield from _column_metadata(nested, breadcrumb, set())
 
 
 # Input catalogs
@@ -119,14 +119,14 @@ def selected_entries(text: str) -> dict[str, list[Entry]]:
     """
     return {
         "streams": [
-            _as_meant(msgspec.json.decode(raw))
+            _normalized(msgspec.json.decode(raw))
             for raw in _CATALOG.decode(text).streams
             if not _SELECTION.decode(raw).deselected
         ]
     }
 
 
-def _as_meant(entry: Entry) -> Entry:
+def _normalized(entry: Entry) -> Entry:
     """A catalog entry where the SDK looks for it: people write the method into the metadata."""
     named = {"tap_stream_id": entry.get("stream"), **entry}
     for item in entry.get("metadata") or ():

@@ -12,7 +12,7 @@ from tap_acumatica.errors import ExpandError, SettingsError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type, is_timestamp
-from tap_acumatica.records.schema import RecordShape, shape_of, united
+from tap_acumatica.records.schema import RecordShape, merge_shapes, record_shape
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +155,7 @@ class Discovery:
             msg = f"setting 'expand' is wrong: {entity.stream}: {error}"
             raise SettingsError(msg) from error
         hides = entity.dac and self._use_select
-        shape = shape_of(
+        shape = record_shape(
             model,
             entity_set.type,
             hidden=entity.restricted if hides else frozenset(),
@@ -221,7 +221,7 @@ class Discovery:
 
     def _define(self, name: str, parts: dict[str | None, TenantSource]) -> StreamDefinition:
         shapes = [part.shape for part in parts.values()]
-        shape = united(shapes) if len(shapes) > 1 else shapes[0]
+        shape = merge_shapes(shapes) if len(shapes) > 1 else shapes[0]
         part = next(iter(parts.values()))
         tracking = None
         if not part.entity.entity_set.singleton:
@@ -263,7 +263,7 @@ def _not_comparable(model: Model, entity: Entity, shape: RecordShape) -> frozens
     entity_set = entity.entity_set
     refused = set(entity.restricted)
     if not entity_set.filterable:
-        own = model.structured(entity_set.type)
+        own = model.structured_type(entity_set.type)
         inherits = own is not None and own.base is not None
         # Derived DACs say so of their own fields; those of the base type can be filtered.
         refused |= set(own.properties) if own and inherits else set(shape.properties)

@@ -13,8 +13,8 @@ from tap_acumatica.http.request_log import PLANS
 from tap_acumatica.odata import times
 from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
-from tap_acumatica.odata.query import QueryOptions, function_call, segment
-from tap_acumatica.odata.types import is_known, is_timestamp
+from tap_acumatica.odata.query import QueryOptions, function_call, path_segment
+from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.by_time import RowBatch
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, plan_for
@@ -23,9 +23,9 @@ from tap_acumatica.reading.read_ahead import ReadAhead
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.zone_check import zone_fault
-from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
+from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions
 from tap_acumatica.records.compiled import CompiledCodec
-from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, flag_of
+from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 from tap_acumatica.settings.checks import canonical_start
 from tap_acumatica.settings.values import time_zone_of
@@ -142,13 +142,13 @@ class Extraction:
             {name: declared[name] for name in names},
             key=part.shape.key,
             expansions=part.expansions,
-            extra=kept_extra,
+            undeclared=kept_extra,
             singleton=part.entity.entity_set.singleton,
             time_zone=time_zone,
             dates=_dates(part.shape, names, columns),
             deletion=deletion,
         )
-        converted = overrides(own, columns)
+        converted = catalog_conversions(own, columns)
         self.maker = RecordMaker(
             columns,
             key=part.shape.key,
@@ -174,7 +174,7 @@ class Extraction:
                 declared,
                 key=part.shape.key,
                 tenant=tenant,
-                long_as_text=dialect.long_as_text,
+                int64_as_text=dialect.int64_as_text,
             )
             self._trimmed = codec.trimmed if config["trim_strings"] else None
         path, arguments = _address(part, time_zone)
@@ -259,7 +259,7 @@ class Extraction:
         shape, time_zone = self._part.shape, time_zone_of(self._config)
         stamp = self._tracking or shape.tracking_field(self._config["tracking_fields"])
         began = times.canonical(self._part.connection.began)
-        return Deletion(flag_of(shape.properties), stamp, time_zone.to_output(began))
+        return Deletion(deletion_flag(shape.properties), stamp, time_zone.to_output(began))
 
     def _check_zone(self) -> None:
         """Warn, once a connection, where the newest rows contradict the time zone that is set."""
@@ -289,7 +289,7 @@ class Extraction:
 
 def _address(part: TenantSource, time_zone: ServiceTimeZone) -> tuple[str, dict[str, str]]:
     """Path of a part below the service root, and query options that carry its parameters."""
-    path = segment(part.entity.entity_set.name)
+    path = path_segment(part.entity.entity_set.name)
     if part.parameters is None:
         return path, {}
     if part.entity.function is None:
@@ -312,7 +312,7 @@ def _sortable(part: TenantSource, names: Sequence[str]) -> list[Column]:
         for name in names
         if not declared[name].collection
         and name not in part.not_comparable
-        and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
+        and (is_primitive(declared[name].type) or part.model.is_enum(declared[name].type))
     ]
     return [column for column in columns if column.orderable]
 

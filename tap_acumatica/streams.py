@@ -173,7 +173,7 @@ class EntitySetStream(Stream):
                     reading = turn.reading
                     with closing(self._blocks(turn, batch_config.batch_size)) as blocks:
                         for rows, row_batch in blocks:
-                            url = files.write(self._lines.plain(reading.records(rows)))
+                            url = files.write(self._lines.json_lines(reading.records(rows)))
                             reading.progress.advance(rows, row_batch)
                             self._keep(turn)
                             counter.increment(len(rows))
@@ -217,7 +217,7 @@ class EntitySetStream(Stream):
         with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
             for rows, row_batch in blocks:
                 extracted = dt.datetime.now(dt.timezone.utc).isoformat()
-                lines = self._lines.encode(reading.records(rows), extracted=extracted)
+                lines = self._lines.encode(reading.records(rows), time_extracted=extracted)
                 self._acumatica.output.write(lines)
                 reading.progress.advance(rows, row_batch)
                 self._save(turn)

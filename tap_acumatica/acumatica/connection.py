@@ -95,7 +95,7 @@ class Connection:
         """Let go of what discovery did not ask of the model, and warn of what it left out."""
         if self._model is None:
             return
-        self._model.forget_unread()
+        self._model.drop_unread()
         if skipped := self._model.skipped:
             some = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:_NAMED])
             logger.warning(

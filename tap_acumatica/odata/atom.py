@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 from lxml import etree
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
-from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, error_text
+from tap_acumatica.odata.payload import NESTED_NEXT_LINK, decode_name, error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,15 +29,15 @@ _METADATA = (
     "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}",
     "{http://docs.oasis-open.org/odata/ns/metadata}",
 )
-_RELATED = (
+_NAVIGATION_RELATIONS = (
     "http://schemas.microsoft.com/ado/2007/08/dataservices/related/",
     "http://docs.oasis-open.org/odata/ns/related/",
 )
 _NULL, _TYPE = (tuple(f"{namespace}{name}" for namespace in _METADATA) for name in ("null", "type"))
 _ENTRY, _FEED, _LINK = f"{_ATOM}entry", f"{_ATOM}feed", f"{_ATOM}link"
-_BASE = "{http://www.w3.org/XML/1998/namespace}base"
-_CHUNK = 65536
-_BLANKS = b"\xef\xbb\xbf \t\r\n"
+_XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+_CHUNK_SIZE = 65536
+_WHITESPACE = b"\xef\xbb\xbf \t\r\n"
 
 
 class Readable(t.Protocol):
@@ -47,7 +47,7 @@ class Readable(t.Protocol):
         """The next piece, empty at the end."""
 
 
-class Answer:
+class ResponseBody:
     """The body of an answer whose form shows at its beginning."""
 
     def __init__(self, source: Readable) -> None:
@@ -57,9 +57,9 @@ class Answer:
             EmptyPayloadError: If there is nothing.
         """
         self._source = source
-        self._head = source.read(_CHUNK)
-        while not self._head.strip(_BLANKS):
-            more = source.read(_CHUNK)
+        self._head = source.read(_CHUNK_SIZE)
+        while not self._head.strip(_WHITESPACE):
+            more = source.read(_CHUNK_SIZE)
             if not more:
                 msg = "the answer is empty"
                 raise EmptyPayloadError(msg)
@@ -68,7 +68,7 @@ class Answer:
     @property
     def is_xml(self) -> bool:
         """Whether it is XML, or HTML, and no JSON."""
-        return self._head.lstrip(_BLANKS)[:1] == b"<"
+        return self._head.lstrip(_WHITESPACE)[:1] == b"<"
 
     @property
     def is_html(self) -> bool:
@@ -77,7 +77,7 @@ class Answer:
 
     def read(self, size: int = -1, /) -> bytes:
         """The next piece; with no size, all the rest."""
-        head, self._head = self._head.lstrip(_BLANKS), b""
+        head, self._head = self._head.lstrip(_WHITESPACE), b""
         return head if head and size >= 0 else head + self._source.read(size)
 
 
@@ -89,15 +89,15 @@ class AtomReader:
         base: What addresses in it are relative to, once all rows were read; None for none.
     """
 
-    def __init__(self, answer: Answer, places: Mapping[str, str] | None = None) -> None:
+    def __init__(self, answer: ResponseBody, feed_paths: Mapping[str, str] | None = None) -> None:
         """Prepare.
 
         Args:
             answer: The body.
-            places: Where in an entry a property is told whose value is not in its content.
+            feed_paths: Where in an entry a property is told whose value is not in its content.
         """
         self._answer = answer
-        self._places = places or {}
+        self._feed_paths = feed_paths or {}
         self.next_link: str | None = None
         self.base: str | None = None
 
@@ -124,14 +124,14 @@ class AtomReader:
         try:
             for event, element in events:
                 if element.tag != _ENTRY:
-                    self._fail(event, element)
+                    self._raise_error(event, element)
                 elif event == "start":
                     depth += 1
                 else:
                     depth -= 1
                     if depth == 0:
-                        yield _row(element, self._places)
-                        _forget(element)
+                        yield _row(element, self._feed_paths)
+                        _release(element)
         except etree.XMLSyntaxError as error:
             msg = f"the answer is cut off or no XML ({error.msg})"
             raise PayloadError(msg) from error
@@ -139,18 +139,18 @@ class AtomReader:
         if root.tag not in {_ENTRY, _FEED}:
             msg = "the answer is XML, but no feed of rows"
             raise PayloadError(msg)
-        self.base = root.get(_BASE)
+        self.base = root.get(_XML_BASE)
         self.next_link = _next_link(root) if root.tag == _FEED else None
 
     @staticmethod
-    def _fail(event: str, element: Element) -> None:
+    def _raise_error(event: str, element: Element) -> None:
         if event == "end":
             said = error_text(etree.tostring(element))
             msg = f"the answer is an error although its status is success: {said}"
             raise PayloadError(msg)
 
 
-def _forget(entry: Element) -> None:
+def _release(entry: Element) -> None:
     entry.clear()
     parent = entry.getparent()
     if parent is not None:
@@ -161,25 +161,25 @@ def _next_link(feed: Element) -> str | None:
     for link in feed.iterchildren(_LINK):
         if link.get("rel") in {"next", "http://www.iana.org/assignments/relation/next"}:
             # Relative to xml:base, which itself may be relative to the address asked for.
-            return urljoin(_base(link), link.get("href", "")) if link.get("href") else None
+            return urljoin(_base_url(link), link.get("href", "")) if link.get("href") else None
     return None
 
 
-def _base(element: Element) -> str:
+def _base_url(element: Element) -> str:
     parent = element.getparent()
-    outer = _base(parent) if parent is not None else ""
-    return urljoin(outer, element.get(_BASE, ""))
+    outer = _base_url(parent) if parent is not None else ""
+    return urljoin(outer, element.get(_XML_BASE, ""))
 
 
-def _row(entry: Element, places: Mapping[str, str]) -> Row:
+def _row(entry: Element, feed_paths: Mapping[str, str]) -> Row:
     row: Row = {}
     for link in entry.iterchildren(_LINK):
         inline = _child(link, "inline")
-        if inline is not None and (name := _related(link)):
-            row[name] = _inline(inline)
+        if inline is not None and (name := _navigation_name(link)):
+            row[name] = _expanded_value(inline)
             feed = inline.find(_FEED)
             if feed is not None and (further := _next_link(feed)):
-                row[f"{name}{NESTED_LINK}"] = further
+                row[f"{name}{NESTED_NEXT_LINK}"] = further
     properties = _child(entry, "properties")  # of a media link entry, beside its content
     if properties is None:
         content = entry.find(f"{_ATOM}content")
@@ -189,20 +189,20 @@ def _row(entry: Element, places: Mapping[str, str]) -> Row:
             text = element.text
             # Most elements are plain; what else there may be is looked for only where it may be.
             plain = text is not None and not len(element)
-            row[_name(element.tag)] = text if plain else _value(element)
-    for name, place in places.items():
+            row[_property_name(element.tag)] = text if plain else _value(element)
+    for name, path in feed_paths.items():
         if name not in row:
-            row[name] = _told(entry, place)
+            row[name] = _customized_value(entry, path)
     return row
 
 
-def _related(link: Element) -> str:
+def _navigation_name(link: Element) -> str:
     relation = link.get("rel", "")
-    start = next((start for start in _RELATED if relation.startswith(start)), None)
-    return decoded_name(relation[len(start) :]) if start else ""
+    start = next((start for start in _NAVIGATION_RELATIONS if relation.startswith(start)), None)
+    return decode_name(relation[len(start) :]) if start else ""
 
 
-def _inline(inline: Element) -> Value:
+def _expanded_value(inline: Element) -> Value:
     feed = inline.find(_FEED)
     if feed is not None:
         return [_row(entry, {}) for entry in feed.iterchildren(_ENTRY)]
@@ -214,17 +214,17 @@ def _value(element: Element) -> Value:
     if _attribute(element, _NULL) == "true":
         return None
     children = list(element.iterchildren("{*}*"))
-    if children and all(_local(child) == "element" for child in children):
+    if children and all(_local_name(child) == "element" for child in children):
         return [_value(child) for child in children]
     if children:
-        return {_name(child.tag): _value(child) for child in children}
+        return {_property_name(child.tag): _value(child) for child in children}
     if _attribute(element, _TYPE).lstrip("#").startswith("Collection("):
         return []
     return element.text or ""
 
 
-def _told(entry: Element, place: str) -> str | None:
-    path, _, attribute = place.partition("@")
+def _customized_value(entry: Element, path: str) -> str | None:
+    path, _, attribute = path.partition("@")
     element = entry.find(path.rstrip("/")) if path else entry
     if element is None:
         return None
@@ -243,10 +243,10 @@ def _attribute(element: Element, names: tuple[str, ...]) -> str:
     return next((value for name in names if (value := element.get(name)) is not None), "")
 
 
-def _local(element: Element) -> str:
+def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
 @functools.lru_cache(10_000)
-def _name(tag: str) -> str:
-    return decoded_name(tag.rpartition("}")[2])
+def _property_name(tag: str) -> str:
+    return decode_name(tag.rpartition("}")[2])

@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from tap_acumatica.errors import MetadataError
-from tap_acumatica.odata import feed
+from tap_acumatica.odata.feed_customization import feed_path, feed_paths
 from tap_acumatica.odata.model import (
     EDM,
     NO_FACETS,
@@ -30,22 +30,22 @@ from tap_acumatica.odata.model import (
     StructuredType,
     split_collection,
 )
-from tap_acumatica.odata.slices import sliced
+from tap_acumatica.odata.slices import slice_document
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxml.etree import _Element as Element
 
-    from tap_acumatica.odata.slices import Slices
+    from tap_acumatica.odata.slices import SlicedDocument
 
 _DESCRIPTION = ("Org.OData.Core.V1.Description", "Core.Description")
 _FILTER_RESTRICTIONS = (
     "Org.OData.Capabilities.V1.FilterRestrictions",
     "Capabilities.FilterRestrictions",
 )
-_VERSIONED = "DataServices"
-_OLDER = "{http://schemas.microsoft.com/ado/"
+_DATA_SERVICES = "DataServices"
+_ADO_NAMESPACE = "{http://schemas.microsoft.com/ado/"
 
 
 def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
@@ -63,7 +63,7 @@ def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
     Raises:
         MetadataError: If the document is no CSDL at all: not XML, HTML, or no entity container.
     """
-    model = _Reader(version).read(document)
+    model = _MetadataReader(version).read(document)
     for declared in model.types.values():
         _ = declared.members
     return model
@@ -74,7 +74,7 @@ def open_metadata(document: bytes, *, version: str | None = None) -> Model:
 
     ``Model.skipped`` counts what was left out of what was read. Reading a type raises
     ``MetadataError`` where its part of the document is not well-formed. The document is held
-    until :meth:`Model.forget_unread`.
+    until :meth:`Model.drop_unread`.
 
     Args:
         document: As for :func:`parse_metadata`.
@@ -83,19 +83,19 @@ def open_metadata(document: bytes, *, version: str | None = None) -> Model:
     Raises:
         MetadataError: As :func:`parse_metadata`.
     """
-    slices = sliced(document)
+    slices = slice_document(document)
     if slices:
         try:
-            return _Reader(version, slices).read(slices.skeleton)
+            return _MetadataReader(version, slices).read(slices.skeleton)
         except MetadataError:
             pass  # the document as a whole says what is wrong with it, if it is not the slicing
-    return _Reader(version).read(document)
+    return _MetadataReader(version).read(document)
 
 
-class _Reader:
+class _MetadataReader:
     """Collects declarations, and joins them at the end."""
 
-    def __init__(self, version: str | None, slices: Slices | None = None) -> None:
+    def __init__(self, version: str | None, slices: SlicedDocument | None = None) -> None:
         self.model = Model()
         self.version = version
         self.slices = slices
@@ -106,24 +106,24 @@ class _Reader:
         self.set_annotations: list[tuple[str, Element]] = []
 
     def read(self, document: bytes) -> Model:
-        root = _tree(document)
+        root = _parse_xml(document)
         outer = [root, *root, *(grandchild for child in root for grandchild in child)]
-        schemas = [element for element in outer if _local(element) == "Schema"]
+        schemas = [element for element in outer if _local_name(element) == "Schema"]
         if not schemas:
             msg = "the metadata document holds no CSDL schema"
             raise MetadataError(msg)
         for element in outer:
-            if _local(element) in {"Edmx", _VERSIONED}:
+            if _local_name(element) in {"Edmx", _DATA_SERVICES}:
                 self._read_version(element)
         for schema in schemas:
             self._read_schema(schema)
-        self._join()
+        self._resolve_references()
         return self.model
 
     def _read_schema(self, schema: Element) -> None:
         self.namespace = schema.get("Namespace", "")
         # A document may not say its version, but its namespaces tell the generation.
-        older = schema.tag.startswith(_OLDER)
+        older = schema.tag.startswith(_ADO_NAMESPACE)
         self.version = self.version or ("3.0" if older else None)
         if alias := schema.get("Alias"):
             self.model.aliases[alias] = self.namespace
@@ -139,7 +139,7 @@ class _Reader:
             "Annotations": self._read_annotations,
         }
         for element in schema:
-            if reader := readers.get(_local(element)):
+            if reader := readers.get(_local_name(element)):
                 reader(element)
 
     def _read_using(self, element: Element) -> None:
@@ -158,7 +158,7 @@ class _Reader:
     def _read_type(self, element: Element) -> None:
         name = element.get("Name")
         if not name:
-            self._skip(_local(element), "has no name")
+            self._skip(_local_name(element), "has no name")
             return
         qualified = f"{self.namespace}.{name}"
         self.model.types[qualified] = StructuredType(
@@ -170,13 +170,13 @@ class _Reader:
 
     def _members(self, owner: str, declared: Element) -> Members:
         body = self.slices.body(declared.text) if self.slices else None
-        element = declared if body is None else _within(declared, body)
+        element = declared if body is None else _parse_body(declared, body)
         key: tuple[str, ...] = ()
         for child in element.iterchildren("{*}Key"):
             key = tuple(ref.get("Name", "") for ref in child.iterchildren("{*}PropertyRef"))
         found = (self._property(child, owner) for child in element.iterchildren("{*}Property"))
         properties = {prop.name: prop for prop in found if prop}
-        self._place(declared, owner, properties)
+        self._customize_feed(declared, owner, properties)
         targets = map(self._navigation, element.iterchildren("{*}NavigationProperty"))
         return Members(key, properties, {target.name: target for target in targets if target})
 
@@ -194,16 +194,18 @@ class _Reader:
             element.get("Nullable") != "false",
             _facets(element),
             _description(element) if len(element) else None,
-            feed.place(element),
+            feed_path(element),
         )
 
-    def _place(self, declared: Element, owner: str, properties: dict[str, Property]) -> None:
+    def _customize_feed(
+        self, declared: Element, owner: str, properties: dict[str, Property]
+    ) -> None:
         """Take in the feed customization that an entity type declares for its properties."""
-        for path, place in feed.places(declared):
-            if path in properties:
-                properties[path] = properties[path]._replace(place=place)
+        for name, path in feed_paths(declared):
+            if name in properties:
+                properties[name] = properties[name]._replace(feed_path=path)
             else:
-                self._skip(f"{owner}.{path}", "is told outside of the content of ATOM entries")
+                self._skip(f"{owner}.{name}", "is told outside of the content of ATOM entries")
 
     def _navigation(self, element: Element) -> NavigationProperty | None:
         name = element.get("Name", "")
@@ -218,7 +220,7 @@ class _Reader:
         self.association_ends[f"{self.namespace}.{element.get('Name')}"] = {
             end.get("Role", ""): (end.get("Type", ""), end.get("Multiplicity") == "*")
             for end in element
-            if _local(end) == "End"
+            if _local_name(end) == "End"
         }
 
     def _read_enumtype(self, element: Element) -> None:
@@ -236,13 +238,13 @@ class _Reader:
         if element.get("IsBound") == "true":
             return
         returns = next(
-            (child.get("Type") for child in element if _local(child) == "ReturnType"), None
+            (child.get("Type") for child in element if _local_name(child) == "ReturnType"), None
         )
         self.functions[f"{self.namespace}.{element.get('Name')}"] = (_parameters(element), returns)
 
     def _read_entitycontainer(self, element: Element) -> None:
         for child in element:
-            kind = _local(child)
+            kind = _local_name(child)
             name = child.get("Name")
             if kind in {"EntitySet", "Singleton"}:
                 declared = child.get("EntityType") or child.get("Type")
@@ -250,7 +252,7 @@ class _Reader:
                     self._skip(name or kind, "has no name or no type")
                     continue
                 entity_set = EntitySet(name, declared, singleton=kind == "Singleton")
-                _restrict(entity_set, child)
+                _apply_filter_restrictions(entity_set, child)
                 self.model.sets[name] = entity_set
             elif kind == "FunctionImport" and name:
                 self._read_function_import(name, child)
@@ -274,7 +276,7 @@ class _Reader:
 
     # Joining
 
-    def _join(self) -> None:
+    def _resolve_references(self) -> None:
         self.model.version = self.version or self.model.version
         for name, function, entity_set in self.imports:
             parameters, returns = self.functions.get(self.model.resolve(function or ""), ((), None))
@@ -283,7 +285,7 @@ class _Reader:
             )
         for set_name, element in self.set_annotations:
             if set_name in self.model.sets:
-                _restrict(self.model.sets[set_name], element)
+                _apply_filter_restrictions(self.model.sets[set_name], element)
         for name, entity_set_ in list(self.model.sets.items()):
             resolved = self.model.resolve(entity_set_.type)
             entity_set_.type = resolved
@@ -298,7 +300,7 @@ class _Reader:
         self.model.skipped.append(Skipped(name, reason))
 
 
-def _tree(document: bytes) -> Element:
+def _parse_xml(document: bytes) -> Element:
     if not document.strip():
         msg = "the metadata document is empty"
         raise MetadataError(msg)
@@ -316,16 +318,16 @@ def _tree(document: bytes) -> Element:
         raise MetadataError(msg) from error
 
 
-def _within(element: Element, body: bytes) -> Element:
+def _parse_body(element: Element, body: bytes) -> Element:
     """The body of an element as a tree, with the prefixes that are known to the element."""
     names = element.nsmap.items()
     known = "".join(
         f" xmlns{':' if name else ''}{name or ''}={quoteattr(uri)}" for name, uri in names
     )
-    return _tree(b"<Body%b>%b</Body>" % (known.encode(), body))
+    return _parse_xml(b"<Body%b>%b</Body>" % (known.encode(), body))
 
 
-def _local(element: Element) -> str:
+def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
@@ -333,17 +335,17 @@ def _facets(element: Element) -> Facets:
     precision, scale = element.get("Precision"), element.get("Scale")
     if not (precision or scale):
         return NO_FACETS
-    return Facets(_int(precision), _int(scale), floating=scale == "floating")
+    return Facets(_int_or_none(precision), _int_or_none(scale), floating=scale == "floating")
 
 
-def _int(text: str | None) -> int | None:
+def _int_or_none(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
 def _parameters(element: Element) -> tuple[Parameter, ...]:
     found = []
     for child in element:
-        if _local(child) != "Parameter":
+        if _local_name(child) != "Parameter":
             continue
         type_name, collection = split_collection(child.get("Type", "Edm.String"))
         nullable = child.get("Nullable") != "false"
@@ -364,7 +366,7 @@ def _description(element: Element) -> str | None:
     return None
 
 
-def _restrict(entity_set: EntitySet, element: Element) -> None:
+def _apply_filter_restrictions(entity_set: EntitySet, element: Element) -> None:
     """Apply ``Capabilities.FilterRestrictions`` found directly below ``element``."""
     for annotation in _annotations(element, _FILTER_RESTRICTIONS):
         for value in annotation.iterfind(".//{*}PropertyValue"):

@@ -42,7 +42,7 @@ class Dialect:
         return self.media_types.get(data_format) or next(iter(self.media_types.values()))
 
     @property
-    def long_as_text(self) -> bool:
+    def int64_as_text(self) -> bool:
         """Whether ``Edm.Int64`` comes as text in JSON."""
         return not self.speaks("4.0")
 
@@ -51,7 +51,7 @@ class Dialect:
         wanted = self.formats.get(data_format)
         return {"$format": wanted} if wanted else {}
 
-    def streams(self, data_format: str) -> bool:
+    def is_streamed(self, data_format: str) -> bool:
         """Whether answers in the data format are read as they arrive."""
         return data_format == ATOM and ATOM in self.media_types
 

@@ -39,7 +39,7 @@ class Property(t.NamedTuple):
         nullable: What the metadata says; services send null all the same.
         facets: Precision and scale.
         description: Text of ``Org.OData.Core.V1.Description``, for people.
-        place: Where in an ATOM entry the value is told that its content lacks (OData 2.0 and 3.0,
+        feed_path: Where in an ATOM entry the value is told that its content lacks (OData 2.0 and 3.0,
             feed customization): a path for lxml, with ``@name`` at its end for an attribute.
     """
 
@@ -49,7 +49,7 @@ class Property(t.NamedTuple):
     nullable: bool = True
     facets: Facets = NO_FACETS
     description: str | None = None
-    place: str | None = None
+    feed_path: str | None = None
 
 
 class NavigationProperty(t.NamedTuple):
@@ -61,7 +61,7 @@ class NavigationProperty(t.NamedTuple):
 
 
 class Members(t.NamedTuple):
-    """What a structured type declares itself."""
+    """What a structured_type type declares itself."""
 
     key: tuple[str, ...] = ()
     properties: Mapping[str, Property] = MappingProxyType({})
@@ -201,7 +201,7 @@ class Model:
     aliases: dict[str, str] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
 
-    def forget_unread(self) -> None:
+    def drop_unread(self) -> None:
         """Let go of the types that nobody asked for, and so of the document they are in.
 
         Types that the read ones are made of are read first: what is left is closed in itself.
@@ -211,7 +211,7 @@ class Model:
             declared = waiting.pop()
             related = {prop.type for prop in declared.properties.values()}
             for name in (*related, declared.base):
-                found = self.structured(name) if name and not name.startswith(EDM) else None
+                found = self.structured_type(name) if name and not name.startswith(EDM) else None
                 if found and not found.is_read:
                     _ = found.members
                     waiting.append(found)
@@ -224,18 +224,18 @@ class Model:
         head, dot, tail = name.rpartition(".")
         return f"{self.aliases[head]}{dot}{tail}" if head in self.aliases else name
 
-    def structured(self, name: str) -> StructuredType | None:
+    def structured_type(self, name: str) -> StructuredType | None:
         """The entity or complex type of that qualified name, if declared."""
         return self.types.get(name) or self.types.get(self.resolve(name))
 
     def lineage(self, name: str) -> Iterator[StructuredType]:
         """The type and its base types, derived first, as far as they are declared."""
         seen: set[str] = set()
-        current = self.structured(name)
+        current = self.structured_type(name)
         while current is not None and current.name not in seen:
             seen.add(current.name)
             yield current
-            current = self.structured(current.base) if current.base else None
+            current = self.structured_type(current.base) if current.base else None
 
     def properties(self, name: str) -> dict[str, Property]:
         """All structural properties of a type, those of its base types first."""
@@ -255,7 +255,7 @@ class Model:
         """Key property names; a key is declared once, on the type or on one of its bases."""
         return next((declared.key for declared in self.lineage(name) if declared.key), ())
 
-    def underlying(self, prop: Property) -> Property:
+    def resolve_definition(self, prop: Property) -> Property:
         """The property with its type definition, if it has one, replaced by the primitive type."""
         if not self.definitions:
             return prop

@@ -20,16 +20,16 @@ from tap_acumatica.errors import EmptyPayloadError, PayloadError
 
 Row = dict[str, t.Any]
 
-NESTED_LINK = "@odata.nextLink"
+NESTED_NEXT_LINK = "@odata.nextLink"
 """What follows a name of which only a part came along."""
 _NEXT_LINKS = ("@odata.nextLink", "@nextLink", "odata.nextLink", "__next")
 _CONTEXTS = ("@odata.context", "@context", "odata.metadata")
-_AROUND_A_LIST = frozenset({"results", "__metadata", "__count", "__next"})
+_LIST_WRAPPER = frozenset({"results", "__metadata", "__count", "__next"})
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-_SHOWN = 200
+_MAX_ERROR_LENGTH = 200
 _DATE = re.compile(r"/Date\((-?\d+)([+-]\d+)?\)/", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  the clock that is read may be any zone's
-_ENCODED = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
+_ENCODED_CHARACTER = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,16 @@ def parse_collection(body: bytes) -> Payload:
         PayloadError: If it is empty, HTML, cut off, an error in disguise, or no collection.
     """
     document = _decode(body)
-    inner = _inner(document)
-    if isinstance(inner, list):
-        return Payload(_entities(inner))
-    rows = inner.get("value", inner.get("results")) if isinstance(inner, dict) else None
+    content = _content(document)
+    if isinstance(content, list):
+        return Payload(_entities(content))
+    rows = content.get("value", content.get("results")) if isinstance(content, dict) else None
     if not isinstance(rows, list):
         msg = "the answer holds no collection of rows ('value' is missing)"
         raise PayloadError(msg)
-    return Payload(_entities(rows), _first(inner, _NEXT_LINKS), _first(document, _CONTEXTS))
+    return Payload(
+        _entities(rows), _first_text(content, _NEXT_LINKS), _first_text(document, _CONTEXTS)
+    )
 
 
 def parse_entity(body: bytes) -> Payload:
@@ -73,13 +75,13 @@ def parse_entity(body: bytes) -> Payload:
     if body.strip() == b"null":
         return Payload([])
     document = _decode(body)
-    inner = _inner(document)
-    if not isinstance(inner, dict):
+    content = _content(document)
+    if not isinstance(content, dict):
         msg = "the answer holds no entity"
         raise PayloadError(msg)
-    if set(inner) <= {"value", *_CONTEXTS} and isinstance(inner.get("value"), list):
-        return Payload(_entities(inner["value"]), context=_first(document, _CONTEXTS))
-    return Payload([inner], context=_first(document, _CONTEXTS))
+    if set(content) <= {"value", *_CONTEXTS} and isinstance(content.get("value"), list):
+        return Payload(_entities(content["value"]), context=_first_text(document, _CONTEXTS))
+    return Payload([content], context=_first_text(document, _CONTEXTS))
 
 
 def is_control_information(name: str) -> bool:
@@ -87,7 +89,7 @@ def is_control_information(name: str) -> bool:
     return "@" in name or name.startswith(("odata.", "__"))
 
 
-def decoded_name(name: str) -> str:
+def decode_name(name: str) -> str:
     """A property's name with its ``_x0020_`` taken for the character it stands for.
 
     Names that are no names of XML elements are written so, by some services everywhere, by others
@@ -95,7 +97,7 @@ def decoded_name(name: str) -> str:
     """
     if "_x" not in name:
         return name
-    found = _ENCODED.sub(lambda match: _character(int(match[1], 16)), name)
+    found = _ENCODED_CHARACTER.sub(lambda match: _character(int(match[1], 16)), name)
     return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -103,33 +105,33 @@ def _character(number: int) -> str:
     return chr(number) if number < 0x110000 else "\ufffd"  # noqa: PLR2004  the end of Unicode
 
 
-def _inner(document: dict[str, t.Any]) -> t.Any:
-    """What a document holds: of a verbose one, in which ``d`` is all there is, in plain form."""
-    return _plain(document["d"]) if set(document) == {"d"} else document
+def _content(document: dict[str, t.Any]) -> t.Any:
+    """What a document holds: of a verbose one, in which ``d`` is all there is, in unwrapped form."""
+    return _unwrap_verbose(document["d"]) if set(document) == {"d"} else document
 
 
-def _plain(value: t.Any, depth: int = 0) -> t.Any:
+def _unwrap_verbose(value: t.Any, depth: int = 0) -> t.Any:
     """A verbose value without what is about it: lists bare, deferred links and metadata gone."""
     if isinstance(value, str):
-        return _iso(value) if value.startswith("/Date(") else value
+        return _iso_date_time(value) if value.startswith("/Date(") else value
     if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in value]
+        return [_unwrap_verbose(item, depth + 1) for item in value]
     if not isinstance(value, dict):
         return value
-    if depth and isinstance(value.get("results"), list) and set(value) <= _AROUND_A_LIST:
-        return [_plain(item, depth + 1) for item in value["results"]]
-    plain = {
-        name: item if name in _NEXT_LINKS else _plain(item, depth + 1)
+    if depth and isinstance(value.get("results"), list) and set(value) <= _LIST_WRAPPER:
+        return [_unwrap_verbose(item, depth + 1) for item in value["results"]]
+    unwrapped = {
+        name: item if name in _NEXT_LINKS else _unwrap_verbose(item, depth + 1)
         for name, item in value.items()
         if name != "__metadata" and not (isinstance(item, dict) and "__deferred" in item)
     }
     for name, item in value.items():
         if isinstance(item, dict) and "results" in item and (link := item.get("__next")):
-            plain[f"{name}{NESTED_LINK}"] = link
-    return plain
+            unwrapped[f"{name}{NESTED_NEXT_LINK}"] = link
+    return unwrapped
 
 
-def _iso(text: str) -> str:
+def _iso_date_time(text: str) -> str:
     """What ``/Date(milliseconds+minutes)/`` of OData 1.0 and 2.0 says, in the form of ISO 8601.
 
     The milliseconds since 1970 are those of the clock that is read, whatever its zone; the minutes
@@ -179,7 +181,7 @@ def _entities(rows: list[t.Any]) -> list[Row]:
     return rows
 
 
-def _first(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
+def _first_text(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
     for name in names:
         value = members.get(name)
         if isinstance(value, str) and value:
@@ -188,7 +190,7 @@ def _first(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
 
 
 def error_text(body: bytes) -> str:
-    """The readable part of an error answer: OData's message, .NET's texts, or plain text.
+    """The readable part of an error answer: OData's message, .NET's texts, or unwrapped text.
 
     Args:
         body: The body as received, in whatever form.
@@ -237,4 +239,4 @@ def _deepest_message(document: t.Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_SHOWN]
+    return " ".join(text.split())[:_MAX_ERROR_LENGTH]

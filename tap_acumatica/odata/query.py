@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 _QUERY_SAFE = "$,()':*@;/!"
 _SEGMENT_SAFE = "!*@"
 _ARGUMENT_SAFE = "':"
-_PLAIN_IN_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '._:-")
+_SAFE_IN_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '._:-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class QueryOptions:
         )
 
 
-def address(root: str, segment: str, options: QueryOptions | None = None) -> str:
+def build_url(root: str, segment: str, options: QueryOptions | None = None) -> str:
     """Join a service root, one encoded path segment and query options to an address."""
     query = options.encoded() if options else ""
     path = f"{root.rstrip('/')}/{segment}"
     return f"{path}?{query}" if query else path
 
 
-def segment(name: str) -> str:
+def path_segment(name: str) -> str:
     """Percent-encode an entity set's name as one path segment."""
     return quote(name, safe=_SEGMENT_SAFE)
 
@@ -98,13 +98,13 @@ def function_call(
         )
         if not version.startswith("4"):
             aliases[parameter.name] = spelled
-        elif set(spelled) <= _PLAIN_IN_PATH:
+        elif set(spelled) <= _SAFE_IN_PATH:
             arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
         else:
             arguments.append(f"{parameter.name}=@{parameter.name}")
             aliases[f"@{parameter.name}"] = spelled
     call = f"({','.join(arguments)})" if version.startswith("4") else ""
-    return f"{segment(function.name)}{call}", aliases
+    return f"{path_segment(function.name)}{call}", aliases
 
 
 def compare(  # noqa: PLR0913  what decides how a comparison is spelled

@@ -21,45 +21,45 @@ _HEAD = re.compile(
 )
 _ENCODING = re.compile(rb"""encoding\s*=\s*["'](?!utf-8["']|us-ascii["'])""", re.IGNORECASE)
 _REST_OF_TAG = re.compile(rb"""(?:\s+[^\s=<>"'/]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
-_MARK = "slice "
+_PLACEHOLDER = "slice "
 
 
-class Slices(t.NamedTuple):
+class SlicedDocument(t.NamedTuple):
     """A document in parts.
 
     Attributes:
-        skeleton: The document with a mark in place of each body.
+        skeleton: The document with a placeholder in place of each body.
         bodies: What stood there.
     """
 
     skeleton: bytes
     bodies: Sequence[bytes]
 
-    def body(self, mark: str | None) -> bytes | None:
-        """The body that a mark, the text of an element, stands for; None for any other text."""
-        if mark and mark.startswith(_MARK):
-            return self.bodies[int(mark.removeprefix(_MARK))]
+    def body(self, placeholder: str | None) -> bytes | None:
+        """The body that a placeholder, the text of an element, stands for; None for any other text."""
+        if placeholder and placeholder.startswith(_PLACEHOLDER):
+            return self.bodies[int(placeholder.removeprefix(_PLACEHOLDER))]
         return None
 
 
-def sliced(document: bytes) -> Slices | None:
+def slice_document(document: bytes) -> SlicedDocument | None:
     """Take a document apart; None where it is to be read as a whole."""
     head = _HEAD.match(document)
     start = head.end() if head else 0
     declared = head["declared"] if head else None
     foreign = declared is not None and _ENCODING.search(declared)
-    if foreign or any(document.find(mark, start) >= 0 for mark in (b"<!", b"<?")):
+    if foreign or any(document.find(placeholder, start) >= 0 for placeholder in (b"<!", b"<?")):
         return None
     types = list(_contents(document, b"EntityType", start))
     bodies = [document[begin:end] for begin, end in types]
-    marks = [f"{_MARK}{number}".encode() for number in range(len(bodies))]
-    skeleton = _replaced(document, types, marks)
+    placeholders = [f"{_PLACEHOLDER}{number}".encode() for number in range(len(bodies))]
+    skeleton = _replace_spans(document, types, placeholders)
     for name in (b"EntitySet", b"Singleton"):
         sets = list(_contents(skeleton, name))
         # Of what a set holds only annotations count.
         kept = [skeleton[_annotation(skeleton, begin, end) : end] for begin, end in sets]
-        skeleton = _replaced(skeleton, sets, kept)
-    return Slices(skeleton, bodies)
+        skeleton = _replace_spans(skeleton, sets, kept)
+    return SlicedDocument(skeleton, bodies)
 
 
 def _contents(document: bytes, name: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
@@ -82,7 +82,9 @@ def _annotation(document: bytes, begin: int, end: int) -> int:
     return end if found < 0 else found
 
 
-def _replaced(document: bytes, spans: Sequence[tuple[int, int]], texts: Sequence[bytes]) -> bytes:
+def _replace_spans(
+    document: bytes, spans: Sequence[tuple[int, int]], texts: Sequence[bytes]
+) -> bytes:
     pieces: list[bytes] = []
     position = 0
     for (begin, end), text in zip(spans, texts, strict=True):

@@ -24,14 +24,14 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _UTC_NAMES = frozenset({"UTC", "Etc/UTC"})
-_MOST_CACHED = 5_000
+_MAX_CACHED = 5_000
 _WINDOW_HOURS = 26  # offsets reach from -12 to +14 hours
 _STEP_HOURS = 2
 _TICK_SECONDS = 0.001
-_EARLIEST_WALL = "1753-01-01T00:00:00.000000"
+_EARLIEST_LOCAL = "1753-01-01T00:00:00.000000"
 """The earliest SQL Server ``datetime``."""
 
-_SAMPLE = 64
+_SAMPLE_SIZE = 64
 
 UTC = dt.timezone.utc
 Span = tuple[str, str]
@@ -66,7 +66,7 @@ def zones_by_offset(moment: dt.datetime) -> list[tuple[dt.timedelta, list[str]]]
     found: dict[dt.timedelta, list[str]] = {}
     for name in dict.fromkeys(win_tz.values()):
         if not name.startswith("Etc/"):
-            found.setdefault(offset_of(zone_named(name), moment), []).append(name)
+            found.setdefault(utc_offset(zone_named(name), moment), []).append(name)
     return sorted(found.items())
 
 
@@ -77,7 +77,7 @@ class ServiceTimeZone:
         zone: Zone of the date-times that carry none.
         convert_to_utc: Whether date-times leave in UTC; else in ``zone``, with their offset.
         local: Whether the service speaks local time; known at the latest when it sends some.
-        forms: What :meth:`to_output` gives, by text as sent.
+        conversions: What :meth:`to_output` gives, by text as sent.
     """
 
     def __init__(
@@ -86,9 +86,11 @@ class ServiceTimeZone:
         self.zone = zone
         self.convert_to_utc = convert_to_utc or zone is UTC
         self.local = local
-        self.forms = UtcForms() if zone is UTC else Cache(self.to_output)
-        self._moments = Cache(self._moment)
-        self._spans: Callable[[str], tuple[Span, ...]] = functools.lru_cache(4096)(self._spans_of)
+        self.conversions = UtcConversions() if zone is UTC else ConversionCache(self.to_output)
+        self._sort_values = ConversionCache(self._sort_value)
+        self._spans: Callable[[str], tuple[Span, ...]] = functools.lru_cache(4096)(
+            self._ambiguous_spans
+        )
 
     # Times that come
 
@@ -104,7 +106,7 @@ class ServiceTimeZone:
         found = times.to_canonical(text, self.zone)
         if not self.local and self.zone is not UTC and times.is_local(text):
             self.local = True
-            self._moments.clear()
+            self._sort_values.clear()
         return found
 
     def to_output(self, text: str) -> str:
@@ -120,15 +122,15 @@ class ServiceTimeZone:
 
     def to_local(self, canonical: str) -> str:
         """What the service's clock shows at a moment: local time, six digits, no offset."""
-        shown = times.wall(canonical, self.zone)
-        return max(shown, _EARLIEST_WALL)
+        shown = times.to_local(canonical, self.zone)
+        return max(shown, _EARLIEST_LOCAL)
 
     def sort_value(self, emitted: str) -> str:
         """The moment, in canonical form, by which a date-time that left takes its place.
 
         What the service sorts ascends by this as well.
         """
-        return emitted if self.is_utc else self._moments[emitted]
+        return emitted if self.is_utc else self._sort_values[emitted]
 
     @property
     def is_utc(self) -> bool:
@@ -137,20 +139,20 @@ class ServiceTimeZone:
 
     def safe_floor(self, canonical: str) -> str:
         """The moment itself, or the last one before it whose local time is sure."""
-        span = self._span(canonical)
+        span = self._ambiguous_span(canonical)
         return times.shifted(span[0], seconds=-_TICK_SECONDS) if span else canonical
 
     def safe_ceiling(self, canonical: str) -> str:
         """The moment itself, or the first one behind it whose local time is sure."""
-        span = self._span(canonical)
+        span = self._ambiguous_span(canonical)
         return span[1] if span else canonical
 
-    def _moment(self, emitted: str) -> str:
+    def _sort_value(self, emitted: str) -> str:
         canonical = emitted if self.convert_to_utc else times.to_canonical(emitted)
-        span = self._span(canonical)
+        span = self._ambiguous_span(canonical)
         return span[0] if span else canonical
 
-    def _span(self, canonical: str) -> Span | None:
+    def _ambiguous_span(self, canonical: str) -> Span | None:
         """The span around a change of the clock that a moment lies in."""
         if not self.local or self.zone is UTC:
             return None
@@ -159,31 +161,31 @@ class ServiceTimeZone:
                 return start, end
         return None
 
-    def _spans_of(self, day: str) -> tuple[Span, ...]:
+    def _ambiguous_spans(self, day: str) -> tuple[Span, ...]:
         """Spans that may touch a day."""
         return tuple(
             (
                 times.shifted(times.canonical(moment), seconds=-length.total_seconds()),
                 times.shifted(times.canonical(moment), seconds=length.total_seconds()),
             )
-            for moment, length in _changes(self.zone, day)
+            for moment, length in _transitions(self.zone, day)
         )
 
 
-class Cache(dict[t.Any, t.Any]):
+class ConversionCache(dict[t.Any, t.Any]):
     """What was worked out of texts already seen; business dates come again and again.
 
     Of no text comes none.
     """
 
-    def __init__(self, work_out: Callable[[str], str]) -> None:
+    def __init__(self, convert: Callable[[str], str]) -> None:
         super().__init__()
-        self._work_out = work_out
+        self._convert = convert
 
     def __missing__(self, text: str | None) -> str | None:
-        if len(self) >= _MOST_CACHED:
+        if len(self) >= _MAX_CACHED:
             self.clear()
-        value = self[text] = None if text is None else self._work_out(text)
+        value = self[text] = None if text is None else self._convert(text)
         return value
 
     def column(self, texts: Sequence[str | None]) -> list[str | None]:
@@ -191,7 +193,7 @@ class Cache(dict[t.Any, t.Any]):
         return list(map(self.__getitem__, texts))
 
 
-class UtcForms(Cache):
+class UtcConversions(ConversionCache):
     """Canonical forms where no zone is set."""
 
     def __init__(self) -> None:
@@ -200,7 +202,7 @@ class UtcForms(Cache):
     @override
     def column(self, texts: Sequence[str | None]) -> list[str | None]:
         """What was worked out of many texts; stamps seldom come twice and are not kept."""
-        if len(set(texts[:_SAMPLE])) > _SAMPLE // 2:
+        if len(set(texts[:_SAMPLE_SIZE])) > _SAMPLE_SIZE // 2:
             try:
                 return t.cast("list[str | None]", times.utc_column(t.cast("list[str]", texts)))
             except (KeyError, TypeError):
@@ -208,7 +210,7 @@ class UtcForms(Cache):
         return super().column(texts)
 
 
-def _changes(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]]:
+def _transitions(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]]:
     """Changes of a clock that may concern a day in UTC: their moment, and by how much."""
     middle = dt.datetime.fromisoformat(f"{day}T12:00:00+00:00")
     if not dt.MINYEAR + 1 < middle.year < dt.MAXYEAR - 1:
@@ -216,28 +218,28 @@ def _changes(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]
     step = dt.timedelta(hours=_STEP_HOURS)
     count = (12 + _WINDOW_HOURS) // _STEP_HOURS
     moments = [middle + step * number for number in range(-count, count + 1)]
-    offsets = [offset_of(zone, moment) for moment in moments]
+    offsets = [utc_offset(zone, moment) for moment in moments]
     return [
-        (_change_between(zone, moments[place], moments[place + 1]), abs(after - before))
+        (_transition_between(zone, moments[place], moments[place + 1]), abs(after - before))
         for place, (before, after) in enumerate(itertools.pairwise(offsets))
         if before != after
     ]
 
 
-def _change_between(zone: dt.tzinfo, early: dt.datetime, late: dt.datetime) -> dt.datetime:
+def _transition_between(zone: dt.tzinfo, early: dt.datetime, late: dt.datetime) -> dt.datetime:
     """The first second, between two moments of different offsets, with another offset."""
-    before = offset_of(zone, early)
+    before = utc_offset(zone, early)
     seconds = int((late - early).total_seconds())
     low, high = 0, seconds
     while high - low > 1:
         middle = (low + high) // 2
-        if offset_of(zone, early + dt.timedelta(seconds=middle)) == before:
+        if utc_offset(zone, early + dt.timedelta(seconds=middle)) == before:
             low = middle
         else:
             high = middle
     return early + dt.timedelta(seconds=high)
 
 
-def offset_of(zone: dt.tzinfo, moment: dt.datetime) -> dt.timedelta:
+def utc_offset(zone: dt.tzinfo, moment: dt.datetime) -> dt.timedelta:
     """How far a clock in a zone is ahead of UTC at a moment."""
     return moment.astimezone(zone).utcoffset() or dt.timedelta()

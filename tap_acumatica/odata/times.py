@@ -16,15 +16,15 @@ from tap_acumatica.errors import ValueMismatchError
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_INSTANT = re.compile(
+_DATE_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d)$", re.ASCII)
 _REST = re.compile(r"([0-5]\d)(?:\.(\d+))?(?:Z|[+-]00:00)?", re.ASCII)
-_MINUTE = len("2024-03-01T10:11:")
+_MINUTE_LENGTH = len("2024-03-01T10:11:")
 _UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
-_MOST_OFFSET_HOURS = 23
-_MOST_MINUTES = 59
+_MAX_OFFSET_HOURS = 23
+_MAX_OFFSET_MINUTES = 59
 _NOT_IN_CALENDAR = "is no date-time of the calendar"
 _EARLIEST = "0001-01-01T00:00:00.000000+00:00"
 _LATEST = "9999-12-31T23:59:59.999999+00:00"
@@ -46,10 +46,10 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
     """
     if text[-1:] == "Z":
         try:
-            return _MINUTES[text[:_MINUTE]] + _RESTS[text[_MINUTE:]]
+            return _MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]]
         except KeyError:
             pass  # said what is wrong below, if anything is
-    match = _INSTANT.fullmatch(text)
+    match = _DATE_TIME.fullmatch(text)
     if match is None:
         msg = "is no date-time"
         raise ValueMismatchError(msg)
@@ -69,25 +69,25 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
         return _EARLIEST if distance > dt.timedelta() else _LATEST
 
 
-class _Pieces(dict[str, str]):
+class _PieceCache(dict[str, str]):
     """Canonical forms of pieces of date-times; what is no such piece is a ``KeyError``."""
 
-    def __init__(self, form: Callable[[str], str | None], most: int) -> None:
+    def __init__(self, canonical_piece: Callable[[str], str | None], max_size: int) -> None:
         super().__init__()
-        self._form = form
-        self._most = most
+        self._canonical_piece = canonical_piece
+        self._max_size = max_size
 
     def __missing__(self, piece: str) -> str:
-        found = self._form(piece)
+        found = self._canonical_piece(piece)
         if found is None:
             raise KeyError(piece)
-        if len(self) >= self._most:
+        if len(self) >= self._max_size:
             self.clear()
         self[piece] = found
         return found
 
 
-def _minute(text: str) -> str | None:
+def _up_to_minute(text: str) -> str | None:
     """A date-time up to the minute, as in ``2024-03-01T10:11:``."""
     if text[4:17:3] != "--T::":
         return None
@@ -98,14 +98,14 @@ def _minute(text: str) -> str | None:
     return text
 
 
-def _rest(text: str) -> str | None:
+def _after_minute(text: str) -> str | None:
     """What follows the minute, in UTC."""
     match = _REST.fullmatch(text)
     return f"{match[1]}.{(match[2] or '')[:6]:0<6}+00:00" if match else None
 
 
-_MINUTES = _Pieces(_minute, 5_000)
-_RESTS = _Pieces(_rest, 20_000)
+_MINUTES = _PieceCache(_up_to_minute, 5_000)
+_RESTS = _PieceCache(_after_minute, 20_000)
 
 
 def utc_column(texts: Iterable[str]) -> list[str]:
@@ -115,7 +115,7 @@ def utc_column(texts: Iterable[str]) -> list[str]:
         KeyError: If one is not in UTC, or is no date-time.
         TypeError: If one is None.
     """
-    return [_MINUTES[text[:_MINUTE]] + _RESTS[text[_MINUTE:]] for text in texts]
+    return [_MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]] for text in texts]
 
 
 def is_local(text: str) -> bool:
@@ -123,7 +123,7 @@ def is_local(text: str) -> bool:
     return _OFFSET.search(text) is None
 
 
-def plain_date(text: str) -> str:
+def date_part(text: str) -> str:
     """The date that a date-time as sent shows, whatever its offset.
 
     Raises:
@@ -133,9 +133,9 @@ def plain_date(text: str) -> str:
     return text[:10]
 
 
-def wall(text: str, zone: dt.tzinfo) -> str:
+def to_local(text: str, zone: dt.tzinfo) -> str:
     """What a clock in ``zone`` shows at a canonical text: the same form without an offset."""
-    return _within(parse(text), zone).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return _as_zone(parse(text), zone).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def in_zone(text: str, zone: dt.tzinfo) -> str:
@@ -144,15 +144,15 @@ def in_zone(text: str, zone: dt.tzinfo) -> str:
     RFC 3339 knows offsets in minutes only: those of the nineteenth century are cut to minutes, and
     the clock put right.
     """
-    moment = _within(parse(text), zone)
+    moment = _as_zone(parse(text), zone)
     offset = moment.utcoffset() or dt.timedelta()
     if offset.seconds % 60:
         minutes = dt.timezone(offset - dt.timedelta(seconds=offset.seconds % 60))
-        moment = _within(parse(text), minutes)
+        moment = _as_zone(parse(text), minutes)
     return moment.isoformat(timespec="microseconds")
 
 
-def _within(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+def _as_zone(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
     """A moment in a zone; in UTC where the calendar ends."""
     try:
         return moment.astimezone(zone)
@@ -162,7 +162,7 @@ def _within(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
 
 def _offset(text: str) -> dt.timedelta:
     digits = text[1:].replace(":", "")
-    if int(digits[:2]) > _MOST_OFFSET_HOURS or int(digits[2:]) > _MOST_MINUTES:
+    if int(digits[:2]) > _MAX_OFFSET_HOURS or int(digits[2:]) > _MAX_OFFSET_MINUTES:
         msg = "has an offset that does not exist"
         raise ValueMismatchError(msg)
     offset = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))

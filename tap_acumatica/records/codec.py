@@ -16,8 +16,13 @@ from itertools import islice
 import msgspec
 
 from tap_acumatica.errors import PayloadError, ValueMismatchError
-from tap_acumatica.odata.atom import Answer, AtomReader
-from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, parse_collection, parse_entity
+from tap_acumatica.odata.atom import AtomReader, ResponseBody
+from tap_acumatica.odata.payload import (
+    NESTED_NEXT_LINK,
+    decode_name,
+    parse_collection,
+    parse_entity,
+)
 from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
@@ -35,20 +40,20 @@ if t.TYPE_CHECKING:
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 Row = dict[str, t.Any]
-_PART_ROWS = 1000
+_ROWS_PER_PART = 1000
 
 
 class Page(t.NamedTuple):
     """Rows of one answer in wire values, and the next link as the service spelled it.
 
     A row is read by column name; it is a dict or a compiled row. Where an answer is read while it
-    arrives, ``rest`` waits for its next part; the next link comes with the last one.
+    arrives, ``next_part`` waits for its next part; the next link comes with the last one.
     """
 
     rows: list[t.Any]
     next_link: str | None = None
     context: str | None = None
-    rest: Callable[[], Page] | None = None
+    next_part: Callable[[], Page] | None = None
 
 
 class RowCodec:
@@ -61,7 +66,7 @@ class RowCodec:
         *,
         key: Sequence[str] = (),
         expansions: Sequence[Expansion] = (),
-        extra: Mapping[str, Mapping[str, t.Any]] | None = None,
+        undeclared: Mapping[str, Mapping[str, t.Any]] | None = None,
         singleton: bool = False,
         time_zone: ServiceTimeZone | None = None,
         dates: Iterable[str] = (),
@@ -74,7 +79,7 @@ class RowCodec:
             properties: Properties to keep; a row that lacks one has null there.
             key: Names of the key properties, to name a row by in errors.
             expansions: Navigation properties that come along.
-            extra: JSON Schemas of columns the metadata does not declare but the catalog names.
+            undeclared: JSON Schemas of columns the metadata does not declare but the catalog names.
             singleton: Whether an answer is one entity.
             time_zone: The service's clock; UTC where it is None.
             dates: Date-times that are plain dates.
@@ -88,40 +93,42 @@ class RowCodec:
         self._model = model
         self._properties = properties
         self._expansions = expansions
-        self._extra = extra or {}
+        self._undeclared = undeclared or {}
         self.nested_links = tuple(
-            f"{expansion.navigation.name}{NESTED_LINK}"
+            f"{expansion.navigation.name}{NESTED_NEXT_LINK}"
             for expansion in expansions
             if expansion.navigation.collection
         )
         self._convert = self._conversions(Conversions(model, self.time_zone))
-        self._plain_names = {name: decoded_name(name) for name in self._convert}
-        self._places = {
-            self._plain_names[name]: prop.place for name, prop in properties.items() if prop.place
+        self._decoded_names = {name: decode_name(name) for name in self._convert}
+        self._feed_paths = {
+            self._decoded_names[name]: prop.feed_path
+            for name, prop in properties.items()
+            if prop.feed_path
         }
 
     def _conversions(self, conversions: Conversions) -> dict[str, Convert]:
         found: dict[str, Convert] = {
-            name: conversions.date if name in self.dates else conversions.of(prop)
+            name: conversions.date_part if name in self.dates else conversions.for_property(prop)
             for name, prop in self._properties.items()
         }
         for expansion in self._expansions:
-            found[expansion.navigation.name] = conversions.of_expansion(expansion)
-        for name, schema in self._extra.items():
+            found[expansion.navigation.name] = conversions.for_expansion(expansion)
+        for name, schema in self._undeclared.items():
             is_time = schema.get("format") == "date-time"
-            found[name] = self._time_or_as_it_is if is_time else _keep
+            found[name] = self._undeclared_time if is_time else _unchanged
         return found
 
     @cached_property
     def _convert_text(self) -> dict[str, Convert]:
-        return self._conversions(Conversions(self._model, self.time_zone, text=True))
+        return self._conversions(Conversions(self._model, self.time_zone, from_xml=True))
 
-    def _time_or_as_it_is(self, value: t.Any) -> t.Any:
+    def _undeclared_time(self, value: t.Any) -> t.Any:
         return self.time_zone.to_output(value) if isinstance(value, str) else value
 
     def converter(self, name: str) -> Convert:
         """What turns the JSON value of a column into its wire value."""
-        return self._convert.get(name, _keep)
+        return self._convert.get(name, _unchanged)
 
     def decode(self, body: bytes) -> Page:
         """Decode an answer.
@@ -131,44 +138,44 @@ class RowCodec:
             ValueMismatchError: If a value does not fit its type; the message names key, property
                 and kind.
         """
-        answer = Answer(io.BytesIO(body))
+        answer = ResponseBody(io.BytesIO(body))
         if answer.is_xml:
-            return whole(self.begin(answer))
+            return join_parts(self.decode_stream(answer))
         payload = self._parse(body)
         names = None
         if any("_x" in name for raw in payload.rows[:1] for name in (*raw, *self._convert)):
-            names = self._plain_names
-            payload.rows[:] = [_with_plain_names(raw) for raw in payload.rows]
+            names = self._decoded_names
+            payload.rows[:] = [_decode_names(raw) for raw in payload.rows]
         rows = [self._row(raw, self._convert, names) for raw in payload.rows]
         return Page(rows, payload.next_link, payload.context)
 
-    def begin(self, answer: Answer) -> Page:
+    def decode_stream(self, answer: ResponseBody) -> Page:
         """Decode the first part of an answer that arrives meanwhile; of JSON, all of it.
 
         Raises:
-            PayloadError: As :meth:`decode`; from ``rest`` as well.
+            PayloadError: As :meth:`decode`; from ``next_part`` as well.
             ValueMismatchError: Likewise.
         """
         if not answer.is_xml:
             return self.decode(answer.read())
-        reader = AtomReader(answer, self._places)
-        return self._part(reader, iter(reader))
+        reader = AtomReader(answer, self._feed_paths)
+        return self._decode_part(reader, iter(reader))
 
-    def _part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
+    def _decode_part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
         rows = [
-            self._row(raw, self._convert_text, self._plain_names)
-            for raw in islice(entries, _PART_ROWS)
+            self._row(raw, self._convert_text, self._decoded_names)
+            for raw in islice(entries, _ROWS_PER_PART)
         ]
-        if len(rows) < _PART_ROWS:
+        if len(rows) < _ROWS_PER_PART:
             return Page(rows, reader.next_link, reader.base and reader.base.rstrip("/"))
-        return Page(rows, rest=partial(self._part, reader, entries))
+        return Page(rows, next_part=partial(self._decode_part, reader, entries))
 
     def _row(
         self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None
     ) -> Row:
         for link in self.nested_links:
             if raw.get(link):
-                name = link.removesuffix(NESTED_LINK)
+                name = link.removesuffix(NESTED_NEXT_LINK)
                 msg = f"only a part of {name} came along; leave it out of 'expand'"
                 raise PayloadError(msg)
         row = {}
@@ -178,18 +185,20 @@ class RowCodec:
                 try:
                     value = convert(value)
                 except ValueMismatchError as error:
-                    raise ValueMismatchError(self._complaint(raw, name, value, error)) from error
+                    raise ValueMismatchError(
+                        self._mismatch_message(raw, name, value, error)
+                    ) from error
             row[name] = value
         if self.deletion:
-            row[DELETED_COLUMN] = self.deletion.at(row)
+            row[DELETED_COLUMN] = self.deletion.deleted_at(row)
         return row
 
-    def _complaint(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
+    def _mismatch_message(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
         key = ", ".join(f"{part}={raw.get(part)}" for part in self._key) or "without a key"
-        return f"row {key}: the value of {name} (a {_kind(value)}) {error}"
+        return f"row {key}: the value of {name} (a {_json_type(value)}) {error}"
 
 
-def _kind(value: t.Any) -> str:
+def _json_type(value: t.Any) -> str:
     kinds = {
         str: "text",
         bool: "boolean",
@@ -201,19 +210,19 @@ def _kind(value: t.Any) -> str:
     return kinds.get(type(value), type(value).__name__)
 
 
-def _keep(value: t.Any) -> t.Any:
+def _unchanged(value: t.Any) -> t.Any:
     return value
 
 
-def _with_plain_names(raw: Row) -> Row:
-    return {decoded_name(name): value for name, value in raw.items()}
+def _decode_names(raw: Row) -> Row:
+    return {decode_name(name): value for name, value in raw.items()}
 
 
-def whole(page: Page) -> Page:
+def join_parts(page: Page) -> Page:
     """An answer's parts as one page."""
     rows = page.rows
-    while rest := page.rest:
-        page = rest()
+    while next_part := page.next_part:
+        page = next_part()
         rows = rows + page.rows
     return page._replace(rows=rows)
 
@@ -267,15 +276,15 @@ class RecordMaker:
                     record[name] = value.rstrip(" ")
         for name, convert in self._overrides.items():
             if record.get(name) is not None:
-                record[name] = _overridden(name, record[name], convert)
+                record[name] = _convert_to_catalog_type(name, record[name], convert)
         return record
 
 
-def _overridden(name: str, value: t.Any, convert: Convert) -> t.Any:
+def _convert_to_catalog_type(name: str, value: t.Any, convert: Convert) -> t.Any:
     try:
         return convert(value)
     except (ValueError, ArithmeticError, ValueMismatchError) as error:
-        msg = f"the value of {name} (a {_kind(value)}) is not of the type the catalog gives it"
+        msg = f"the value of {name} (a {_json_type(value)}) is not of the type the catalog gives it"
         raise ValueMismatchError(msg) from error
 
 
@@ -290,7 +299,7 @@ def hashed_key(row: t.Any, key: Sequence[str]) -> str:
     return hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16).hexdigest()
 
 
-def overrides(
+def catalog_conversions(
     declared: Mapping[str, Mapping[str, t.Any]], wanted: Mapping[str, Mapping[str, t.Any]]
 ) -> dict[str, Convert]:
     """Conversions for columns to which the catalog gives another type than the metadata.
@@ -303,13 +312,13 @@ def overrides(
     for name, schema in wanted.items():
         if name not in declared or not isinstance(schema, dict):
             continue
-        before, after = _first_type(declared[name]), _first_type(schema)
+        before, after = _non_null_type(declared[name]), _non_null_type(schema)
         if after != before and after in _TO_TYPE:
             found[name] = _TO_TYPE[after]
     return found
 
 
-def _first_type(schema: Mapping[str, t.Any]) -> str | None:
+def _non_null_type(schema: Mapping[str, t.Any]) -> str | None:
     kinds = schema.get("type")
     listed = [kinds] if isinstance(kinds, str) else kinds or []
     return next((kind for kind in listed if kind != "null"), None)

@@ -32,16 +32,16 @@ class RecordLines:
         )
         self._encoder = msgspec.json.Encoder(decimal_format="number")
 
-    def encode(self, rows: Iterable[t.Any], *, extracted: str) -> bytes:
+    def encode(self, rows: Iterable[t.Any], *, time_extracted: str) -> bytes:
         """The lines of RECORD messages.
 
         Args:
             rows: Records: compiled rows, or dicts.
-            extracted: When they were read, ISO 8601.
+            time_extracted: When they were read, ISO 8601.
         """
         message = self._message
-        return self._encoder.encode_lines([message(row, extracted) for row in rows])
+        return self._encoder.encode_lines([message(row, time_extracted) for row in rows])
 
-    def plain(self, rows: Iterable[t.Any]) -> bytes:
+    def json_lines(self, rows: Iterable[t.Any]) -> bytes:
         """The records alone, a line each, as BATCH files hold them."""
         return self._encoder.encode_lines(list(rows))

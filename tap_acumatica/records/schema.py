@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from tap_acumatica.odata.types import is_known, is_timestamp, json_schema
-from tap_acumatica.records.deletion import DELETED_COLUMN, flag_of
+from tap_acumatica.odata.types import is_primitive, is_timestamp, json_schema
+from tap_acumatica.records.deletion import DELETED_COLUMN, deletion_flag
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ Schema = dict[str, t.Any]
 
 TENANT_COLUMN = "_tenant"
 KEY_COLUMN = "_key"
-_DEEPEST = 5
+_MAX_DEPTH = 5
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class RecordShape:
         return None
 
 
-def shape_of(  # noqa: PLR0913  what decides a shape is this much
+def record_shape(  # noqa: PLR0913  what decides a shape is this much
     model: Model,
     type_name: str,
     *,
@@ -75,7 +75,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     """
     key = model.key(type_name)
     properties = {
-        name: model.underlying(prop)
+        name: model.resolve_definition(prop)
         for name, prop in model.properties(type_name).items()
         if prop.type != "Edm.Stream" and (name not in hidden or name in key)
     }
@@ -105,8 +105,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         if name in keys:
             columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
     for expansion in expansions:
-        columns[expansion.navigation.name] = _expanded(model, expansion)
-    if deletions and flag_of(properties):
+        columns[expansion.navigation.name] = _expansion_schema(model, expansion)
+    if deletions and deletion_flag(properties):
         columns[DELETED_COLUMN] = {"type": ["string", "null"], "format": "date-time"}
     shape.schema = {"type": "object", "properties": columns}
     shape.key_properties = tuple(keys)
@@ -124,35 +124,37 @@ def property_schema(model: Model, prop: Property, depth: int = 0) -> Schema:
 
 
 def _value_schema(model: Model, prop: Property, depth: int) -> Schema:
-    if is_known(prop.type):
+    if is_primitive(prop.type):
         return json_schema(prop.type, prop.facets)
     if model.is_enum(prop.type):
         return {"type": ["string", "null"]}
-    if model.structured(prop.type) and depth < _DEEPEST:
+    if model.structured_type(prop.type) and depth < _MAX_DEPTH:
         members = model.properties(prop.type).items()
         return {
             "type": ["object", "null"],
             "properties": {
-                name: property_schema(model, model.underlying(member), depth + 1)
+                name: property_schema(model, model.resolve_definition(member), depth + 1)
                 for name, member in members
             },
         }
     return json_schema(prop.type)
 
 
-def _expanded(model: Model, expansion: Expansion) -> Schema:
+def _expansion_schema(model: Model, expansion: Expansion) -> Schema:
     declared = model.properties(expansion.navigation.type)
     names = expansion.select or tuple(declared)
-    members = {name: property_schema(model, model.underlying(declared[name])) for name in names}
+    members = {
+        name: property_schema(model, model.resolve_definition(declared[name])) for name in names
+    }
     for nested in expansion.nested:
-        members[nested.navigation.name] = _expanded(model, nested)
+        members[nested.navigation.name] = _expansion_schema(model, nested)
     entity: Schema = {"type": ["object", "null"], "properties": members}
     return (
         {"type": ["array", "null"], "items": entity} if expansion.navigation.collection else entity
     )
 
 
-def united(shapes: Sequence[RecordShape]) -> RecordShape:
+def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
     """One shape for a stream that several tenants have, customized differently.
 
     A column that has different types becomes text.
@@ -164,7 +166,7 @@ def united(shapes: Sequence[RecordShape]) -> RecordShape:
         for name, schema in other.schema["properties"].items():
             if name not in columns:
                 columns[name] = schema
-            elif _kind(columns[name]) != _kind(schema):
+            elif _type_and_format(columns[name]) != _type_and_format(schema):
                 columns[name] = {"type": ["string", "null"]}
         properties = {**other.properties, **properties}
     return RecordShape(
@@ -176,7 +178,7 @@ def united(shapes: Sequence[RecordShape]) -> RecordShape:
     )
 
 
-def _kind(schema: Schema) -> tuple[object, ...]:
+def _type_and_format(schema: Schema) -> tuple[object, ...]:
     kinds = tuple(sorted(kind for kind in schema.get("type", []) if kind != "null"))
     return (*kinds, schema.get("format"))
 

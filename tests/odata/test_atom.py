@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
-from tap_acumatica.odata.atom import Answer, AtomReader
-from tap_acumatica.odata.payload import decoded_name
+from tap_acumatica.odata.atom import AtomReader, ResponseBody
+from tap_acumatica.odata.payload import decode_name
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ def feed(*entries: str, names: str = OLDER, more: str = "", attributes: str = ""
 def read(
     body: bytes, places: Mapping[str, str] | None = None, size: int = 10_000
 ) -> tuple[list[Row], str | None]:
-    reader = AtomReader(Answer(Pieces(body, size)), places)
+    reader = AtomReader(ResponseBody(Pieces(body, size)), places)
     return list(reader), reader.next_link
 
 
@@ -157,9 +157,9 @@ def test_any_name_is_decoded_to_itself(name: str, digits: int) -> None:
         c if c.isascii() and c.isalnum() else f"_x{ord(c):0{digits if ord(c) < 65536 else 8}X}_"
         for c in name
     )
-    assert decoded_name(encoded) == name
-    assert decoded_name("_xD83D__xDE00_") == "😀"
-    assert decoded_name("Max_xref_x1_") == "Max_xref_x1_"
+    assert decode_name(encoded) == name
+    assert decode_name("_xD83D__xDE00_") == "😀"
+    assert decode_name("Max_xref_x1_") == "Max_xref_x1_"
 
 
 def test_values_told_elsewhere_are_found_unless_the_content_has_them() -> None:
@@ -187,7 +187,7 @@ def test_an_entry_alone_is_one_row() -> None:
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"\xef\xbb\xbf"])
 def test_an_empty_answer_is_told_apart(body: bytes, size: int) -> None:
     with pytest.raises(EmptyPayloadError):
-        Answer(Pieces(body, size))
+        ResponseBody(Pieces(body, size))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_entities_in_xml_are_not_resolved() -> None:
 
 
 def test_the_form_of_an_answer_shows_at_its_beginning() -> None:
-    assert Answer(Pieces(b" \n<feed/>", 1)).is_xml
-    answer = Answer(Pieces(b'\xef\xbb\xbf{"value":[]}', 4))
+    assert ResponseBody(Pieces(b" \n<feed/>", 1)).is_xml
+    answer = ResponseBody(Pieces(b'\xef\xbb\xbf{"value":[]}', 4))
     assert not answer.is_xml
     assert answer.read() == b'{"value":[]}'

@@ -60,7 +60,7 @@ def test_type_definitions_lend_their_type_and_facets() -> None:
         + CONTAINER.format("N.S.Row")
     )
     properties = {
-        name: found.underlying(prop) for name, prop in found.properties("N.S.Row").items()
+        name: found.resolve_definition(prop) for name, prop in found.properties("N.S.Row").items()
     }
     assert properties["Price"].type == "Edm.Decimal"
     assert properties["Price"].facets.scale == 4
@@ -198,7 +198,7 @@ def test_feed_customization_says_where_a_value_is_told() -> None:
         '<Property Name="Who" Type="Edm.String"/></EntityType>' + CONTAINER.format("N.S.Row")
     )
     atom = "{http://www.w3.org/2005/Atom}"
-    assert {name: prop.place for name, prop in found.properties("N.S.Row").items()} == {
+    assert {name: prop.feed_path for name, prop in found.properties("N.S.Row").items()} == {
         "Name": f"{atom}title",
         "Kept": None,
         "At": "{urn:x}place/@at",
@@ -239,6 +239,6 @@ def test_the_metadata_of_a_real_site_leaves_nothing_out() -> None:
         found = parse_metadata(packed.read())
     assert found.skipped == []
     assert len(found.sets) > 5000
-    assert all(found.structured(entity_set.type) for entity_set in found.sets.values())
+    assert all(found.structured_type(entity_set.type) for entity_set in found.sets.values())
     inquiries = parse_metadata((DATA / "acumatica-gi-metadata.xml").read_bytes())
     assert {"AR-Customers", "CR-Customers"} <= set(inquiries.sets)

@@ -18,7 +18,7 @@ from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.expand import as_paths, parse_expand, render
 from tap_acumatica.odata.model import FunctionImport, Parameter
 from tap_acumatica.odata.payload import error_text, parse_collection, parse_entity
-from tap_acumatica.odata.query import QueryOptions, address, compare, function_call, segment
+from tap_acumatica.odata.query import QueryOptions, build_url, compare, function_call, path_segment
 from tests.odata_service import csdl, parse_target
 
 if t.TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_a_service_reads_back_what_was_meant(first: str, second: str) -> None:
     options = QueryOptions(
         filter=terms, orderby=("A", "B"), select=("A",), top=5, skip=0, custom={"@p q": first}
     )
-    path, query = parse_target(address("http://h/o", segment("Rows"), options))
+    path, query = parse_target(build_url("http://h/o", path_segment("Rows"), options))
     assert path == "http://h/o/Rows".removeprefix("http://h")
     assert query["$filter"] == " and ".join(terms)
     assert query["$orderby"] == "A,B"
@@ -46,7 +46,7 @@ def test_a_service_reads_back_what_was_meant(first: str, second: str) -> None:
 )
 def test_signs_with_a_meaning_of_their_own_are_encoded(sign: str) -> None:
     options = QueryOptions(filter=(compare("A", "eq", "Edm.String", f"x{sign}y"),))
-    target = address("http://h/o", segment(f"PM-{sign}"), options)
+    target = build_url("http://h/o", path_segment(f"PM-{sign}"), options)
     assert target.isascii()
     path, query = parse_target(target)
     assert path == f"/o/PM-{sign}"
@@ -58,7 +58,7 @@ def test_parameters_of_functions_travel_whole(value: str) -> None:
     function = FunctionImport("Rows_WithParameters", (Parameter("P", "Edm.String"),), "Rows", None)
     path, aliases = function_call(function, {"P": value})
     spelled = "'" + value.replace("'", "''") + "'"
-    decoded, query = parse_target(address("http://h/o", path, QueryOptions(custom=aliases)))
+    decoded, query = parse_target(build_url("http://h/o", path, QueryOptions(custom=aliases)))
     assert decoded.removeprefix("/o/Rows_WithParameters") in {f"(P={spelled})", "(P=@P)"}
     assert spelled in {query.get("@P"), decoded.partition("=")[2][:-1]}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tap_acumatica.errors import MetadataError
 from tap_acumatica.odata.csdl import open_metadata, parse_metadata
-from tap_acumatica.odata.slices import sliced
+from tap_acumatica.odata.slices import slice_document
 from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:
@@ -73,7 +73,7 @@ def assert_same(document: bytes) -> None:
 
 
 def test_a_plain_document_is_taken_apart() -> None:
-    slices = sliced(DOCUMENT.encode())
+    slices = slice_document(DOCUMENT.encode())
     assert slices is not None
     assert len(slices.bodies) == 2
     assert b"Path=" not in slices.skeleton.replace(f"{RESTRICTED}{BINDING}".encode(), b"")
@@ -160,14 +160,14 @@ def test_what_nobody_asked_for_is_let_go_and_what_belongs_together_stays() -> No
     )
     assert model.types["N.S.Row"].key == ()
     assert not model.types["N.S.Other"].is_read
-    model.forget_unread()
+    model.drop_unread()
     assert set(model.types) == {"N.S.Row", "N.S.Base", "N.S.Outer", "N.S.Inner"}
 
 
 def test_the_metadata_of_a_real_site_gives_the_same_model(shared_data: Path) -> None:
     packed = (shared_data / "acumatica-2026R2-dac-metadata.xml.gz").read_bytes()
     document = gzip.decompress(packed)
-    slices = sliced(document)
+    slices = slice_document(document)
     assert slices is not None
     assert len(slices.skeleton) < len(document) / 10
     assert_same(document)

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata import times
 from tap_acumatica.odata.model import Facets
-from tap_acumatica.odata.types import edm_type, json_schema, literal, text_parser
+from tap_acumatica.odata.types import edm_type, json_schema, literal, xml_parser
 from tests.odata3_service import LITERAL
 
 LITERALS: list[tuple[str, t.Any, str, str]] = [
@@ -107,7 +107,7 @@ def test_a_service_of_version_3_reads_a_literal_as_what_was_meant(case: tuple[st
     ],
 )  # fmt: skip
 def test_texts_of_xml_mean_the_same_as_values_of_json(name: str, text: str, wire: t.Any) -> None:
-    assert text_parser(name)(text) == wire
+    assert xml_parser(name)(text) == wire
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_texts_of_xml_mean_the_same_as_values_of_json(name: str, text: str, wire
 )
 def test_texts_of_xml_that_do_not_fit_are_refused(name: str, text: t.Any) -> None:
     with pytest.raises(ValueMismatchError):
-        text_parser(name)(text)
+        xml_parser(name)(text)
 
 
 @given(st.text())

@@ -10,9 +10,9 @@ import pytest
 from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.expand import parse_expand
-from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
+from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions, hashed_key
 from tap_acumatica.records.compiled import CompiledCodec
-from tap_acumatica.records.schema import shape_of, united
+from tap_acumatica.records.schema import merge_shapes, record_shape
 from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:
@@ -42,7 +42,7 @@ def model() -> Model:
 
 
 def _decode(model: Model, row: str) -> dict[str, object]:
-    codec = RowCodec(model, shape_of(model, "S.Thing").properties, key=("ID",))
+    codec = RowCodec(model, record_shape(model, "S.Thing").properties, key=("ID",))
     decoded: list[dict[str, object]] = codec.decode(b'{"value": [' + row.encode() + b"]}").rows
     return decoded[0]
 
@@ -50,7 +50,7 @@ def _decode(model: Model, row: str) -> dict[str, object]:
 def test_a_shape_holds_inherited_keys_definitions_enumerations_and_complex_types(
     model: Model,
 ) -> None:
-    shape = shape_of(model, "S.Thing", tenant=True)
+    shape = record_shape(model, "S.Thing", tenant=True)
     columns = shape.schema["properties"]
     assert shape.key_properties == ("_tenant", "ID")
     assert columns["ID"]["type"] == ["integer"]
@@ -105,7 +105,7 @@ def test_a_value_that_does_not_fit_names_key_column_and_kind(
 
 
 def test_a_singleton_may_be_null(model: Model) -> None:
-    codec = RowCodec(model, shape_of(model, "S.Thing").properties, singleton=True)
+    codec = RowCodec(model, record_shape(model, "S.Thing").properties, singleton=True)
     assert codec.decode(b"null").rows == []
     assert codec.decode(b'{"@odata.context": "x", "ID": 1}').rows[0]["ID"] == 1
     with pytest.raises(PayloadError):
@@ -124,7 +124,10 @@ def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_the
     declared: dict[str, dict[str, t.Any]] = {"A": {"type": ["number", "null"]}}
     wanted: dict[str, dict[str, t.Any]] = {"A": {"type": ["string", "null"]}}
     maker = RecordMaker(
-        ["_tenant", "A", "T"], tenant="Co", trim=True, overrides=overrides(declared, wanted)
+        ["_tenant", "A", "T"],
+        tenant="Co",
+        trim=True,
+        overrides=catalog_conversions(declared, wanted),
     )
     row = {"A": Decimal("1.10"), "T": "x  ", "Z": 1}
     assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "T": "x"}
@@ -133,10 +136,10 @@ def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_the
 
 
 def test_tenants_that_differ_share_one_schema(model: Model) -> None:
-    one, two = shape_of(model, "S.Thing"), shape_of(model, "S.Thing")
+    one, two = record_shape(model, "S.Thing"), record_shape(model, "S.Thing")
     two.schema["properties"]["UsrExtra"] = {"type": ["boolean", "null"]}
     two.schema["properties"]["Flag"] = {"type": ["integer", "null"]}
-    columns = united([one, two]).schema["properties"]
+    columns = merge_shapes([one, two]).schema["properties"]
     assert columns["UsrExtra"]["type"] == ["boolean", "null"]
     assert columns["Flag"]["type"] == ["string", "null"]
 
@@ -149,8 +152,8 @@ def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
             "</EntityContainer>"
         ).encode()
     )
-    assert shape_of(keyless, "Plain.Model.T", tenant=True).key_properties == ()
-    one_row = shape_of(keyless, "Plain.Model.T", tenant=True, singleton=True)
+    assert record_shape(keyless, "Plain.Model.T", tenant=True).key_properties == ()
+    one_row = record_shape(keyless, "Plain.Model.T", tenant=True, singleton=True)
     assert one_row.key_properties == ("_tenant",)
 
 

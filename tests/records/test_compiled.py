@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_acumatica.errors import PayloadError, ValueMismatchError
-from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.records.codec import RecordMaker, RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, column_of
 from tap_acumatica.records.lines import RecordLines
-from tap_acumatica.records.schema import shape_of
+from tap_acumatica.records.schema import record_shape
 
 if t.TYPE_CHECKING:
     from tap_acumatica.records.codec import Page
@@ -75,7 +75,7 @@ MODEL = parse_metadata(
         "</Schema></DataServices></Edmx>"
     ).encode()
 )
-SHAPE = shape_of(MODEL, "S.T", tenant=True, hashed_key=True)
+SHAPE = record_shape(MODEL, "S.T", tenant=True, hashed_key=True)
 NAMES = list(SHAPE.schema["properties"])
 
 
@@ -93,7 +93,7 @@ def _page(rows: list[dict[str, t.Any]], **more: t.Any) -> bytes:
 
 
 def _lines(records: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
-    lines = RecordLines("T", version=7).encode(records, extracted="2024-01-01T00:00:00+00:00")
+    lines = RecordLines("T", version=7).encode(records, time_extracted="2024-01-01T00:00:00+00:00")
     return [json.loads(line, parse_float=str) for line in lines.splitlines()]
 
 
@@ -210,7 +210,7 @@ LIGHT = {"odata.metadata": "m", "odata.nextLink": "L"}
 def _older_codec() -> CompiledCodec:
     exact, _, _ = _codecs()
     return CompiledCodec(
-        exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co", long_as_text=True
+        exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co", int64_as_text=True
     )
 
 
@@ -251,14 +251,14 @@ def _feed(*rows: str) -> bytes:
 def test_a_feed_comes_in_parts_and_its_link_with_the_last_one() -> None:
     body = _feed(*(f"<P4>{number}</P4><P0>a</P0>" for number in range(2500)))
     codec = _codecs()[2]
-    page: Page | None = codec.begin(Answer(io.BytesIO(body)))
+    page: Page | None = codec.decode_stream(ResponseBody(io.BytesIO(body)))
     found: list[int] = []
     parts = 0
     while page is not None:
         parts += 1
         found += column_of(page.rows, "P4")
-        assert page.next_link == (None if page.rest else "L")
-        page = page.rest() if page.rest else None
+        assert page.next_link == (None if page.next_part else "L")
+        page = page.next_part() if page.next_part else None
     assert parts > 2
     assert found == list(range(2500))
     assert column_of(codec.decode(body).rows, "P4") == found

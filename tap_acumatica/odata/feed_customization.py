@@ -34,7 +34,7 @@ _SYNDICATION = {
 }
 
 
-def place(declaration: Element, suffix: str = "") -> str | None:
+def feed_path(declaration: Element, suffix: str = "") -> str | None:
     """Where the value is told that the content lacks, as a path for lxml; None: in the content.
 
     Args:
@@ -52,11 +52,11 @@ def place(declaration: Element, suffix: str = "") -> str | None:
     )
 
 
-def places(entity_type: Element) -> Iterator[tuple[str, str]]:
+def feed_paths(entity_type: Element) -> Iterator[tuple[str, str]]:
     """Paths of properties for which an entity type says so, and where they are told."""
     start = f"{_METADATA}FC_SourcePath"
     for name, path in entity_type.attrib.items():
         if str(name).startswith(start):
-            found = place(entity_type, str(name)[len(start) :])
+            found = feed_path(entity_type, str(name)[len(start) :])
             if found:
                 yield str(path), found
