@@ -1,7 +1,7 @@
-"""ATOM answers, read as they arrive: at no time is more than one entry held as XML.
+"""Parses ATOM responses while they arrive; holds only one entry as XML at a time.
 
-Values are taken as text; what they mean, the metadata says. Sources: OData 3.0 Atom format,
-sections 6 to 8, feed customization among them; OData Atom Format 4.0 for the newer names.
+Values are read as text; the metadata says what they mean. Sources: OData 3.0 Atom format, sections
+6 to 8 (including feed customization); OData Atom Format 4.0 for the newer names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 Row = dict[str, t.Any]
 Value = t.Any
-"""Text, None, a list of values (collections) or a dict of them (complex types)."""
+"""Text, None, a list of values (collections) or a dict of values (complex types)."""
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _METADATA = (
@@ -41,77 +41,81 @@ _WHITESPACE = b"\xef\xbb\xbf \t\r\n"
 
 
 class Readable(t.Protocol):
-    """Something to read bytes from, piece by piece."""
+    """A binary stream."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next piece, empty at the end."""
+        """Return the next bytes; empty at the end."""
 
 
 class ResponseBody:
-    """The body of an answer whose form shows at its beginning."""
+    """A response body whose first bytes show its format: JSON, XML or HTML."""
 
     def __init__(self, source: Readable) -> None:
-        """Read as much of it as shows the form.
+        """Read the first bytes.
+
+        Args:
+            source: The body, decompressed.
 
         Raises:
-            EmptyPayloadError: If there is nothing.
+            EmptyPayloadError: If the body is empty or only white space.
         """
         self._source = source
         self._head = source.read(_CHUNK_SIZE)
         while not self._head.strip(_WHITESPACE):
             more = source.read(_CHUNK_SIZE)
             if not more:
-                msg = "the answer is empty"
+                msg = "the response is empty"
                 raise EmptyPayloadError(msg)
             self._head += more
 
     @property
     def is_xml(self) -> bool:
-        """Whether it is XML, or HTML, and no JSON."""
+        """Whether the body is XML or HTML rather than JSON."""
         return self._head.lstrip(_WHITESPACE)[:1] == b"<"
 
     @property
     def is_html(self) -> bool:
-        """Whether it is a page for people."""
+        """Whether the body is an HTML page."""
         return b"<html" in self._head[:2000].lower()
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next piece; with no size, all the rest."""
+        """Return the next bytes; without a size, all that remain."""
         head, self._head = self._head.lstrip(_WHITESPACE), b""
         return head if head and size >= 0 else head + self._source.read(size)
 
 
 class AtomReader:
-    """The rows of a feed, or the one of an entry.
+    """Iterates over the rows of a feed, or over the one row of an entry.
 
     Attributes:
-        next_link: Address of the following part, once all rows were read; None for none.
-        base: What addresses in it are relative to, once all rows were read; None for none.
+        next_link: URL of the next page, known once all rows are read; None if there is none.
+        base: ``xml:base`` of the document, known once all rows are read; None if there is none.
     """
 
-    def __init__(self, answer: ResponseBody, feed_paths: Mapping[str, str] | None = None) -> None:
-        """Prepare.
+    def __init__(self, body: ResponseBody, feed_paths: Mapping[str, str] | None = None) -> None:
+        """Create a reader.
 
         Args:
-            answer: The body.
-            feed_paths: Where in an entry a property is told whose value is not in its content.
+            body: The response body.
+            feed_paths: For each property with feed customization, the lxml path of its value
+                within the entry.
         """
-        self._answer = answer
+        self._body = body
         self._feed_paths = feed_paths or {}
         self.next_link: str | None = None
         self.base: str | None = None
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows in the order received.
+        """Yield the rows in the order received.
 
         Raises:
-            PayloadError: If it is HTML, cut off, no feed, or an error that came amid the rows.
+            PayloadError: If the body is HTML, is cut off, is not a feed, or contains an error.
         """
-        if self._answer.is_html:
-            msg = "the answer is an HTML page"
+        if self._body.is_html:
+            msg = "the response is an HTML page"
             raise PayloadError(msg)
         events = etree.iterparse(
-            self._answer,
+            self._body,
             events=("start", "end"),
             tag=[_ENTRY, *(f"{name}error" for name in _METADATA)],
             resolve_entities=False,
@@ -133,11 +137,11 @@ class AtomReader:
                         yield _row(element, self._feed_paths)
                         _release(element)
         except etree.XMLSyntaxError as error:
-            msg = f"the answer is cut off or no XML ({error.msg})"
+            msg = f"the response is cut off or is not XML ({error.msg})"
             raise PayloadError(msg) from error
         root = events.root
         if root.tag not in {_ENTRY, _FEED}:
-            msg = "the answer is XML, but no feed of rows"
+            msg = "the response is XML but not a feed of rows"
             raise PayloadError(msg)
         self.base = root.get(_XML_BASE)
         self.next_link = _next_link(root) if root.tag == _FEED else None
@@ -145,8 +149,8 @@ class AtomReader:
     @staticmethod
     def _raise_error(event: str, element: Element) -> None:
         if event == "end":
-            said = error_text(etree.tostring(element))
-            msg = f"the answer is an error although its status is success: {said}"
+            text = error_text(etree.tostring(element))
+            msg = f"the response has a success status but contains an error: {text}"
             raise PayloadError(msg)
 
 
@@ -160,7 +164,7 @@ def _release(entry: Element) -> None:
 def _next_link(feed: Element) -> str | None:
     for link in feed.iterchildren(_LINK):
         if link.get("rel") in {"next", "http://www.iana.org/assignments/relation/next"}:
-            # Relative to xml:base, which itself may be relative to the address asked for.
+            # Relative to xml:base, which itself may be relative to the request URL.
             return urljoin(_base_url(link), link.get("href", "")) if link.get("href") else None
     return None
 
@@ -180,16 +184,17 @@ def _row(entry: Element, feed_paths: Mapping[str, str]) -> Row:
             feed = inline.find(_FEED)
             if feed is not None and (further := _next_link(feed)):
                 row[f"{name}{NESTED_NEXT_LINK}"] = further
-    properties = _child(entry, "properties")  # of a media link entry, beside its content
+    # A media link entry has its properties next to the content, not in it.
+    properties = _child(entry, "properties")
     if properties is None:
         content = entry.find(f"{_ATOM}content")
         properties = None if content is None else _child(content, "properties")
     if properties is not None:
         for element in properties.iterchildren("{*}*"):
             text = element.text
-            # Most elements are plain; what else there may be is looked for only where it may be.
-            plain = text is not None and not len(element)
-            row[_property_name(element.tag)] = text if plain else _value(element)
+            # Most elements hold only text: skip the checks that the others need.
+            only_text = text is not None and not len(element)
+            row[_property_name(element.tag)] = text if only_text else _value(element)
     for name, path in feed_paths.items():
         if name not in row:
             row[name] = _customized_value(entry, path)

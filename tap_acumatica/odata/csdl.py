@@ -1,8 +1,8 @@
 """Reads ``$metadata``: CSDL XML 4.0 and, by the same local names, 3.0 and 2.0.
 
-20 MB with thousands of types are usual, of which a run needs a few: the members of a type are read
-when they are first asked for. Element names are compared without their namespace: the older
-versions changed it with each release.
+Documents of 20 MB with thousands of types are common, and a run needs only a few of the types. So
+the members of a type are parsed on first use. Element names are compared without their namespace,
+which the older versions changed with each release.
 """
 
 from __future__ import annotations
@@ -49,19 +49,17 @@ _ADO_NAMESPACE = "{http://schemas.microsoft.com/ado/"
 
 
 def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
-    """Build the model of a service from its metadata document, every type read.
+    """Build the model of a service from its metadata document, with all types parsed.
 
-    What cannot be read is left out and counted in ``Model.skipped``; the rest is kept.
+    Declarations that cannot be read are left out and listed in ``Model.skipped``.
 
     Args:
         document: The body of ``GET {root}/$metadata``, as bytes of XML.
-        version: What the answer's headers say the version is; the document itself knows better.
-
-    Returns:
-        The model.
+        version: OData version from the response headers; a version in the document takes
+            precedence.
 
     Raises:
-        MetadataError: If the document is no CSDL at all: not XML, HTML, or no entity container.
+        MetadataError: If the document is not CSDL: not XML, HTML, or without an entity set.
     """
     model = _MetadataReader(version).read(document)
     for declared in model.types.values():
@@ -70,11 +68,11 @@ def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
 
 
 def open_metadata(document: bytes, *, version: str | None = None) -> Model:
-    """The same model, whose types are read when they are first asked for.
+    """Build the same model as :func:`parse_metadata`, but parse each type on first use.
 
-    ``Model.skipped`` counts what was left out of what was read. Reading a type raises
-    ``MetadataError`` where its part of the document is not well-formed. The document is held
-    until :meth:`Model.drop_unread`.
+    ``Model.skipped`` covers only what has been parsed so far. Parsing a type raises
+    ``MetadataError`` if its part of the document is not well-formed. The document stays in memory
+    until :meth:`Model.drop_unread` is called.
 
     Args:
         document: As for :func:`parse_metadata`.
@@ -88,12 +86,12 @@ def open_metadata(document: bytes, *, version: str | None = None) -> Model:
         try:
             return _MetadataReader(version, slices).read(slices.skeleton)
         except MetadataError:
-            pass  # the document as a whole says what is wrong with it, if it is not the slicing
+            pass  # parse the whole document: it names the fault, unless slicing caused it
     return _MetadataReader(version).read(document)
 
 
 class _MetadataReader:
-    """Collects declarations, and joins them at the end."""
+    """Collects the declarations, then resolves the references between them."""
 
     def __init__(self, version: str | None, slices: SlicedDocument | None = None) -> None:
         self.model = Model()
@@ -110,7 +108,7 @@ class _MetadataReader:
         outer = [root, *root, *(grandchild for child in root for grandchild in child)]
         schemas = [element for element in outer if _local_name(element) == "Schema"]
         if not schemas:
-            msg = "the metadata document holds no CSDL schema"
+            msg = "the metadata document has no CSDL schema"
             raise MetadataError(msg)
         for element in outer:
             if _local_name(element) in {"Edmx", _DATA_SERVICES}:
@@ -122,9 +120,9 @@ class _MetadataReader:
 
     def _read_schema(self, schema: Element) -> None:
         self.namespace = schema.get("Namespace", "")
-        # A document may not say its version, but its namespaces tell the generation.
-        older = schema.tag.startswith(_ADO_NAMESPACE)
-        self.version = self.version or ("3.0" if older else None)
+        # A document without a version still shows its generation by its namespaces.
+        is_ado = schema.tag.startswith(_ADO_NAMESPACE)
+        self.version = self.version or ("3.0" if is_ado else None)
         if alias := schema.get("Alias"):
             self.model.aliases[alias] = self.namespace
         readers = {
@@ -184,7 +182,7 @@ class _MetadataReader:
         name = element.get("Name")
         declared = element.get("Type")
         if not name or not declared:
-            self._skip(f"{owner}.{name or '?'}", "property without name or type")
+            self._skip(f"{owner}.{name or '?'}", "property without a name or a type")
             return None
         type_name, collection = split_collection(declared)
         return Property(
@@ -200,18 +198,18 @@ class _MetadataReader:
     def _customize_feed(
         self, declared: Element, owner: str, properties: dict[str, Property]
     ) -> None:
-        """Take in the feed customization that an entity type declares for its properties."""
+        """Apply the feed customization that an entity type declares for its properties."""
         for name, path in feed_paths(declared):
             if name in properties:
                 properties[name] = properties[name]._replace(feed_path=path)
             else:
-                self._skip(f"{owner}.{name}", "is told outside of the content of ATOM entries")
+                self._skip(f"{owner}.{name}", "its value is outside the content of ATOM entries")
 
     def _navigation(self, element: Element) -> NavigationProperty | None:
         name = element.get("Name", "")
         if declared := element.get("Type"):
             return NavigationProperty(name, *split_collection(declared))
-        # OData 2.0 and 3.0: the association says where it leads.
+        # OData 2.0 and 3.0: the association declares the target.
         ends = self.association_ends.get(self.model.resolve(element.get("Relationship", "")), {})
         end = ends.get(element.get("ToRole", ""))
         return NavigationProperty(name, *end) if end else None
@@ -274,7 +272,7 @@ class _MetadataReader:
         if "/" in target:
             self.set_annotations.append((target.rpartition("/")[2], element))
 
-    # Joining
+    # References
 
     def _resolve_references(self) -> None:
         self.model.version = self.version or self.model.version
@@ -293,7 +291,7 @@ class _MetadataReader:
                 self._skip(name, f"its entity type {resolved} is not declared")
                 del self.model.sets[name]
         if not self.model.sets and not self.model.skipped:
-            msg = "the metadata document declares no entity set"
+            msg = "the metadata document has no entity set"
             raise MetadataError(msg)
 
     def _skip(self, name: str, reason: str) -> None:
@@ -319,12 +317,12 @@ def _parse_xml(document: bytes) -> Element:
 
 
 def _parse_body(element: Element, body: bytes) -> Element:
-    """The body of an element as a tree, with the prefixes that are known to the element."""
-    names = element.nsmap.items()
-    known = "".join(
-        f" xmlns{':' if name else ''}{name or ''}={quoteattr(uri)}" for name, uri in names
+    """Parse the body of an element, with the namespace prefixes that are in scope there."""
+    declarations = "".join(
+        f" xmlns{':' if name else ''}{name or ''}={quoteattr(uri)}"
+        for name, uri in element.nsmap.items()
     )
-    return _parse_xml(b"<Body%b>%b</Body>" % (known.encode(), body))
+    return _parse_xml(b"<Body%b>%b</Body>" % (declarations.encode(), body))
 
 
 def _local_name(element: Element) -> str:
@@ -367,7 +365,7 @@ def _description(element: Element) -> str | None:
 
 
 def _apply_filter_restrictions(entity_set: EntitySet, element: Element) -> None:
-    """Apply ``Capabilities.FilterRestrictions`` found directly below ``element``."""
+    """Apply the ``Capabilities.FilterRestrictions`` annotations directly below ``element``."""
     for annotation in _annotations(element, _FILTER_RESTRICTIONS):
         for value in annotation.iterfind(".//{*}PropertyValue"):
             if value.get("Property") == "Filterable":

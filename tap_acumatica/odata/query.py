@@ -1,4 +1,4 @@
-"""Addresses and query options, percent-encoded once (OData 4.01 Part 2, sections 2 and 5)."""
+"""Builds URLs and query options, percent-encoded once (OData 4.01 Part 2, sections 2 and 5)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,15 @@ _SAFE_IN_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 class QueryOptions:
     """System query options of one request; those that are None or empty are left out.
 
-    ``filter`` holds comparisons that must all be met; ``custom`` further name and value pairs, such
-    as parameter aliases.
+    Attributes:
+        filter: Comparisons, joined with ``and``.
+        orderby: Column names, each optionally followed by ``asc`` or ``desc``.
+        select: Names or paths.
+        expand: The value of ``$expand``.
+        top: The number of rows to return.
+        skip: The number of rows to skip.
+        format: The value of ``$format``.
+        custom: Other names and values, such as parameter aliases.
     """
 
     filter: tuple[str, ...] = ()
@@ -57,7 +64,7 @@ class QueryOptions:
 
 
 def build_url(root: str, segment: str, options: QueryOptions | None = None) -> str:
-    """Join a service root, one encoded path segment and query options to an address."""
+    """Build a URL from a service root, one encoded path segment and query options."""
     query = options.encoded() if options else ""
     path = f"{root.rstrip('/')}/{segment}"
     return f"{path}?{query}" if query else path
@@ -75,20 +82,20 @@ def function_call(
     version: str = "4.0",
     time_zone: ServiceTimeZone | None = None,
 ) -> tuple[str, dict[str, str]]:
-    """Spell the call of a function import.
+    """Write the call of a function import.
 
-    Values that a web server may not accept inside a path travel as parameter aliases
-    (OData 4.01 Part 2, section 5.3.2). In OData 1.0 to 3.0 all are query options (OData 3.0 URL
-    Conventions, section 6).
+    Values that a web server may reject in a path are sent as parameter aliases (OData 4.01 Part 2,
+    section 5.3.2). In OData 1.0 to 3.0 all values are query options (OData 3.0 URL Conventions,
+    section 6).
 
     Args:
-        function: The function import as declared.
-        values: Wire value of every parameter, by name.
+        function: The function import.
+        values: Wire value of each parameter, by name.
         version: OData version of the service.
-        time_zone: The service's clock.
+        time_zone: Time zone of the service, for local times in literals; UTC if None.
 
     Returns:
-        The encoded path segment, and the query options that carry values.
+        The encoded path segment, and the query options that hold values.
     """
     arguments: list[str] = []
     aliases: dict[str, str] = {}
@@ -107,7 +114,7 @@ def function_call(
     return f"{path_segment(function.name)}{call}", aliases
 
 
-def compare(  # noqa: PLR0913  what decides how a comparison is spelled
+def compare(  # noqa: PLR0913  all of them decide how it is written
     name: str,
     operator: str,
     type_name: str,
@@ -116,5 +123,5 @@ def compare(  # noqa: PLR0913  what decides how a comparison is spelled
     version: str = "4.0",
     time_zone: ServiceTimeZone | None = None,
 ) -> str:
-    """One comparison, for example ``OrderNbr gt 'SO0001'``."""
+    """Write one comparison, for example ``OrderNbr gt 'SO0001'``; see :func:`literal`."""
     return f"{name} {operator} {literal(type_name, value, version=version, time_zone=time_zone)}"

@@ -1,11 +1,11 @@
-"""A service's clock: what its date-times mean, how they leave, and how they are asked for again.
+"""A service's time zone: what its date-times mean, how they are emitted and used in filters.
 
-Date-times without offset are local times of the service. Twice a year local time does not tell the
-moment: an hour comes twice when a clock is set back, and one never comes when it is set forward. A
-service may sort and compare by what it shows or by what it means, and it may read a literal from
-that hour either way. So within the length of the change before and after it, local times stand in
-no order here: all of them count as one moment, the first of that span, and a filter's bounds lie
-outside of it. Reading then begins early, never late.
+Date-times without an offset are in the service's local time. Twice a year local time is ambiguous:
+one hour occurs twice when clocks go back, and one is skipped when they go forward. A service may
+sort and compare by local time or by the instant, and may read a literal from that hour either way.
+So within the length of the change, before and after it, local times have no order here: all of them
+count as one instant, the first of that span, and the bounds of a filter are outside the span. A
+read then starts early, never late.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ Span = tuple[str, str]
 
 
 class UnknownZoneError(ValueError):
-    """No time zone has this name."""
+    """There is no time zone with this name."""
 
 
 def zone_named(name: str) -> dt.tzinfo:
-    """The time zone of an IANA name (``America/New_York``) or of a Windows one.
+    """Look up a time zone by its IANA name or its Windows name.
 
-    Windows names (``Eastern Standard Time``) are those of the Unicode CLDR.
+    Windows names (``Eastern Standard Time`` for ``America/New_York``) come from the Unicode CLDR.
 
     Raises:
-        UnknownZoneError: If there is none.
+        UnknownZoneError: If there is no such zone.
     """
-    from tzlocal.windows_tz import win_tz  # noqa: PLC0415  only where a zone is set
+    from tzlocal.windows_tz import win_tz  # noqa: PLC0415  only needed if a zone is set
 
     names = {windows.casefold(): iana for windows, iana in win_tz.items()}
     try:
@@ -60,7 +60,7 @@ def zone_named(name: str) -> dt.tzinfo:
 
 
 def zones_by_offset(moment: dt.datetime) -> list[tuple[dt.timedelta, list[str]]]:
-    """IANA names of the zones that Windows knows, by their offsets at a moment, west first."""
+    """Group the IANA zones that Windows knows by their UTC offset at a moment, west first."""
     from tzlocal.windows_tz import win_tz  # noqa: PLC0415
 
     found: dict[dt.timedelta, list[str]] = {}
@@ -71,13 +71,15 @@ def zones_by_offset(moment: dt.datetime) -> list[tuple[dt.timedelta, list[str]]]
 
 
 class ServiceTimeZone:
-    """How one service's date-times are read, and in what form they leave.
+    """How one service's date-times are read, and in which form they are emitted.
+
+    A canonical date-time is in the form of :func:`times.to_canonical`.
 
     Attributes:
-        zone: Zone of the date-times that carry none.
-        convert_to_utc: Whether date-times leave in UTC; else in ``zone``, with their offset.
-        local: Whether the service speaks local time; known at the latest when it sends some.
-        conversions: What :meth:`to_output` gives, by text as sent.
+        zone: Zone of date-times without an offset.
+        convert_to_utc: Whether date-times are emitted in UTC; else in ``zone``, with an offset.
+        local: Whether the service uses local time; set when the first such value arrives.
+        conversions: Cached results of :meth:`to_output`, by text as received.
     """
 
     def __init__(
@@ -92,16 +94,16 @@ class ServiceTimeZone:
             self._ambiguous_spans
         )
 
-    # Times that come
+    # Received date-times
 
     def to_utc(self, text: str) -> str:
-        """The canonical form of a date-time as sent.
+        """Convert a date-time as received to the canonical form.
 
-        The local hour that comes twice is read as the first one, and the one that never comes as if
-        the clock had not been set forward yet.
+        A local time that occurs twice is read as the first occurrence; one that is skipped is read
+        as if the clock had not gone forward yet.
 
         Raises:
-            ValueMismatchError: If the text is no date-time.
+            ValueMismatchError: If the text is not a date-time.
         """
         found = times.to_canonical(text, self.zone)
         if not self.local and self.zone is not UTC and times.is_local(text):
@@ -110,40 +112,40 @@ class ServiceTimeZone:
         return found
 
     def to_output(self, text: str) -> str:
-        """The form in which a date-time as sent leaves.
+        """Convert a date-time as received to the form in which it is emitted.
 
         Raises:
-            ValueMismatchError: If the text is no date-time.
+            ValueMismatchError: If the text is not a date-time.
         """
         found = self.to_utc(text)
         return found if self.convert_to_utc else times.in_zone(found, self.zone)
 
-    # Times that are asked for
+    # Date-times in filters
 
     def to_local(self, canonical: str) -> str:
-        """What the service's clock shows at a moment: local time, six digits, no offset."""
+        """Convert a canonical date-time to local time, with six digits and no offset."""
         shown = times.to_local(canonical, self.zone)
         return max(shown, _EARLIEST_LOCAL)
 
     def sort_value(self, emitted: str) -> str:
-        """The moment, in canonical form, by which a date-time that left takes its place.
+        """The canonical date-time by which an emitted date-time is sorted.
 
-        What the service sorts ascends by this as well.
+        Rows that the service sorts by the column are in ascending order of this value, too.
         """
         return emitted if self.is_utc else self._sort_values[emitted]
 
     @property
     def is_utc(self) -> bool:
-        """Whether every date-time that left is its own :meth:`sort_value`."""
+        """Whether each emitted date-time is its own :meth:`sort_value`."""
         return self.zone is UTC or (self.convert_to_utc and not self.local)
 
     def safe_floor(self, canonical: str) -> str:
-        """The moment itself, or the last one before it whose local time is sure."""
+        """The moment itself, or the last one before it whose local time is unambiguous."""
         span = self._ambiguous_span(canonical)
         return times.shifted(span[0], seconds=-_TICK_SECONDS) if span else canonical
 
     def safe_ceiling(self, canonical: str) -> str:
-        """The moment itself, or the first one behind it whose local time is sure."""
+        """The moment itself, or the first one after it whose local time is unambiguous."""
         span = self._ambiguous_span(canonical)
         return span[1] if span else canonical
 
@@ -153,7 +155,7 @@ class ServiceTimeZone:
         return span[0] if span else canonical
 
     def _ambiguous_span(self, canonical: str) -> Span | None:
-        """The span around a change of the clock that a moment lies in."""
+        """The span around a change of the clock that contains a moment, or None."""
         if not self.local or self.zone is UTC:
             return None
         for start, end in self._spans(canonical[:10]):
@@ -162,7 +164,7 @@ class ServiceTimeZone:
         return None
 
     def _ambiguous_spans(self, day: str) -> tuple[Span, ...]:
-        """Spans that may touch a day."""
+        """The spans that may overlap a day in UTC."""
         return tuple(
             (
                 times.shifted(times.canonical(moment), seconds=-length.total_seconds()),
@@ -173,10 +175,7 @@ class ServiceTimeZone:
 
 
 class ConversionCache(dict[t.Any, t.Any]):
-    """What was worked out of texts already seen; business dates come again and again.
-
-    Of no text comes none.
-    """
+    """Caches a conversion by its text, as business dates repeat a lot; None stays None."""
 
     def __init__(self, convert: Callable[[str], str]) -> None:
         super().__init__()
@@ -189,29 +188,29 @@ class ConversionCache(dict[t.Any, t.Any]):
         return value
 
     def column(self, texts: Sequence[str | None]) -> list[str | None]:
-        """What was worked out of many texts."""
+        """Convert the values of a column."""
         return list(map(self.__getitem__, texts))
 
 
 class UtcConversions(ConversionCache):
-    """Canonical forms where no zone is set."""
+    """Caches canonical forms for services whose zone is UTC."""
 
     def __init__(self) -> None:
         super().__init__(times.to_canonical)
 
     @override
     def column(self, texts: Sequence[str | None]) -> list[str | None]:
-        """What was worked out of many texts; stamps seldom come twice and are not kept."""
+        """Convert the values of a column, without caching timestamps that rarely repeat."""
         if len(set(texts[:_SAMPLE_SIZE])) > _SAMPLE_SIZE // 2:
             try:
                 return t.cast("list[str | None]", times.utc_column(t.cast("list[str]", texts)))
             except (KeyError, TypeError):
-                pass  # one by one shows which it is
+                pass  # convert them one by one, to find the one that is not in UTC
         return super().column(texts)
 
 
 def _transitions(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timedelta]]:
-    """Changes of a clock that may concern a day in UTC: their moment, and by how much."""
+    """The changes of a clock that may affect a day in UTC: when, and by how much."""
     middle = dt.datetime.fromisoformat(f"{day}T12:00:00+00:00")
     if not dt.MINYEAR + 1 < middle.year < dt.MAXYEAR - 1:
         return []
@@ -220,14 +219,14 @@ def _transitions(zone: dt.tzinfo, day: str) -> list[tuple[dt.datetime, dt.timede
     moments = [middle + step * number for number in range(-count, count + 1)]
     offsets = [utc_offset(zone, moment) for moment in moments]
     return [
-        (_transition_between(zone, moments[place], moments[place + 1]), abs(after - before))
-        for place, (before, after) in enumerate(itertools.pairwise(offsets))
+        (_transition_between(zone, moments[index], moments[index + 1]), abs(after - before))
+        for index, (before, after) in enumerate(itertools.pairwise(offsets))
         if before != after
     ]
 
 
 def _transition_between(zone: dt.tzinfo, early: dt.datetime, late: dt.datetime) -> dt.datetime:
-    """The first second, between two moments of different offsets, with another offset."""
+    """Find the first second with another offset, between moments whose offsets differ."""
     before = utc_offset(zone, early)
     seconds = int((late - early).total_seconds())
     low, high = 0, seconds
@@ -241,5 +240,5 @@ def _transition_between(zone: dt.tzinfo, early: dt.datetime, late: dt.datetime) 
 
 
 def utc_offset(zone: dt.tzinfo, moment: dt.datetime) -> dt.timedelta:
-    """How far a clock in a zone is ahead of UTC at a moment."""
+    """The UTC offset of a zone at a moment."""
     return moment.astimezone(zone).utcoffset() or dt.timedelta()

@@ -1,8 +1,8 @@
-"""Date-times as text: any offset and zero to seven fraction digits in, one canonical UTC form out.
+"""Date-times as text, converted to one canonical UTC form.
 
-The canonical form is ``YYYY-MM-DDTHH:MM:SS.ffffff+00:00``: always UTC, always six digits, so that
-two values compare as strings as they compare as times. A seventh digit (100 ns) is cut off, never
-rounded up: a bookmark or a filter made from it may then be early, but never late.
+The canonical form is ``YYYY-MM-DDTHH:MM:SS.ffffff+00:00``: always UTC and six fraction digits, so
+that two values compare as strings as they do as instants. A seventh digit (100 ns) is cut off, not
+rounded up: a bookmark or a filter made from it may be early, but never late.
 """
 
 from __future__ import annotations
@@ -25,34 +25,32 @@ _MINUTE_LENGTH = len("2024-03-01T10:11:")
 _UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
 _MAX_OFFSET_HOURS = 23
 _MAX_OFFSET_MINUTES = 59
-_NOT_IN_CALENDAR = "is no date-time of the calendar"
+_NOT_A_DATE_TIME = "is not a date-time"
+_NOT_IN_CALENDAR = "is not a valid date-time"
 _EARLIEST = "0001-01-01T00:00:00.000000+00:00"
 _LATEST = "9999-12-31T23:59:59.999999+00:00"
 
 
 def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
-    """Rewrite an ``Edm.DateTimeOffset`` or ``Edm.DateTime`` in the canonical UTC form.
+    """Convert an ``Edm.DateTimeOffset`` or ``Edm.DateTime`` value to the canonical UTC form.
 
     Args:
-        text: For example ``2024-03-01T10:11:12.123Z`` or ``2024-03-01T10:11:12+02:00``.
-        zone: Zone of a text without offset. Where its clock was changed, the offset before the
-            change counts.
-
-    Returns:
-        The same instant, in UTC, with six fraction digits.
+        text: A date-time with any offset or none, and any number of fraction digits; for example
+            ``2024-03-01T10:11:12.123Z`` or ``2024-03-01T10:11:12+02:00``.
+        zone: Zone of a text without an offset. When its clock changes, the offset before the
+            change applies.
 
     Raises:
-        ValueMismatchError: If the text is no date-time.
+        ValueMismatchError: If the text is not a date-time.
     """
     if text[-1:] == "Z":
         try:
             return _MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]]
         except KeyError:
-            pass  # said what is wrong below, if anything is
+            pass  # handled below
     match = _DATE_TIME.fullmatch(text)
     if match is None:
-        msg = "is no date-time"
-        raise ValueMismatchError(msg)
+        raise ValueMismatchError(_NOT_A_DATE_TIME)
     date, minutes, seconds, fraction, offset = match.groups()
     local = f"{date}T{minutes}{seconds or ':00'}"
     micros = (fraction or "")[:6].ljust(6, "0")
@@ -70,7 +68,7 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
 
 
 class _PieceCache(dict[str, str]):
-    """Canonical forms of pieces of date-times; what is no such piece is a ``KeyError``."""
+    """Caches the canonical form of parts of date-times; raises ``KeyError`` for other text."""
 
     def __init__(self, canonical_piece: Callable[[str], str | None], max_size: int) -> None:
         super().__init__()
@@ -88,7 +86,7 @@ class _PieceCache(dict[str, str]):
 
 
 def _up_to_minute(text: str) -> str | None:
-    """A date-time up to the minute, as in ``2024-03-01T10:11:``."""
+    """The canonical form of a date-time up to the minute, such as ``2024-03-01T10:11:``."""
     if text[4:17:3] != "--T::":
         return None
     try:
@@ -99,7 +97,7 @@ def _up_to_minute(text: str) -> str | None:
 
 
 def _after_minute(text: str) -> str | None:
-    """What follows the minute, in UTC."""
+    """The canonical form of the seconds and the offset of a date-time in UTC."""
     match = _REST.fullmatch(text)
     return f"{match[1]}.{(match[2] or '')[:6]:0<6}+00:00" if match else None
 
@@ -109,40 +107,40 @@ _RESTS = _PieceCache(_after_minute, 20_000)
 
 
 def utc_column(texts: Iterable[str]) -> list[str]:
-    """What :func:`to_canonical` makes of many texts, none of which comes often.
+    """Apply :func:`to_canonical` to many texts in UTC that rarely repeat.
 
     Raises:
-        KeyError: If one is not in UTC, or is no date-time.
-        TypeError: If one is None.
+        KeyError: If a text is not in UTC, or is not a date-time.
+        TypeError: If a text is None.
     """
     return [_MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]] for text in texts]
 
 
 def is_local(text: str) -> bool:
-    """Whether a date-time carries no offset."""
+    """Whether a date-time has no offset."""
     return _OFFSET.search(text) is None
 
 
 def date_part(text: str) -> str:
-    """The date that a date-time as sent shows, whatever its offset.
+    """The date of a date-time as received, whatever its offset.
 
     Raises:
-        ValueMismatchError: If the text is no date-time.
+        ValueMismatchError: If the text is not a date-time.
     """
     to_canonical(text)
     return text[:10]
 
 
 def to_local(text: str, zone: dt.tzinfo) -> str:
-    """What a clock in ``zone`` shows at a canonical text: the same form without an offset."""
+    """Convert a canonical text to local time in ``zone``: the same form without an offset."""
     return _as_zone(parse(text), zone).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def in_zone(text: str, zone: dt.tzinfo) -> str:
-    """A canonical text as a clock in ``zone`` shows it, with its offset.
+    """Convert a canonical text to local time in ``zone``, with its offset.
 
-    RFC 3339 knows offsets in minutes only: those of the nineteenth century are cut to minutes, and
-    the clock put right.
+    RFC 3339 offsets have no seconds. Offsets from the nineteenth century do: they are cut to
+    minutes, and the local time is adjusted accordingly.
     """
     moment = _as_zone(parse(text), zone)
     offset = moment.utcoffset() or dt.timedelta()
@@ -153,7 +151,7 @@ def in_zone(text: str, zone: dt.tzinfo) -> str:
 
 
 def _as_zone(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-    """A moment in a zone; in UTC where the calendar ends."""
+    """Convert a moment to a zone; leave it in UTC at the ends of the calendar."""
     try:
         return moment.astimezone(zone)
     except OverflowError:
@@ -170,17 +168,17 @@ def _offset(text: str) -> dt.timedelta:
 
 
 def parse(canonical: str) -> dt.datetime:
-    """A canonical text as an aware ``datetime`` in UTC."""
+    """Convert a canonical text to an aware ``datetime`` in UTC."""
     return dt.datetime.fromisoformat(canonical)
 
 
 def canonical(moment: dt.datetime) -> str:
-    """An aware ``datetime`` in the canonical form."""
+    """Convert an aware ``datetime`` to the canonical form."""
     return moment.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
 
 
 def shifted(text: str, *, seconds: float) -> str:
-    """A canonical text moved by ``seconds``, held within the calendar's range."""
+    """Add seconds to a canonical text; the result stays within the calendar's range."""
     try:
         return canonical(parse(text) + dt.timedelta(seconds=seconds))
     except OverflowError:

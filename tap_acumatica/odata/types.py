@@ -1,6 +1,6 @@
-"""One table of the Edm types: JSON Schema, wire value and literal of each, for OData 3 and 4.
+"""One table of the Edm types: JSON Schema, wire value and literal of each, for OData 1.0 to 4.x.
 
-Nothing else in the project spells a literal or knows what a type looks like on the wire.
+Nothing else in the project writes literals or knows what a type looks like in a response.
 
 Sources: OData 4.01 ABNF and Part 2 section 5.1.1.14 (literals), CSDL XML 4.01 section 3.3
 (primitive types), OData JSON Format 4.01 section 7.1 (values), OData 3.0 section 6.2.3 (literals of
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
 Schema = dict[str, t.Any]
 WireValue = t.Any
-"""What leaves in a record: str, int, Decimal, bool, list, dict or None."""
+"""A value as emitted in a record: str, int, Decimal, bool, list, dict or None."""
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -48,13 +48,13 @@ class EdmType:
 
     Attributes:
         schema: JSON Schema of a value that is not null.
-        parse: From the JSON value to the wire value; raises ``ValueMismatchError``.
-        literal: From the wire value to its literal in OData 4 addresses.
-        literal_v3: The same for OData 1 to 3.
-        orderable: Whether ``$orderby`` takes it.
-        seekable: Whether ``eq`` and ``gt`` with a value read from the service surely divide what
-            was read from what was not. Not so for floating point, nor for date-times, which SQL
-            databases round to ticks of their own; booleans have no ``gt``.
+        parse: Converts a JSON value to the wire value; raises ``ValueMismatchError``.
+        literal: Converts a wire value to its literal in an OData 4 URL.
+        literal_v3: The same for OData 1.0 to 3.0.
+        orderable: Whether ``$orderby`` accepts the type.
+        seekable: Whether ``eq`` and ``gt`` with a value from the service reliably separate rows
+            already read from the others. Not true of floating-point numbers, of date-times (SQL
+            databases round them to their own ticks) and of booleans (they have no ``gt``).
     """
 
     schema: Mapping[str, t.Any]
@@ -66,24 +66,24 @@ class EdmType:
 
 
 def edm_type(name: str) -> EdmType:
-    """The row of a primitive type; unknown types are carried as JSON text."""
+    """The row of a primitive type; values of unknown types are emitted as JSON text."""
     return _EDM_TYPES.get(name, _UNKNOWN)
 
 
 def is_primitive(name: str) -> bool:
-    """Whether the name is a primitive type of the table."""
+    """Whether the table has a primitive type with this name."""
     return name in _EDM_TYPES
 
 
 def is_timestamp(name: str) -> bool:
-    """Whether values of the type are moments in time."""
+    """Whether values of the type are date-times."""
     return name in {"Edm.DateTimeOffset", "Edm.DateTime"}
 
 
 def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
-    """JSON Schema of a primitive type, null allowed.
+    """JSON Schema of a primitive type.
 
-    Null is always allowed: what services declare about nullability and what they send differ.
+    Null is always allowed, as services send null for properties that they declare not nullable.
     """
     row = edm_type(name)
     schema: Schema = {**row.schema, "type": [row.schema["type"], "null"]}
@@ -95,13 +95,13 @@ def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
 def literal(
     name: str, value: WireValue, *, version: str = "4.0", time_zone: ServiceTimeZone | None = None
 ) -> str:
-    """Spell a wire value for use in ``$filter`` or in a function call, not yet percent-encoded.
+    """Write a wire value as a literal for ``$filter`` or a function call, not percent-encoded.
 
     Args:
-        name: Qualified type name; an enumeration's name is spelled as its prefix.
+        name: Qualified type name; the name of an enumeration becomes the literal's prefix.
         value: The wire value, None for null.
         version: OData version of the service.
-        time_zone: The service's clock, for literals that are local times; UTC where there is none.
+        time_zone: Time zone of the service, for literals in local time; UTC if None.
     """
     if value is None:
         return "null"
@@ -116,9 +116,10 @@ def literal(
 
 
 def xml_parser(name: str) -> Callable[[t.Any], WireValue]:
-    """From the text of an XML element to the wire value; see :attr:`EdmType.parse` for JSON's.
+    """A function that converts the text of an XML element to the wire value.
 
-    An empty element is an empty text, of other types no value.
+    It raises ``ValueMismatchError``, as :attr:`EdmType.parse` does for JSON. An empty element is an
+    empty string, or null for other types.
     """
     row = edm_type(name)
     if name == "Edm.String" or row.parse in {_unchanged, _json_text}:
@@ -128,20 +129,20 @@ def xml_parser(name: str) -> Callable[[t.Any], WireValue]:
     def parse_text(text: t.Any) -> WireValue:
         if not isinstance(text, str):
             return parse(text)
-        packed = "".join(text.split()) if name == "Edm.Binary" else text.strip()
-        return parse(packed) if packed else None
+        stripped = "".join(text.split()) if name == "Edm.Binary" else text.strip()
+        return parse(stripped) if stripped else None
 
     return parse_text
 
 
 def _xml_boolean(value: t.Any) -> bool:
-    """A boolean of XML Schema."""
+    """A boolean in XML Schema."""
     known = isinstance(value, str) and value in _TRUE | _FALSE
     return value in _TRUE if known else _boolean(value)
 
 
 def _raise_mismatch(expected: str) -> t.NoReturn:
-    msg = f"is no {expected}"
+    msg = f"is not {expected}"
     raise ValueMismatchError(msg)
 
 
@@ -153,66 +154,66 @@ def _quoted(text: str) -> str:
 
 
 def _string(value: t.Any) -> str:
-    return value if isinstance(value, str) else _raise_mismatch("string")
+    return value if isinstance(value, str) else _raise_mismatch("a string")
 
 
 def _boolean(value: t.Any) -> bool:
-    return value if isinstance(value, bool) else _raise_mismatch("boolean")
+    return value if isinstance(value, bool) else _raise_mismatch("a boolean")
 
 
 def _integer(minimum: int, maximum: int) -> Callable[[t.Any], int]:
     def parse(value: t.Any) -> int:
         number = _whole_number(value)
         if not minimum <= number <= maximum:
-            _raise_mismatch(f"integer between {minimum} and {maximum}")
+            _raise_mismatch(f"an integer between {minimum} and {maximum}")
         return number
 
     return parse
 
 
 def _whole_number(value: t.Any) -> int:
-    """An integer sent as number, as text (``IEEE754Compatible=true``) or as ``5.0``."""
+    """An integer sent as a number, as a string (``IEEE754Compatible=true``) or as ``5.0``."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         return int(value)
     number = _decimal(value)
-    return int(number) if number == number.to_integral_value() else _raise_mismatch("integer")
+    return int(number) if number == number.to_integral_value() else _raise_mismatch("an integer")
 
 
 def _decimal(value: t.Any) -> Decimal:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        _raise_mismatch("number")
+        _raise_mismatch("a number")
     try:
         number = Decimal(str(value))
     except InvalidOperation:
-        _raise_mismatch("number")
-    return number if number.is_finite() else _raise_mismatch("finite number")
+        _raise_mismatch("a number")
+    return number if number.is_finite() else _raise_mismatch("a finite number")
 
 
 def _floating(value: t.Any) -> Decimal | None:
-    """A floating-point number; the infinities and NaN have no JSON number and become null."""
+    """A floating-point number; infinities and NaN become null, as JSON has no such numbers."""
     return None if isinstance(value, str) and value in _NOT_FINITE else _decimal(value)
 
 
 def _guid(value: t.Any) -> str:
-    return value if isinstance(value, str) and _GUID.fullmatch(value) else _raise_mismatch("GUID")
+    return value if isinstance(value, str) and _GUID.fullmatch(value) else _raise_mismatch("a GUID")
 
 
 def _date_time(value: t.Any) -> str:
-    return times.to_canonical(value) if isinstance(value, str) else _raise_mismatch("date-time")
+    return times.to_canonical(value) if isinstance(value, str) else _raise_mismatch("a date-time")
 
 
 def _date(value: t.Any) -> str:
     match = _DATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        _raise_mismatch("date")
+        _raise_mismatch("a date")
     try:
         dt.date.fromisoformat(match[1])
     except ValueError:
-        _raise_mismatch("date of the calendar")
+        _raise_mismatch("a valid date")
     return match[1]
 
 
@@ -230,7 +231,7 @@ def _unchanged(value: t.Any) -> t.Any:
 
 
 def _binary(value: t.Any) -> str:
-    """Base64 as RFC 2045 has it, which schemas promise; OData sends its URL-safe form."""
+    """Base64 of RFC 2045, as the schema promises; OData sends the URL-safe alphabet."""
     text = _string(value).translate(_FROM_URL_SAFE)
     return text + "=" * (-len(text) % 4)
 
@@ -255,7 +256,7 @@ def _prefixed(prefix: str) -> Callable[[WireValue], str]:
 
 
 def _hexadecimal(value: str) -> str:
-    """Binary in OData 1.0 to 3.0; its values travel in Base64."""
+    """A binary literal in OData 1.0 to 3.0, from a value in Base64."""
     try:
         return f"binary'{base64.b64decode(value, validate=True).hex().upper()}'"
     except binascii.Error:
@@ -263,13 +264,13 @@ def _hexadecimal(value: str) -> str:
 
 
 def _utc_literal(value: str) -> str:
-    """``…Z`` with no more fraction digits than needed: some parsers take at most three."""
+    """``…Z`` with as few fraction digits as possible: some parsers accept at most three."""
     head, _, micros = value[:-6].partition(".")
     fraction = micros.rstrip("0")
     return f"{head}.{fraction}Z" if fraction else f"{head}Z"
 
 
-def _edm_type(  # noqa: PLR0913  one argument a column of the table
+def _edm_type(  # noqa: PLR0913  one argument per column of the table
     schema: Mapping[str, t.Any],
     parse: Callable[[t.Any], WireValue],
     literal: Callable[[WireValue], str],
@@ -327,18 +328,18 @@ _EDM_TYPES: dict[str, EdmType] = {
     ),
     "Edm.Date": _edm_type({"type": "string", "format": "date"}, _date, str),
     "Edm.TimeOfDay": _edm_type(
-        {"type": "string", "format": "time"}, _matching(_TIME, "time of day"), str, seekable=False
+        {"type": "string", "format": "time"}, _matching(_TIME, "a time of day"), str, seekable=False
     ),
     "Edm.Time": _edm_type(
         {"type": "string", "format": "duration"},
-        _matching(_DURATION, "duration"),
+        _matching(_DURATION, "a duration"),
         _prefixed("duration"),
         _prefixed("time"),
         seekable=False,
     ),
     "Edm.Duration": _edm_type(
         {"type": "string", "format": "duration"},
-        _matching(_DURATION, "duration"),
+        _matching(_DURATION, "a duration"),
         _prefixed("duration"),
         seekable=False,
     ),

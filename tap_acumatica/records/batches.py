@@ -1,4 +1,4 @@
-"""BATCH files: JSON lines, compressed by gzip, wherever the SDK's storage writes to."""
+"""BATCH files: JSON lines, compressed with gzip, written to the SDK's storage."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from uuid import uuid4
 if t.TYPE_CHECKING:
     from singer_sdk.helpers._batch import BatchConfig
 
-_FAST = 1  # three times as fast as the default, for files that are read once and thrown away
+_FAST = 1  # three times as fast as the default, for files that are read once
 
 
 class BatchFiles:
-    """Numbered files of one stream."""
+    """Writes the numbered BATCH files of one stream."""
 
     def __init__(self, config: BatchConfig, name: str) -> None:
-        """Begin a series.
+        """Start a series of files.
 
         Args:
             config: The SDK's batch configuration.
-            name: What the names of the files begin with, after the configured prefix.
+            name: Start of the file names, after the configured prefix.
         """
         self._storage = config.storage
         self._compress = config.encoding.compression != "none"
@@ -28,7 +28,7 @@ class BatchFiles:
         self._number = 0
 
     def write(self, lines: bytes) -> str:
-        """Write the next file and return its address."""
+        """Write the next file and return its URL."""
         self._number += 1
         suffix = "json.gz" if self._compress else "json"
         filename = f"{self._stem}-{self._number}.{suffix}"

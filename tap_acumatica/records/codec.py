@@ -1,7 +1,7 @@
-"""From the bytes of an answer to rows of wire values, and from rows to records.
+"""Decodes the bytes of a response to rows of wire values, and builds records from rows.
 
-A row holds what the service sent, value by value in its wire form, for the properties that were
-asked for. A record is what leaves: the selected columns, with those that the tap adds.
+A row has the wire value of each requested property. A record is what the tap emits: the selected
+columns and those that the tap adds.
 """
 
 from __future__ import annotations
@@ -44,10 +44,14 @@ _ROWS_PER_PART = 1000
 
 
 class Page(t.NamedTuple):
-    """Rows of one answer in wire values, and the next link as the service spelled it.
+    """The rows of one response.
 
-    A row is read by column name; it is a dict or a compiled row. Where an answer is read while it
-    arrives, ``next_part`` waits for its next part; the next link comes with the last one.
+    Attributes:
+        rows: The rows, read by column name: dicts or compiled rows, with wire values.
+        next_link: URL of the next page, as the service wrote it, or None.
+        context: Context URL, or None.
+        next_part: For a response that is decoded while it arrives, waits for its next part and
+            returns it; None on the last part, which has the next link.
     """
 
     rows: list[t.Any]
@@ -57,9 +61,9 @@ class Page(t.NamedTuple):
 
 
 class RowCodec:
-    """Decodes answers of one entity set."""
+    """Decodes the responses of one entity set."""
 
-    def __init__(  # noqa: PLR0913  what decides a row is this much
+    def __init__(  # noqa: PLR0913  all of them decide what a row is
         self,
         model: Model,
         properties: Mapping[str, Property],
@@ -76,14 +80,14 @@ class RowCodec:
 
         Args:
             model: The service's model.
-            properties: Properties to keep; a row that lacks one has null there.
-            key: Names of the key properties, to name a row by in errors.
-            expansions: Navigation properties that come along.
-            undeclared: JSON Schemas of columns the metadata does not declare but the catalog names.
-            singleton: Whether an answer is one entity.
-            time_zone: The service's clock; UTC where it is None.
-            dates: Date-times that are plain dates.
-            deletion: When rows were deleted, where that is wanted.
+            properties: Properties to keep; null in rows that lack them.
+            key: Names of the key properties, to identify a row in errors.
+            expansions: Expanded navigation properties.
+            undeclared: JSON Schemas of columns in the catalog that the metadata does not declare.
+            singleton: Whether a response is one entity.
+            time_zone: Time zone of the service; UTC if None.
+            dates: Names of timestamp columns to emit as dates.
+            deletion: How to tell when a row was deleted; None without such a column.
         """
         self._key = tuple(key)
         self.time_zone = time_zone or ServiceTimeZone()
@@ -127,20 +131,20 @@ class RowCodec:
         return self.time_zone.to_output(value) if isinstance(value, str) else value
 
     def converter(self, name: str) -> Convert:
-        """What turns the JSON value of a column into its wire value."""
+        """The conversion of a column's JSON value to its wire value."""
         return self._convert.get(name, _unchanged)
 
     def decode(self, body: bytes) -> Page:
-        """Decode an answer.
+        """Decode a response.
 
         Raises:
-            PayloadError: If it is none.
-            ValueMismatchError: If a value does not fit its type; the message names key, property
-                and kind.
+            PayloadError: If the body is not the expected collection or entity.
+            ValueMismatchError: If a value does not fit its type; the message names the row's key,
+                the property and the kind of value.
         """
-        answer = ResponseBody(io.BytesIO(body))
-        if answer.is_xml:
-            return join_parts(self.decode_stream(answer))
+        response = ResponseBody(io.BytesIO(body))
+        if response.is_xml:
+            return join_parts(self.decode_stream(response))
         payload = self._parse(body)
         names = None
         if any("_x" in name for raw in payload.rows[:1] for name in (*raw, *self._convert)):
@@ -149,16 +153,16 @@ class RowCodec:
         rows = [self._row(raw, self._convert, names) for raw in payload.rows]
         return Page(rows, payload.next_link, payload.context)
 
-    def decode_stream(self, answer: ResponseBody) -> Page:
-        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it.
+    def decode_stream(self, body: ResponseBody) -> Page:
+        """Decode a response while it arrives: the first part of XML, all of JSON.
 
         Raises:
-            PayloadError: As :meth:`decode`; from ``next_part`` as well.
-            ValueMismatchError: Likewise.
+            PayloadError: As :meth:`decode`; also raised by ``next_part``.
+            ValueMismatchError: As :meth:`decode`; also raised by ``next_part``.
         """
-        if not answer.is_xml:
-            return self.decode(answer.read())
-        reader = AtomReader(answer, self._feed_paths)
+        if not body.is_xml:
+            return self.decode(body.read())
+        reader = AtomReader(body, self._feed_paths)
         return self._decode_part(reader, iter(reader))
 
     def _decode_part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
@@ -176,7 +180,7 @@ class RowCodec:
         for link in self.nested_links:
             if raw.get(link):
                 name = link.removesuffix(NESTED_NEXT_LINK)
-                msg = f"only a part of {name} came along; leave it out of 'expand'"
+                msg = f"the service returned only a part of {name}; remove it from 'expand'"
                 raise PayloadError(msg)
         row = {}
         for name, convert in conversions.items():
@@ -194,7 +198,7 @@ class RowCodec:
         return row
 
     def _mismatch_message(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
-        key = ", ".join(f"{part}={raw.get(part)}" for part in self._key) or "without a key"
+        key = ", ".join(f"{part}={raw.get(part)}" for part in self._key) or "(no key)"
         return f"row {key}: the value of {name} (a {_json_type(value)}) {error}"
 
 
@@ -219,7 +223,7 @@ def _decode_names(raw: Row) -> Row:
 
 
 def join_parts(page: Page) -> Page:
-    """An answer's parts as one page."""
+    """Read the remaining parts of a response, and return one page."""
     rows = page.rows
     while next_part := page.next_part:
         page = next_part()
@@ -228,7 +232,7 @@ def join_parts(page: Page) -> Page:
 
 
 class RecordMaker:
-    """Makes records of rows: selected columns, the tap's own ones, the catalog's types."""
+    """Builds records from rows: selected columns, added columns, the catalog's types."""
 
     def __init__(
         self,
@@ -239,14 +243,14 @@ class RecordMaker:
         trim: bool = False,
         overrides: Mapping[str, Convert] | None = None,
     ) -> None:
-        """Compile what to do with a row.
+        """Configure the records.
 
         Args:
-            columns: Names to keep, ``_tenant`` and ``_key`` among them where wanted.
+            columns: Names of the columns to emit, with ``_tenant`` and ``_key`` if selected.
             key: Entity key, hashed into ``_key``.
             tenant: Login name for ``_tenant``.
-            trim: Whether to cut trailing blanks of texts.
-            overrides: Conversions to types that the catalog asks for.
+            trim: Whether to remove trailing spaces from strings.
+            overrides: Conversions to the types in the catalog; see :func:`catalog_conversions`.
         """
         wanted = dict.fromkeys(columns)
         self._tenant = tenant if TENANT_COLUMN in wanted else None
@@ -257,10 +261,10 @@ class RecordMaker:
         self._overrides = dict(overrides or {})
 
     def record(self, row: Row) -> Row:
-        """The record of a row; the row is left as it is.
+        """Build the record of a row, without changing the row.
 
         Raises:
-            ValueMismatchError: If a value cannot be what the catalog asks for.
+            ValueMismatchError: If a value cannot be converted to its type in the catalog.
         """
         record: Row = {}
         if self._tenant is not None:
@@ -284,15 +288,14 @@ def _convert_to_catalog_type(name: str, value: t.Any, convert: Convert) -> t.Any
     try:
         return convert(value)
     except (ValueError, ArithmeticError, ValueMismatchError) as error:
-        msg = f"the value of {name} (a {_json_type(value)}) is not of the type the catalog gives it"
+        msg = f"the value of {name} (a {_json_type(value)}) does not fit its type in the catalog"
         raise ValueMismatchError(msg) from error
 
 
 def hashed_key(row: t.Any, key: Sequence[str]) -> str:
-    """128 bits, in hexadecimal, over the key values of a row.
+    """Hash the key values of a row: 128 bits in hexadecimal.
 
-    The keys of grouped or outer-joined inquiries may all be null; such rows are told apart by all
-    their values.
+    In grouped or outer-joined inquiries, all key values may be null; then all values are hashed.
     """
     values = [row[name] for name in key]
     hashed = values if any(value is not None for value in values) else sorted(row.items())
@@ -302,11 +305,11 @@ def hashed_key(row: t.Any, key: Sequence[str]) -> str:
 def catalog_conversions(
     declared: Mapping[str, Mapping[str, t.Any]], wanted: Mapping[str, Mapping[str, t.Any]]
 ) -> dict[str, Convert]:
-    """Conversions for columns to which the catalog gives another type than the metadata.
+    """Conversions for columns whose type in the catalog differs from the metadata.
 
     Args:
-        declared: JSON Schemas as discovered, by column.
-        wanted: JSON Schemas of the input catalog.
+        declared: Discovered JSON Schemas, by column.
+        wanted: JSON Schemas in the input catalog, by column.
     """
     found: dict[str, Convert] = {}
     for name, schema in wanted.items():

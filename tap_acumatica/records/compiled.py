@@ -1,9 +1,9 @@
-"""The fast way from bytes to rows: a struct compiled from a stream's columns.
+"""The fast path from bytes to rows: a struct type compiled from a stream's columns.
 
-A page is decoded straight into structs whose fields are the columns of a record, in the record's
-order; what the C decoder cannot say (date-times, hashed keys, nested objects) is put right column
-by column. The slower :class:`RowCodec` defines what every value means: it takes over for a page
-that the struct does not fit, and raises the error that names the value if there is one.
+A page is decoded directly into structs whose fields are the columns of a record, in the record's
+order. What the C decoder cannot produce (date-times, hashed keys, nested objects) is then converted
+column by column. The slower :class:`RowCodec` defines what each value means: it decodes the pages
+that the struct does not fit, and raises the error that names a wrong value.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _ENVELOPE = {
     "context401": "@context",
     "context3": "odata.metadata",
 }
-"""Members of an answer, in OData 4.0, 4.01 and 3.0."""
+"""Members of a response in OData 4.0, 4.01 and 3.0, by field name."""
 _NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
 _URL_SAFE = frozenset("-_")
 _NULL = msgspec.Raw(b"null")
 _NUMBER_CHARACTERS = b"0123456789.-+eEnul"
-"""What JSON numbers and null are made of."""
+"""The characters of JSON numbers and null."""
 
 _DECODED_TYPES: dict[str, t.Any] = {
     "Edm.String": str,
@@ -62,7 +62,7 @@ _DECODED_TYPES: dict[str, t.Any] = {
 
 
 class CompiledRow(msgspec.Struct):
-    """Base of the compiled rows: read by column name, as a dict is."""
+    """Base of the compiled rows: read by column name, like a dict."""
 
     def __getitem__(self, name: str) -> t.Any:
         """The wire value of a column."""
@@ -71,13 +71,13 @@ class CompiledRow(msgspec.Struct):
     @classmethod
     def fields_by_name(cls) -> dict[str, str]:
         """Attribute names by column name."""
-        raise NotImplementedError  # each compiled class has its own
+        raise NotImplementedError  # each compiled class defines it
 
 
 class CompiledCodec:
-    """Decodes answers of one entity set into rows that are records already."""
+    """Decodes the responses of one entity set into rows that can be emitted as records."""
 
-    def __init__(  # noqa: PLR0913  what decides a row is this much
+    def __init__(  # noqa: PLR0913  all of them decide what a row is
         self,
         exact: RowCodec,
         columns: Sequence[str],
@@ -87,15 +87,15 @@ class CompiledCodec:
         tenant: str | None = None,
         int64_as_text: bool = False,
     ) -> None:
-        """Compile.
+        """Compile the row type.
 
         Args:
-            exact: Decodes the same rows, and defines what they mean.
-            columns: Columns of a record, in order, with ``_tenant`` and ``_key`` where wanted.
-            properties: Properties by column; a column without one is of any type.
+            exact: Decodes the same rows, and defines what their values mean.
+            columns: Columns of a record, in order, with ``_tenant`` and ``_key`` if selected.
+            properties: Properties by column; a column without one can have any type.
             key: Entity key, hashed into ``_key``.
             tenant: Login name for ``_tenant``.
-            int64_as_text: Whether ``Edm.Int64`` comes as text, as OData 3.0 has it.
+            int64_as_text: Whether JSON has ``Edm.Int64`` values as strings, as in OData 3.0.
         """
         self._converted_types = frozenset({"Edm.Int64"} if int64_as_text else ())
         self._exact = exact
@@ -122,7 +122,7 @@ class CompiledCodec:
             if name not in {TENANT_COLUMN, KEY_COLUMN}
             and self._field_type(properties.get(name)) is t.Any
         ]
-        # Names that are none in XML may be spelled in two ways.
+        # Names that are not valid in XML may be written in two ways.
         self._names_are_unambiguous = all(
             name.isidentifier() and decode_name(name) == name for name in columns
         )
@@ -149,9 +149,9 @@ class CompiledCodec:
         ]
 
     def _passthrough_columns(self, exact: RowCodec) -> list[str]:
-        """Columns whose digits leave as they came, without becoming numbers in between.
+        """Columns whose digits are emitted as received, without being parsed as numbers.
 
-        Not what rows are told apart or asked for by.
+        Key columns are not among them, as their values are hashed and used in filters.
         """
         if self._has_key_column or exact.deletion:
             return []
@@ -165,7 +165,7 @@ class CompiledCodec:
         ]
 
     def _compile(self) -> None:
-        """Make the type of a row, and what decodes it."""
+        """Create the row type and its decoder."""
         fields: list[tuple[str, t.Any, t.Any]] = []
         for name, field in self._fields.items():
             kind = self._field_type(self._properties.get(name))
@@ -190,7 +190,7 @@ class CompiledCodec:
         envelope = msgspec.defstruct(
             "Envelope",
             [
-                ("value", list[self.row_type]),  # type: ignore[name-defined]  # made just now
+                ("value", list[self.row_type]),  # type: ignore[name-defined]  # created at run time
                 *((field, t.Optional[str], None) for field in _ENVELOPE),  # noqa: UP045  at run time
                 ("error", t.Any, None),
                 ("error3", t.Any, None),
@@ -200,7 +200,7 @@ class CompiledCodec:
         self._decoder: t.Any = msgspec.json.Decoder(envelope, float_hook=Decimal)
 
     def _field_type(self, prop: Property | None) -> t.Any:
-        """Type of a struct field; Any for what is converted afterwards."""
+        """Type of a struct field; ``Any`` if the value is converted after decoding."""
         if prop is None or prop.collection or prop.type in self._converted_types:
             return t.Any
         if prop.type in _DECODED_TYPES:
@@ -211,11 +211,11 @@ class CompiledCodec:
         return t.Any
 
     def decode(self, body: bytes) -> Page:
-        """Decode an answer.
+        """Decode a response.
 
         Raises:
-            PayloadError: If it is none.
-            ValueMismatchError: If a value does not fit its type.
+            PayloadError: As :meth:`RowCodec.decode`.
+            ValueMismatchError: As :meth:`RowCodec.decode`.
         """
         if self._names_are_unambiguous and not any(
             mark in body for mark in self._exact_codec_marks
@@ -228,25 +228,23 @@ class CompiledCodec:
                     context = answer.context or answer.context401 or answer.context3
                     return Page(answer.value, link, context)
             except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
-                pass  # the exact codec says what is wrong, or takes it
+                pass  # the exact codec accepts it, or raises the error that names the value
         return self._compile_page(self._exact.decode(body))
 
     def _decode_answer(self, body: bytes) -> t.Any:
         answer = self._decoder.decode(body)
         if _are_json_numbers(answer.value, [self._fields[name] for name in self._passthrough]):
             return answer
-        # Decimals come as text here, as they do where IEEE754Compatible is set, or are none at all.
+        # Decimals are strings here, as with IEEE754Compatible=true, or are not numbers at all.
         self._passthrough = []
         self._compile()
         return self._decoder.decode(body)
 
-    def decode_stream(self, answer: ResponseBody) -> Page:
-        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it."""
-        return (
-            self._compile_page(self._exact.decode_stream(answer))
-            if answer.is_xml
-            else self.decode(answer.read())
-        )
+    def decode_stream(self, body: ResponseBody) -> Page:
+        """Decode a response while it arrives; see :meth:`RowCodec.decode_stream`."""
+        if body.is_xml:
+            return self._compile_page(self._exact.decode_stream(body))
+        return self.decode(body.read())
 
     def _compile_page(self, page: Page) -> Page:
         next_part = partial(self._decode_next_part, page.next_part) if page.next_part else None
@@ -276,7 +274,7 @@ class CompiledCodec:
         self._add_tap_columns(rows)
 
     def _add_tap_columns(self, rows: list[t.Any]) -> None:
-        """The columns that the tap works out of the others."""
+        """Fill the columns that the tap derives from the others."""
         if self._exact.deletion:
             field, deleted_at = self._fields[DELETED_COLUMN], self._exact.deletion.deleted_at
             for row in rows:
@@ -287,9 +285,9 @@ class CompiledCodec:
                 setattr(row, field, self._hashed_key(row))
 
     def trimmed(self, rows: Sequence[t.Any]) -> list[t.Any]:
-        """The rows without the blanks at the ends of texts.
+        """Return the rows without trailing spaces in strings.
 
-        Copies where there are some: what is read next is asked for by the values as they came.
+        Copies a row before changing it: the next request filters by the received values.
         """
         texts = self._text_fields
         found = []
@@ -324,24 +322,26 @@ class CompiledCodec:
 
 
 def _convert_field(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any], t.Any]) -> None:
-    """Put a column right value by value."""
+    """Convert a column, value by value."""
     for row, value in zip(rows, map(attrgetter(field), rows), strict=True):
         if value is not None:
             setattr(row, field, convert(value))
 
 
 def _compile_getter(fields: Sequence[str]) -> Callable[[t.Any], tuple[t.Any, ...]]:
-    """What takes the values of some fields out of a row."""
+    """Create a function that returns the values of some fields of a row."""
     if len(fields) > 1:
         return attrgetter(*fields)
     return lambda row: tuple(getattr(row, field) for field in fields)
 
 
 def _compile_setter(fields: Sequence[str]) -> Callable[..., None]:
-    """What puts columns into the fields of rows: a loop that names them, seven times as fast.
+    """Create a function that assigns columns to fields of rows.
+
+    Its generated loop names the attributes, which is seven times as fast as ``setattr``.
 
     Args:
-        fields: Attributes of a compiled row: a letter and a number each.
+        fields: Attributes of a compiled row: each a letter and a number.
     """
     values = [f"v{number}" for number in range(len(fields))]
     body = "".join(f"        row.{f} = {v}\n" for f, v in zip(fields, values, strict=True))
@@ -350,12 +350,12 @@ def _compile_setter(fields: Sequence[str]) -> Callable[..., None]:
         f"    for row, {', '.join(values)} in zip(rows, *columns, strict=True):\n{body}"
     )
     made: dict[str, t.Any] = {}
-    exec(source, made)  # noqa: S102  of nothing but the numbers above
+    exec(source, made)  # noqa: S102  contains only the attributes above
     return t.cast("Callable[..., None]", made["put"])
 
 
 def _are_json_numbers(rows: list[t.Any], fields: Sequence[str]) -> bool:
-    """Whether the columns that are passed on hold nothing but numbers and nulls."""
+    """Whether these raw JSON columns contain only numbers and nulls."""
     if not fields:
         return True
     joined = b"".join(itertools.chain.from_iterable(map(_compile_getter(fields), rows)))
@@ -363,7 +363,7 @@ def _are_json_numbers(rows: list[t.Any], fields: Sequence[str]) -> bool:
 
 
 def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
-    """The values of one column, of dicts or of compiled rows."""
+    """The values of one column, from dicts or from compiled rows."""
     if rows and isinstance(rows[0], CompiledRow):
         return list(map(attrgetter(rows[0].fields_by_name()[name]), rows))
     return [row[name] for row in rows]

@@ -1,4 +1,4 @@
-"""From values as sent to what leaves in a record, by declared type."""
+"""Converts received values to emitted values, by declared type."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ Convert = t.Callable[[t.Any], t.Any]
 
 
 class Conversions:
-    """Conversions of one service's types."""
+    """Builds the conversions for the types of one service."""
 
     def __init__(self, model: Model, time_zone: ServiceTimeZone, *, from_xml: bool = False) -> None:
-        """Prepare.
+        """Create a builder.
 
         Args:
             model: The service's model.
-            time_zone: The service's clock.
-            from_xml: Whether values come out of XML, where every one is a text.
+            time_zone: Time zone of the service.
+            from_xml: Whether values come from XML, where each one is a string.
         """
         self._model = model
         self._time_zone = time_zone
         self._from_xml = from_xml
 
     def for_property(self, prop: Property) -> Convert:
-        """The conversion of a property's values that are not null."""
+        """The conversion of a property's non-null values; raises ``ValueMismatchError``."""
         return self._one_or_each(self._for_value(prop), many=prop.collection)
 
     def _one_or_each(self, one: Convert, *, many: bool) -> Convert:
@@ -51,7 +51,7 @@ class Conversions:
         if self._model.is_enum(prop.type):
             return str
         if self._model.structured_type(prop.type):
-            # Built at first use: complex types may hold themselves.
+            # Built on first use: a complex type may contain itself.
             members = _members(
                 lambda: {
                     name: self.for_property(self._model.resolve_definition(member))
@@ -66,18 +66,18 @@ class Conversions:
         return self._time_zone.conversions[text] if text or not self._from_xml else None
 
     def date_part(self, value: t.Any) -> str | None:
-        """The date of a date-time that is a plain date."""
+        """Convert a date-time to its date."""
         text = self._require_text(value)
         return date_part(text) if text or not self._from_xml else None
 
     def _require_text(self, value: t.Any) -> str:
         if not isinstance(value, str):
-            msg = "is no date-time"
+            msg = "is not a date-time"
             raise ValueMismatchError(msg)
         return value.strip() if self._from_xml else value
 
     def for_expansion(self, expansion: Expansion) -> Convert:
-        """The conversion of what a navigation property brings along."""
+        """The conversion of an expanded navigation property."""
 
         def build() -> dict[str, Convert]:
             declared = self._model.properties(expansion.navigation.type)
@@ -94,14 +94,14 @@ class Conversions:
 
 
 def _unless_blank(convert: Convert, blank: t.Any) -> Convert:
-    """The conversion, but for an empty element, which is ``blank``."""
+    """The conversion, except that an empty element becomes ``blank``."""
     return lambda value: blank if value == "" else convert(value)
 
 
 def _each(convert: Convert) -> Convert:
     def convert_all(values: t.Any) -> list[t.Any]:
         if not isinstance(values, list):
-            msg = "is no list"
+            msg = "is not a list"
             raise ValueMismatchError(msg)
         return [None if value is None else convert(value) for value in values]
 
@@ -113,7 +113,7 @@ def _members(build: Callable[[], dict[str, Convert]]) -> Convert:
 
     def convert_members(value: t.Any) -> dict[str, t.Any]:
         if not isinstance(value, dict):
-            msg = "is no object"
+            msg = "is not an object"
             raise ValueMismatchError(msg)
         if not built:
             built.update(build())

@@ -16,17 +16,18 @@ _FLAGS = ("DeletedDatabaseRecord", "UsrDeletedDatabaseRecord")
 
 
 def deletion_flag(columns: Container[str]) -> str | None:
-    """The column that says whether a row is deleted, None where there is none."""
+    """The column that marks deleted rows, or None."""
     return next((name for name in _FLAGS if name in columns), None)
 
 
 class Deletion(t.NamedTuple):
-    """When a row was deleted.
+    """How to tell when a row was deleted.
 
     Attributes:
-        flag: The column that says whether it is; None where there is none.
-        stamp: The column of its last change, which then is its deletion.
-        default: The time to take where it has no such value.
+        flag: Name of the column that marks deleted rows; None if there is none.
+        stamp: Name of the column with the time of the last change, which for a deleted row is its
+            deletion; None if there is none.
+        default: Time of deletion for rows without that value.
     """
 
     flag: str | None
@@ -34,7 +35,7 @@ class Deletion(t.NamedTuple):
     default: str
 
     def deleted_at(self, row: t.Any) -> str | None:
-        """The time of a row's deletion, None where it is not deleted."""
+        """The time at which a row was deleted; None if it is not deleted."""
         if self.flag is None or row[self.flag] is not True:
             return None
         when: str | None = row[self.stamp] if self.stamp else None

@@ -1,4 +1,4 @@
-"""What the records of a stream look like: columns, keys, JSON Schema."""
+"""The columns, keys and JSON Schema of a stream."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _MAX_DEPTH = 5
 
 @dataclass(slots=True)
 class RecordShape:
-    """The shape of one entity set's rows.
+    """What the records of one entity set look like.
 
     Attributes:
         properties: Structural properties by name, in declared order.
         key: Names of the entity's key properties.
-        schema: JSON Schema of a record, with the columns the tap adds.
-        key_properties: Key of the records, as the target shall use it.
-        dates: Timestamps that are plain dates.
+        schema: JSON Schema of a record, including the columns that the tap adds.
+        key_properties: Key of the records, for the target.
+        dates: Names of timestamp columns that are emitted as dates.
     """
 
     properties: dict[str, Property]
@@ -40,7 +40,7 @@ class RecordShape:
     dates: frozenset[str] = frozenset()
 
     def tracking_field(self, candidates: Iterable[str]) -> str | None:
-        """The first candidate that is there and is a timestamp, and no plain date."""
+        """The first candidate that is a timestamp column; None if there is none."""
         for name in candidates:
             prop = self.properties.get(name)
             if name not in self.dates and prop and is_timestamp(prop.type) and not prop.collection:
@@ -48,7 +48,7 @@ class RecordShape:
         return None
 
 
-def record_shape(  # noqa: PLR0913  what decides a shape is this much
+def record_shape(  # noqa: PLR0913  all of them decide the shape
     model: Model,
     type_name: str,
     *,
@@ -60,18 +60,20 @@ def record_shape(  # noqa: PLR0913  what decides a shape is this much
     is_date: Callable[[str], bool] = lambda _: False,
     deletions: bool = False,
 ) -> RecordShape:
-    """Work out the shape of an entity type's rows.
+    """Derive the shape of an entity type's records.
 
     Args:
         model: The service's model.
         type_name: Qualified name of the entity type.
-        hidden: Properties that the service declares but does not give.
-        hashed_key: Whether the records' key is a hash of the entity's key, which may hold nulls.
-        tenant: Whether rows carry their tenant.
-        singleton: Whether there is one row only.
-        expansions: Navigation properties that come along.
-        is_date: Tells by its name whether a timestamp is a plain date.
-        deletions: Whether rows that the service keeps as deleted say when that was.
+        hidden: Properties that the service declares but does not return.
+        hashed_key: Whether the records' key is a hash of the entity's key, whose values may be
+            null.
+        tenant: Whether records have a ``_tenant`` column.
+        singleton: Whether there is only one row.
+        expansions: Expanded navigation properties.
+        is_date: Whether the timestamp column with this name is emitted as a date.
+        deletions: Whether records have a column for the time of deletion, if the service keeps
+            deleted rows.
     """
     key = model.key(type_name)
     properties = {
@@ -80,7 +82,7 @@ def record_shape(  # noqa: PLR0913  what decides a shape is this much
         if prop.type != "Edm.Stream" and (name not in hidden or name in key)
     }
     if not all(name in properties for name in key):
-        key = ()  # part of it leads into an object; the rest alone is the key of many rows
+        key = ()  # part of it is a path into an object; the rest alone would not be unique
     dates = frozenset(
         name
         for name, prop in properties.items()
@@ -114,7 +116,7 @@ def record_shape(  # noqa: PLR0913  what decides a shape is this much
 
 
 def property_schema(model: Model, prop: Property, depth: int = 0) -> Schema:
-    """JSON Schema of one property; complex types are objects, collections are arrays."""
+    """JSON Schema of a property; complex types become objects, collections become arrays."""
     schema = _value_schema(model, prop, depth)
     if prop.collection:
         schema = {"type": ["array", "null"], "items": schema}
@@ -155,9 +157,9 @@ def _expansion_schema(model: Model, expansion: Expansion) -> Schema:
 
 
 def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
-    """One shape for a stream that several tenants have, customized differently.
+    """Merge the shapes of a stream that tenants have customized differently.
 
-    A column that has different types becomes text.
+    A column whose types differ becomes text.
     """
     first, *others = shapes
     columns = dict(first.schema["properties"])
@@ -184,10 +186,10 @@ def _type_and_format(schema: Schema) -> tuple[object, ...]:
 
 
 def restore_facets(schema: Schema, discovered: Schema) -> None:
-    """Give ``schema`` what it was discovered with and a catalog does not carry.
+    """Restore in ``schema`` what was discovered and is missing in a catalog.
 
-    These are precision and scale of numbers, and that a timestamp is a plain date, which a catalog
-    from before the setting was made does not know.
+    That is the precision and scale of numbers, which catalogs do not keep, and the format of
+    timestamps emitted as dates, which a catalog older than the setting does not have.
     """
     if "precision" in discovered and schema.get("type") == discovered["type"]:
         schema |= {facet: discovered[facet] for facet in ("precision", "scale")}

@@ -193,8 +193,8 @@ def test_an_empty_answer_is_told_apart(body: bytes, size: int) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"<html><body>Sign in</body></html>", "HTML"), (b"<!DOCTYPE html><html></html>", "HTML"), (b"<feed/>", "no feed"), (b"<feed", "cut off"),
-        (b'<service xmlns="http://www.w3.org/2007/app"/>', "no feed"), (feed()[:-1], "cut off"), (feed() + b"<feed/>", "cut off"),
+        (b"<html><body>Sign in</body></html>", "HTML"), (b"<!DOCTYPE html><html></html>", "HTML"), (b"<feed/>", "not a feed"), (b"<feed", "cut off"),
+        (b'<service xmlns="http://www.w3.org/2007/app"/>', "not a feed"), (feed()[:-1], "cut off"), (feed() + b"<feed/>", "cut off"),
         (feed(entry("<d:A>1</d:A>"), more="<m:error><m:code/><m:message>Out of memory</m:message></m:error>"), "Out of memory"),
         (b'<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><m:message>No</m:message></m:error>', "No"),
     ],
