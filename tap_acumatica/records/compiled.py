@@ -136,7 +136,7 @@ class CompiledCodec:
             *(_NOT_FINITE if floating else ()),
             *(link.encode() for link in exact.nested_links),
         )
-        # Binary is text, and all but a little of it as it leaves: only the next_part is converted.
+        # Most binary values can be emitted as received: only the others are converted.
         self._binary_fields = [
             self._fields[name]
             for name, prop in properties.items()

@@ -1,7 +1,7 @@
-"""Rows that Acumatica keeps as deleted: they leave with the time of their deletion.
+"""Rows that Acumatica keeps and marks as deleted: they are emitted with the time of deletion.
 
-Tables with such a flag keep rows that were deleted, and hide them unless asked default (Studio
-Developer Guide, "Preservation of Deleted Records").
+Tables with such a flag keep deleted rows, and hide them by default (Studio Developer Guide,
+"Preservation of Deleted Records").
 """
 
 from __future__ import annotations

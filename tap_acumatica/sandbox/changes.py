@@ -32,10 +32,10 @@ def update(
 ) -> None:
     """Change a row and stamp it."""
     columns = entity.columns
-    values = _stamps(store, entity, ("LastModifiedDateTime",)) | values
+    values = _stamp_values(store, entity, ("LastModifiedDateTime",)) | values
     # Not every table has a stamp.
     sets = ", ".join(f'"{name}" = ?' for name in values) or "rowid = rowid"
-    where, parameters = _key(entity, key)
+    where, parameters = _key_condition(entity, key)
     store.change(
         f"UPDATE {store.table(tenant, entity.table)} SET {sets} WHERE {where}",  # noqa: S608 - names of ours
         [*(to_database(columns[name], value) for name, value in values.items()), *parameters],
@@ -57,7 +57,7 @@ def insert(store: Store, tenant: str, entity: Entity, **values: Any) -> None:
         for c in entity.columns.values()
         if c.stored and not c.nullable
     }
-    row |= _stamps(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
+    row |= _stamp_values(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
     if "NoteID" in entity.columns:
         row["NoteID"] = _guid(store)
     _insert(store, tenant, entity, row | values)
@@ -65,7 +65,7 @@ def insert(store: Store, tenant: str, entity: Entity, **values: Any) -> None:
 
 def delete(store: Store, tenant: str, entity: Entity, key: Mapping[str, Any]) -> None:
     """Remove a row for good."""
-    where, parameters = _key(entity, key)
+    where, parameters = _key_condition(entity, key)
     table = store.table(tenant, entity.table)
     store.change(f"DELETE FROM {table} WHERE {where}", parameters)  # noqa: S608 - names of ours
 
@@ -96,7 +96,7 @@ def change_some(store: Store, tenant: str, count: int) -> dict[str, dict[str, in
         key = {name: row[name] for name in entity.key}
         tally = done.setdefault(entity.sets[-1], {"updated": 0, "inserted": 0, "deleted": 0})
         if kind == "inserted":
-            _insert(store, tenant, entity, _renamed(store, tenant, entity, row))
+            _insert(store, tenant, entity, _copy_with_new_key(store, tenant, entity, row))
         elif kind == "deleted":
             delete(store, tenant, entity, key)
         else:
@@ -131,10 +131,12 @@ def _random_row(store: Store, tenant: str, entity: Entity) -> dict[str, Any] | N
     return dict(zip(columns, found[0], strict=True)) if found else None
 
 
-def _renamed(store: Store, tenant: str, entity: Entity, row: dict[str, Any]) -> dict[str, Any]:
+def _copy_with_new_key(
+    store: Store, tenant: str, entity: Entity, row: dict[str, Any]
+) -> dict[str, Any]:
     """Return a copy of a row that is another row."""
     columns = _table_columns(store, tenant, entity)
-    row |= _stamps(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
+    row |= _stamp_values(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
     if "NoteID" in row:
         row["NoteID"] = _guid(store)
     numbers = {IDENTITIES.get(entity.table, "")} & columns.keys()
@@ -149,7 +151,7 @@ def _renamed(store: Store, tenant: str, entity: Entity, row: dict[str, Any]) -> 
     return row
 
 
-def _stamps(store: Store, entity: Entity, names: tuple[str, ...]) -> dict[str, Any]:
+def _stamp_values(store: Store, entity: Entity, names: tuple[str, ...]) -> dict[str, Any]:
     now = stored(store.clock.now())
     found: dict[str, Any] = {name: now for name in names if name in entity.columns}
     if "tstamp" in entity.columns:
@@ -161,7 +163,7 @@ def _guid(store: Store) -> str:
     return str(uuid.UUID(int=store.random.getrandbits(128), version=4))
 
 
-def _key(entity: Entity, key: Mapping[str, Any]) -> tuple[str, list[object]]:
+def _key_condition(entity: Entity, key: Mapping[str, Any]) -> tuple[str, list[object]]:
     terms, parameters = ["1"], []
     for name, value in key.items():
         column = entity.columns[name]

@@ -11,7 +11,7 @@ class EmptyAnswerError(QueryError):
     """A request that Acumatica answers with 200 and no body at all."""
 
 
-class NotThereError(Exception):
+class NotFoundError(Exception):
     """There is no such address."""
 
 
@@ -20,15 +20,15 @@ def unknown_property(name: str, type_name: str) -> QueryError:
     return QueryError(f"Could not find a property named '{name}' on type '{type_name}'.")
 
 
-def incompatible(left: str, right: str, operator: str) -> QueryError:
+def incompatible_types(left: str, right: str, operator: str) -> QueryError:
     """Return the error for operands of different types."""
     return QueryError(
-        "A binary operator with incompatible types was detected. Found operand types"
+        "A binary operator with incompatible_types types was detected. Found operand types"
         f" '{left}' and '{right}' for operator kind '{operator}'."
     )
 
 
-def barred(name: str, option: str) -> QueryError:
+def not_allowed(name: str, option: str) -> QueryError:
     """Return the error for a column that this query option does not take."""
     return QueryError(f"The property '{name}' cannot be used in the {option} query option.")
 

@@ -1,6 +1,6 @@
 """What an Acumatica may do, or do wrong, each as a switch.
 
-Where a request is to fail, it is named by a `When`: a function of its `Record`, or pairs of entity
+Where a request is to fail, it is named by a `When`: a function of its `LoggedRequest`, or pairs of entity
 and number. The entity is a class (`SOOrder`), an inquiry's title, an entity set or `*` for all of
 them; the number counts its data requests from 1.
 """
@@ -15,9 +15,9 @@ from .replies import LOGIN_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from .records import Record
+    from .request_log import LoggedRequest
 
-When: TypeAlias = "Callable[[Record], bool] | Collection[tuple[str, int]]"
+When: TypeAlias = "Callable[[LoggedRequest], bool] | Collection[tuple[str, int]]"
 Refusal: TypeAlias = "int | str"
 """A status code, or `empty` for 200 without a body."""
 
@@ -77,7 +77,7 @@ class Habits:
     """Strings are ordered by code point, yet compared without regard to case."""
     commit_delay: int = 0
     """Data requests until a change becomes visible; its stamp is from before."""
-    delay_seconds: float | Callable[[Record], float] = 0.0
+    delay_seconds: float | Callable[[LoggedRequest], float] = 0.0
     """Wait before each data answer."""
     gi_error_status: int = 500
     """Status of a query an inquiry cannot carry out."""
@@ -106,7 +106,7 @@ class Habits:
     """`$orderby` has no effect, and nothing says so."""
 
     # What may go wrong
-    status_on: Mapping[tuple[str, int], int] | Callable[[Record], int | None] = field(
+    status_on: Mapping[tuple[str, int], int] | Callable[[LoggedRequest], int | None] = field(
         default_factory=dict
     )
     """An error status instead of rows."""
@@ -128,24 +128,28 @@ class Habits:
     """`@odata.nextLink` to another host."""
 
 
-def applies(when: When, record: Record) -> bool:
+def applies(when: When, request: LoggedRequest) -> bool:
     """Tell whether a request is one of these."""
     if callable(when):
-        return when(record)
-    names = {(record.entity, record.number), (record.set, record.number), ("*", record.total)}
+        return when(request)
+    names = {(request.entity, request.number), (request.set, request.number), ("*", request.total)}
     return not names.isdisjoint(when)
 
 
-def status_for(habits: Habits, record: Record) -> int | None:
+def status_for(habits: Habits, request: LoggedRequest) -> int | None:
     """Return the error status a request is to be answered with."""
     if callable(habits.status_on):
-        return habits.status_on(record)
-    for key in ((record.entity, record.number), (record.set, record.number), ("*", record.total)):
+        return habits.status_on(request)
+    for key in (
+        (request.entity, request.number),
+        (request.set, request.number),
+        ("*", request.total),
+    ):
         if key in habits.status_on:
             return habits.status_on[key]
     return None
 
 
-def named(names: Collection[str], record: Record) -> str | None:
+def named(names: Collection[str], request: LoggedRequest) -> str | None:
     """Return the name among these that means the entity of a request."""
-    return next((n for n in (record.entity, record.set, "*") if n in names), None)
+    return next((n for n in (request.entity, request.set, "*") if n in names), None)

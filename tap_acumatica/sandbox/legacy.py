@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .model import Column, Inquiry, Model
-    from .records import Record
+    from .request_log import LoggedRequest
     from .source import Source
 
 VERSION = "3.0"
@@ -30,14 +30,14 @@ _ADO = "http://schemas.microsoft.com/ado"
 _DATA = f"{_ADO}/2007/08/dataservices"
 _NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{_DATA}" xmlns:m="{_DATA}/metadata"'
 _NAMESPACE = "PX.Data"
-_KINDS = {
+_MEDIA_TYPES = {
     "light": "application/json;odata=minimalmetadata;streaming=true;charset=utf-8",
     "verbose": "application/json;odata=verbose;charset=utf-8",
     "atom": "application/atom+xml;type=feed;charset=utf-8",
 }
-_ERROR_KINDS = {**_KINDS, "atom": "application/xml;charset=utf-8"}
+_ERROR_MEDIA_TYPES = {**_MEDIA_TYPES, "atom": "application/xml;charset=utf-8"}
 _FORMATS = {"json": "light", "verbosejson": "verbose", "atom": "atom"}
-_BARE = frozenset({"Byte", "SByte", "Int16", "Int32", "Double", "Single", "Boolean"})
+_UNQUOTED = frozenset({"Byte", "SByte", "Int16", "Int32", "Double", "Single", "Boolean"})
 """Types whose values stand in JSON without quotes; `Decimal` and `Int64` do not."""
 _TOKEN = re.compile(
     r"""(?P<string>'(?:[^']|'')*')
@@ -53,17 +53,17 @@ _TOKEN = re.compile(
 # Requests
 
 
-def form_of(record: Record, *, by_accept: bool) -> str:
+def format_of(request: LoggedRequest, *, by_accept: bool) -> str:
     """Return how the answer is to be written: `light`, `verbose` or, without a wish, `atom`."""
-    wish = record.query.get("$format", "")
-    accept = record.headers.get("accept", "") if by_accept else ""
+    wish = request.query.get("$format", "")
+    accept = request.headers.get("accept", "") if by_accept else ""
     wish = wish or (accept if "json" in accept else "atom")
     if "verbose" in wish:
         return "verbose"
     return _FORMATS.get(wish, "light" if "json" in wish else "atom")
 
 
-def options_of(
+def odata4_options(
     options: Mapping[str, str], source: Source, zone: str, *, count: bool
 ) -> dict[str, str]:
     """Return query options in the terms of OData 4.0.
@@ -83,15 +83,18 @@ def options_of(
     return found
 
 
-def parameters_of(record: Record, inquiry: Inquiry) -> dict[str, str]:
+def inquiry_parameters(request: LoggedRequest, inquiry: Inquiry) -> dict[str, str]:
     """Return the inquiry's parameters, which come as query options, quoted or not."""
-    if record.version != VERSION:
+    if request.version != VERSION:
         return {}
-    given = {name: record.query[name] for name in inquiry.parameters if name in record.query}
-    return {name: _argument(value, inquiry.parameters[name][0]) for name, value in given.items()}
+    given = {name: request.query[name] for name in inquiry.parameters if name in request.query}
+    return {
+        name: _parameter_literal(value, inquiry.parameters[name][0])
+        for name, value in given.items()
+    }
 
 
-def _argument(value: str, edm: str) -> str:
+def _parameter_literal(value: str, edm: str) -> str:
     if edm == "String" and not value.startswith("'"):
         return "'" + value.replace("'", "''") + "'"
     return re.sub(r"^datetime'(.*)'$", r"\1Z", value)
@@ -145,7 +148,7 @@ def to_local(text: str, zone: str) -> str:
 # Answers
 
 
-def rows_of(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, str | None]]:
+def text_rows(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, str | None]]:
     """Return rows with all values as text, but for null."""
     found = []
     for text in texts:
@@ -161,7 +164,7 @@ def rows_of(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, s
 
 
 def collection(  # noqa: PLR0913 - an answer is made of as much
-    form: str,
+    data_format: str,
     rows: list[dict[str, str | None]],
     source: Source,
     root: str,
@@ -170,19 +173,23 @@ def collection(  # noqa: PLR0913 - an answer is made of as much
     link: str | None,
 ) -> Reply:
     """Return rows in one of the three forms."""
-    if form == "atom":
-        body = _feed(rows, source, root, count, link)
+    if data_format == "atom":
+        body = _atom_feed(rows, source, root, count, link)
     else:
-        texts = [_json_row(row, source, root, verbose=form == "verbose") for row in rows]
-        body = (_verbose if form == "verbose" else _light)(texts, source, root, count, link)
-    return Reply(200, body.encode(), _headers(_KINDS[form]), rows=len(rows))
+        texts = [_json_row(row, source, root, verbose=data_format == "verbose") for row in rows]
+        body = (_json_verbose if data_format == "verbose" else _json_light)(
+            texts, source, root, count, link
+        )
+    return Reply(200, body.encode(), _headers(_MEDIA_TYPES[data_format]), rows=len(rows))
 
 
 def _headers(kind: str) -> dict[str, str]:
     return {"Content-Type": kind, "DataServiceVersion": f"{VERSION};"}
 
 
-def _light(rows: list[str], source: Source, root: str, count: int | None, link: str | None) -> str:
+def _json_light(
+    rows: list[str], source: Source, root: str, count: int | None, link: str | None
+) -> str:
     context = f"{root}/$metadata#{quote(source.set_name)}"
     members = [f'"odata.metadata":{json.dumps(context)}']
     if count is not None:
@@ -193,10 +200,10 @@ def _light(rows: list[str], source: Source, root: str, count: int | None, link: 
     return "{" + ",".join(members) + "}"
 
 
-def _verbose(
+def _json_verbose(
     rows: list[str],
-    source: Source,  # noqa: ARG001 - as the other form
-    root: str,  # noqa: ARG001 - as the other form
+    source: Source,  # noqa: ARG001 - as the other data_format
+    root: str,  # noqa: ARG001 - as the other data_format
     count: int | None,
     link: str | None,
 ) -> str:
@@ -210,25 +217,25 @@ def _verbose(
 
 def _json_row(row: Mapping[str, str | None], source: Source, root: str, *, verbose: bool) -> str:
     members = [
-        f"{json.dumps(name)}:{_json(value, source.columns[name].edm)}"
+        f"{json.dumps(name)}:{_json_value(value, source.columns[name].edm)}"
         for name, value in row.items()
     ]
     if verbose:
-        about = {"uri": _identity(row, source, root), "type": f"{_NAMESPACE}.{source.set_name}"}
+        about = {"uri": _entity_url(row, source, root), "type": f"{_NAMESPACE}.{source.set_name}"}
         members.insert(0, f'"__metadata":{json.dumps(about)}')
     return "{" + ",".join(members) + "}"
 
 
-def _json(value: str | None, edm: str) -> str:
-    return value if value is not None and edm in _BARE else json.dumps(value)
+def _json_value(value: str | None, edm: str) -> str:
+    return value if value is not None and edm in _UNQUOTED else json.dumps(value)
 
 
-def _identity(row: Mapping[str, str | None], source: Source, root: str) -> str:
+def _entity_url(row: Mapping[str, str | None], source: Source, root: str) -> str:
     key = ",".join(f"{name}='{quote(str(row[name]))}'" for name in source.key if name in row)
     return f"{root}/{quote(source.set_name)}({key})"
 
 
-def _feed(
+def _atom_feed(
     rows: list[dict[str, str | None]],
     source: Source,
     root: str,
@@ -246,18 +253,18 @@ def _feed(
     parts = [head]
     if count is not None:
         parts.append(f"<m:count>{count}</m:count>")
-    parts += [_entry(row, source, root) for row in rows]
+    parts += [_atom_entry(row, source, root) for row in rows]
     if link:
         parts.append(f'<link rel="next" href={quoteattr(link)} />')
     return "".join([*parts, "</feed>"])
 
 
-def _entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
+def _atom_entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
     properties = "".join(
-        _element(name, value, source.columns[name].edm) for name, value in row.items()
+        _atom_property(name, value, source.columns[name].edm) for name, value in row.items()
     )
     return (
-        f"<entry><id>{escape(_identity(row, source, root))}</id>"
+        f"<entry><id>{escape(_entity_url(row, source, root))}</id>"
         f"<category term={quoteattr(f'{_NAMESPACE}.{source.set_name}')} scheme='{_DATA}/scheme' />"
         "<title /><updated>2024-01-01T00:00:00Z</updated><author><name /></author>"
         f'<content type="application/xml"><m:properties>{properties}</m:properties></content>'
@@ -265,8 +272,8 @@ def _entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
     )
 
 
-def _element(name: str, value: str | None, edm: str) -> str:
-    kind = "" if edm == "String" else f' m:type="Edm.{_edm(edm)}"'
+def _atom_property(name: str, value: str | None, edm: str) -> str:
+    kind = "" if edm == "String" else f' m:type="Edm.{_edm_name(edm)}"'
     if value is None:
         return f'<d:{name}{kind} m:null="true" />'
     # A white space at an end, or a line feed, would not be kept by every reader.
@@ -274,22 +281,24 @@ def _element(name: str, value: str | None, edm: str) -> str:
     return f"<d:{name}{kind}{space}>{escape(value, {chr(13): '&#xD;'})}</d:{name}>"
 
 
-def _edm(name: str) -> str:
+def _edm_name(name: str) -> str:
     return "DateTime" if name == "DateTimeOffset" else name
 
 
-def failure(reply: Reply, form: str) -> Reply:
-    """Return an error in the form that the rows would have had."""
+def error(reply: Reply, data_format: str) -> Reply:
+    """Return an error in the data_format that the rows would have had."""
     message = reply.message or ""
     said = {"code": "", "message": {"lang": "en-US", "value": message}}
-    if form == "atom":
+    if data_format == "atom":
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><m:error xmlns:m="{_DATA}/metadata">'
             f'<m:code /><m:message xml:lang="en-US">{escape(message)}</m:message></m:error>'
         )
     else:
-        body = json.dumps({"odata.error" if form == "light" else "error": said})
-    return replace(reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_KINDS[form]))
+        body = json.dumps({"odata.error" if data_format == "light" else "error": said})
+    return replace(
+        reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_MEDIA_TYPES[data_format])
+    )
 
 
 # The documents at the root
@@ -316,22 +325,22 @@ def metadata(model: Model) -> str:
 def _entity_type(inquiry: Inquiry) -> str:
     key = "".join(f"<PropertyRef Name={quoteattr(name)} />" for name in inquiry.key)
     properties = "".join(
-        f'<Property Name={quoteattr(column.name)} Type="Edm.{_edm(column.edm)}"'
+        f'<Property Name={quoteattr(column.name)} Type="Edm.{_edm_name(column.edm)}"'
         f"{' Nullable=' + quoteattr('false') if column.name in inquiry.key else ''} />"
         for column in inquiry.columns.values()
     )
     return f"<EntityType Name={quoteattr(inquiry.title)}><Key>{key}</Key>{properties}</EntityType>"
 
 
-def service_document(model: Model, root: str, form: str) -> Reply:
+def service_document(model: Model, root: str, data_format: str) -> Reply:
     """Return the list of inquiries."""
     titles = list(model.inquiries)
-    if form == "verbose":
-        body, kind = json.dumps({"d": {"EntitySets": titles}}), _KINDS[form]
-    elif form == "light":
+    if data_format == "verbose":
+        body, kind = json.dumps({"d": {"EntitySets": titles}}), _MEDIA_TYPES[data_format]
+    elif data_format == "light":
         listed = [{"name": title, "url": title} for title in titles]
         body = json.dumps({"odata.metadata": f"{root}/$metadata", "value": listed})
-        kind = _KINDS[form]
+        kind = _MEDIA_TYPES[data_format]
     else:
         members = "".join(
             f"<collection href={quoteattr(quote(title))}><atom:title>{escape(title)}</atom:title>"

@@ -125,9 +125,9 @@ def _members(entity: Entity, kind: str, model: Model) -> Iterator[str]:
     if barred:
         paths = "".join(f"<PropertyPath>{escape(name)}</PropertyPath>" for name in barred)
         content += (
-            '<Annotation Term="Org.OData.Capabilities.V1.FilterRestrictions"><Record>'
+            '<Annotation Term="Org.OData.Capabilities.V1.FilterRestrictions"><LoggedRequest>'
             '<PropertyValue Property="NonFilterableProperties">'
-            f"<Collection>{paths}</Collection></PropertyValue></Record></Annotation>"
+            f"<Collection>{paths}</Collection></PropertyValue></LoggedRequest></Annotation>"
         )
     for name in entity.sets:
         start = f'<{kind} Name="{name}" {attribute}="{entity.name}"'

@@ -48,12 +48,12 @@ def document(body: str, rows: int = 0) -> Reply:
     return Reply(200, body.encode(), {"Content-Type": JSON, "OData-Version": "4.0"}, rows=rows)
 
 
-def plain_json(value: object) -> Reply:
+def json_reply(value: object) -> Reply:
     """Return JSON outside OData."""
     return text(200, json.dumps(value), "application/json; charset=utf-8")
 
 
-def failure(status: int, message: str) -> Reply:
+def error(status: int, message: str) -> Reply:
     """Return an error in OData's form."""
     body = json.dumps({"error": {"code": "", "message": message}})
     headers = {"Content-Type": JSON, "OData-Version": "4.0"}
@@ -67,4 +67,4 @@ def empty() -> Reply:
 
 def refusal(kind: int | str, message: str) -> Reply:
     """Return what a refused query option is answered with."""
-    return empty() if isinstance(kind, str) else failure(kind, message)
+    return empty() if isinstance(kind, str) else error(kind, message)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .brakes import Brakes
-    from .records import Record
+    from .rate_limits import RateLimits
+    from .request_log import LoggedRequest
     from .sessions import Session
 
 TENANTS = ("Company", "Calipso LLC")
@@ -72,7 +72,7 @@ class Sandbox:
         tenants = dict(zip(TENANTS, (first, model.second_tenant(first)), strict=True))
         everyone = users if users is not None else {"admin": "secret"}
         accounts = {tenant: (tenant_users or {}).get(tenant, everyone) for tenant in tenants}
-        self._callbacks: list[Callable[[Record], None]] = []
+        self._callbacks: list[Callable[[LoggedRequest], None]] = []
         self._store = Store(
             tenants, rows=rows, seed=seed, clock=self.clock, database=database, until=until
         )
@@ -145,7 +145,7 @@ class Sandbox:
         return list(self._store.tenants)
 
     @property
-    def requests(self) -> list[Record]:
+    def requests(self) -> list[LoggedRequest]:
         """The requests since the start or the last `reset_log`, oldest first."""
         return list(self._site.log)
 
@@ -165,9 +165,9 @@ class Sandbox:
         return self._sessions.most_open
 
     @property
-    def most_requests_of_a_session(self) -> int:
+    def most_concurrent_requests(self) -> int:
         """The most requests that one session had under way at once."""
-        return self._sessions.most_at_once
+        return self._sessions.most_concurrent
 
     @property
     def open_sessions(self) -> list[Session]:
@@ -175,9 +175,9 @@ class Sandbox:
         return self._sessions.open
 
     @property
-    def brakes(self) -> Brakes:
-        """The license's brakes, with their counts."""
-        return self._site.brakes
+    def rate_limits(self) -> RateLimits:
+        """The license's rate_limits, with their counts."""
+        return self._site.rate_limits
 
     def end_sessions(self) -> None:
         """End all sessions, as a restart of the site does."""
@@ -190,7 +190,7 @@ class Sandbox:
         self._sessions.opened = self._sessions.closed = 0
         self.identity.token_requests = self.identity.refreshes = self.identity.reused = 0
 
-    def on_request(self, callback: Callable[[Record], None]) -> None:
+    def on_request(self, callback: Callable[[LoggedRequest], None]) -> None:
         """Have a function called before each data answer, before its rows are read."""
         self._callbacks.append(callback)
 
@@ -228,6 +228,6 @@ class Sandbox:
     def _model(self, tenant: str) -> model.Model:
         return self._store.tenants[tenant]
 
-    def _call_back(self, record: Record) -> None:
+    def _call_back(self, request: LoggedRequest) -> None:
         for callback in self._callbacks:
-            callback(record)
+            callback(request)

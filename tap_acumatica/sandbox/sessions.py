@@ -40,10 +40,10 @@ class Consent(Protocol):
 class Tokens(Protocol):
     """What knows access tokens."""
 
-    def use(self, token: str) -> Consent:
+    def authorize_request(self, token: str) -> Consent:
         """Let a token open one request, or raise `WrongCredentialsError`."""
 
-    def known(self, token: str) -> bool:
+    def is_current(self, token: str) -> bool:
         """Tell whether a token's time is not over."""
 
 
@@ -72,11 +72,11 @@ class Sessions:
     closed: int = 0
     most_open: int = 0
     """The most sessions that were open at once."""
-    most_at_once: int = 0
+    most_concurrent: int = 0
     """The most requests that one session had under way at once."""
     _open: dict[str, Session] = field(default_factory=dict)
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _under_way: Counter[str] = field(default_factory=Counter)
+    _running: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -85,7 +85,7 @@ class Sessions:
         with self._lock:
             return list(self._open.values())
 
-    def enter(self, tenant: str, cookies: str, authorization: str) -> tuple[Session, bool]:
+    def sign_in(self, tenant: str, cookies: str, authorization: str) -> tuple[Session, bool]:
         """Return the session of a request and whether it is new.
 
         A request whose tenant does not exist may have the credentials of any tenant.
@@ -98,15 +98,17 @@ class Sessions:
             SeatsTakenError: it would need a seat and there is none.
         """
         with self._lock:
-            token = _bearer(authorization)
-            user, shared = self._of_token(tenant, token) if token else ("", False)
-            found = self._of(cookies) or (self._of_shared(token) if shared else None)
+            token = _bearer_token(authorization)
+            user, shared = self._token_user(tenant, token) if token else ("", False)
+            found = self._cookie_session(cookies) or (
+                self._token_session(token) if shared else None
+            )
             if found is not None and (found.tenant in {tenant, ""} or not tenant):
                 if token and (found.token, found.user) != (token, user):
                     found = replace(found, token=token, user=user)
                     self._open[found.name] = found
                 return found, False
-            user = user or self._user(tenant, authorization)
+            user = user or self._basic_user(tenant, authorization)
             if self.habits.seats is not None and len(self._open) >= self.habits.seats:
                 raise SeatsTakenError
             name, ticket = secrets.token_hex(12), secrets.token_hex(32).upper()
@@ -120,13 +122,13 @@ class Sessions:
     def serving(self, session: Session) -> Iterator[None]:
         """Count a request of a session while it is answered."""
         with self._lock:
-            self._under_way[session.name] += 1
-            self.most_at_once = max(self.most_at_once, self._under_way[session.name])
+            self._running[session.name] += 1
+            self.most_concurrent = max(self.most_concurrent, self._running[session.name])
         try:
             yield
         finally:
             with self._lock:
-                self._under_way[session.name] -= 1
+                self._running[session.name] -= 1
 
     def check(self, cookies: str, authorization: str) -> None:
         """Make sure that somebody is signed in, without opening a session.
@@ -135,15 +137,17 @@ class Sessions:
             WrongCredentialsError: nobody is.
         """
         with self._lock:
-            if token := _bearer(authorization):
-                self._of_token("", token)
-            elif self._of(cookies) is None:
-                self._user("", authorization)
+            if token := _bearer_token(authorization):
+                self._token_user("", token)
+            elif self._cookie_session(cookies) is None:
+                self._basic_user("", authorization)
 
-    def leave(self, cookies: str, authorization: str = "") -> None:
+    def sign_out(self, cookies: str, authorization: str = "") -> None:
         """End the session of these cookies or this token, if there is one; the token stays good."""
         with self._lock:
-            found = self._of(cookies) or self._of_shared(_bearer(authorization))
+            found = self._cookie_session(cookies) or self._token_session(
+                _bearer_token(authorization)
+            )
             if found is not None:
                 del self._open[found.name]
                 self.closed += 1
@@ -161,14 +165,14 @@ class Sessions:
             WrongCredentialsError: it is nobody's, or the account is locked.
         """
         with self._lock:
-            return self._verified(tenant, user, password)
+            return self._verify(tenant, user, password)
 
-    def _of_token(self, tenant: str, token: str) -> tuple[str, bool]:
+    def _token_user(self, tenant: str, token: str) -> tuple[str, bool]:
         """The user of an access token, and whether all its requests share one session."""
         if self.tokens is None:
             raise WrongCredentialsError
         try:
-            consent = self.tokens.use(token)
+            consent = self.tokens.authorize_request(token)
         finally:
             self._end_expired(self.tokens)
         if tenant and consent.tenant != tenant:
@@ -178,14 +182,14 @@ class Sessions:
     def _end_expired(self, tokens: Tokens) -> None:
         """End the sessions of tokens whose time is over."""
         for session in list(self._open.values()):
-            if session.token and not tokens.known(session.token):
+            if session.token and not tokens.is_current(session.token):
                 del self._open[session.name]
                 self.closed += 1
 
-    def _of_shared(self, token: str) -> Session | None:
+    def _token_session(self, token: str) -> Session | None:
         return next((s for s in self._open.values() if token and s.token == token), None)
 
-    def _of(self, cookies: str) -> Session | None:
+    def _cookie_session(self, cookies: str) -> Session | None:
         jar: SimpleCookie = SimpleCookie()
         try:
             jar.load(cookies)
@@ -195,10 +199,10 @@ class Sessions:
         found = self._open.get(name.value) if name else None
         return found if found and ticket and found.ticket == ticket.value else None
 
-    def _user(self, tenant: str, authorization: str) -> str:
-        return self._verified(tenant, *_basic(authorization))
+    def _basic_user(self, tenant: str, authorization: str) -> str:
+        return self._verify(tenant, *_basic_credentials(authorization))
 
-    def _verified(self, tenant: str, user: str, password: str) -> str:
+    def _verify(self, tenant: str, user: str, password: str) -> str:
         tenants = [tenant] if tenant in self.accounts else list(self.accounts)
         for name in tenants:
             known = self.accounts[name].get(user)
@@ -211,12 +215,12 @@ class Sessions:
         raise WrongCredentialsError
 
 
-def _bearer(authorization: str) -> str:
+def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def _basic_credentials(authorization: str) -> tuple[str, str]:
     scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise WrongCredentialsError

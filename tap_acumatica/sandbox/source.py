@@ -57,7 +57,7 @@ class Source:
             msg = "Filter on '{0}' is not allowed because it is a virtual field"
             raise errors.QueryError(msg)
         if not found.filterable or not found.stored:
-            raise errors.barred(name, option)
+            raise errors.not_allowed(name, option)
         return found
 
     def comparable(self, name: str) -> str:

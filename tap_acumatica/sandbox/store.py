@@ -54,7 +54,7 @@ class Store:
         self._db.execute("PRAGMA journal_mode = MEMORY")
         self._db.create_collation("DECIMALS", _compare_decimals)
         self._db.create_function("rowversion", 1, row_version, deterministic=True)
-        self._fill(rows, seed, until or _days_ago(clock.now(), 3))
+        self._fill(rows, seed, until or _midnight_before(clock.now(), 3))
         self._versions = FIRST_ROW_VERSION
 
     def close(self) -> None:
@@ -201,6 +201,6 @@ def _compare_decimals(left: str, right: str) -> int:
     return (one > other) - (one < other)
 
 
-def _days_ago(moment: datetime, days: int) -> datetime:
+def _midnight_before(moment: datetime, days: int) -> datetime:
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=days)

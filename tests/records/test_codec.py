@@ -1,4 +1,4 @@
-"""Rows of wire values, and records of rows."""
+"""Rows have wire values; records are built from rows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_shape_holds_inherited_keys_definitions_enumerations_and_complex_types
     assert "Picture" not in columns
 
 
-def test_values_arrive_as_they_left(model: Model) -> None:
+def test_values_are_decoded_without_loss(model: Model) -> None:
     row = _decode(
         model,
         '{"ID": 9007199254740993, "Amount": 12345678901234567890.1200, "Colour": "Red",'
@@ -112,7 +112,7 @@ def test_a_singleton_may_be_null(model: Model) -> None:
         codec.decode(b"")
 
 
-def test_inquiries_are_told_apart_even_where_all_keys_are_null() -> None:
+def test_rows_get_different_hashes_even_if_all_keys_are_null() -> None:
     assert hashed_key({"A": 1, "B": None}, ("A", "B")) != hashed_key(
         {"A": None, "B": 1}, ("A", "B")
     )
@@ -144,7 +144,7 @@ def test_tenants_that_differ_share_one_schema(model: Model) -> None:
     assert columns["Flag"]["type"] == ["string", "null"]
 
 
-def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
+def test_the_tenant_alone_is_not_a_key() -> None:
     keyless = parse_metadata(
         csdl(
             '<EntityType Name="T"><Property Name="A" Type="Edm.Int32"/></EntityType>'
@@ -157,7 +157,7 @@ def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
     assert one_row.key_properties == ("_tenant",)
 
 
-def test_what_comes_along_in_a_feed_is_what_comes_along_in_json() -> None:
+def test_expanded_entities_are_the_same_in_a_feed_and_in_json() -> None:
     document = (
         '<Edmx Version="1.0"><DataServices><Schema Namespace="S"><EntityType Name="Order">'
         '<Property Name="Id" Type="Edm.Int32"/><NavigationProperty Name="Lines"'

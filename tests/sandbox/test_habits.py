@@ -13,7 +13,7 @@ from tap_acumatica.sandbox import Habits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_acumatica.sandbox.records import Record
+    from tap_acumatica.sandbox.request_log import LoggedRequest
     from tests.sandbox.conftest import Client
 
     Start = Callable[..., Client]
@@ -93,8 +93,8 @@ def test_late_commit_shows_an_old_stamp_later(start: Start) -> None:
 def test_delay_is_asked_for_each_request(start: Start) -> None:
     asked: list[str] = []
 
-    def delay(record: Record) -> float:
-        asked.append(record.set)
+    def delay(request: LoggedRequest) -> float:
+        asked.append(request.set)
         return 0.0
 
     client = start(Habits(delay_seconds=delay))

@@ -1,4 +1,4 @@
-"""The sandbox's identity server, seats and brakes."""
+"""The sandbox's identity server, seats and rate_limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tap_acumatica.sandbox import CLIENT, Client, Habits
-from tap_acumatica.sandbox.brakes import Brakes, DeclinedError
+from tap_acumatica.sandbox.rate_limits import RateLimits, TooManyRequestsError
 from tap_acumatica.sandbox.replies import LOGIN_LIMITS
 
 if TYPE_CHECKING:
@@ -234,45 +234,45 @@ def test_a_full_license_says_so_in_any_words(start: Start, status: int, text: st
 def test_from_half_of_the_limit_on_requests_are_delayed() -> None:
     waited: list[float] = []
     now = 0.0
-    brakes = Brakes(Habits(requests_per_minute=10), waited.append, lambda: now)
+    rate_limits = RateLimits(Habits(requests_per_minute=10), waited.append, lambda: now)
     for _ in range(10):
-        with brakes.request():
+        with rate_limits.request():
             pass
     assert waited == [60 / 5, 60 / 4, 60 / 3, 60 / 2, 60 / 1]
-    assert brakes.delayed == 5
+    assert rate_limits.delayed == 5
     now = 60.0
-    with brakes.request():
+    with rate_limits.request():
         pass
     assert len(waited) == 5
 
 
 def test_more_than_may_wait_are_declined() -> None:
     habits = Habits(concurrent_requests=1, queue_length=2, queue_seconds=20)
-    brakes = Brakes(habits, lambda _: None)
+    rate_limits = RateLimits(habits, lambda _: None)
     leave = threading.Event()
 
     def request() -> None:
-        with brakes.request():
+        with rate_limits.request():
             leave.wait(20)
 
     threads = [threading.Thread(target=request) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while brakes.delayed < 2:
+    while rate_limits.delayed < 2:
         pass
-    with pytest.raises(DeclinedError), brakes.request():
+    with pytest.raises(TooManyRequestsError), rate_limits.request():
         pass
     leave.set()
     for thread in threads:
         thread.join()
-    assert (brakes.delayed, brakes.declined) == (2, 1)
+    assert (rate_limits.delayed, rate_limits.declined) == (2, 1)
 
 
 def test_one_that_has_waited_too_long_is_declined() -> None:
-    brakes = Brakes(Habits(concurrent_requests=1, queue_seconds=0), lambda _: None)
-    with brakes.request(), pytest.raises(DeclinedError), brakes.request():
+    rate_limits = RateLimits(Habits(concurrent_requests=1, queue_seconds=0), lambda _: None)
+    with rate_limits.request(), pytest.raises(TooManyRequestsError), rate_limits.request():
         pass
-    with brakes.request():
+    with rate_limits.request():
         pass
 
 

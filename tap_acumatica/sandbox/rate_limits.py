@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _HALF = 0.5
 
 
-class DeclinedError(Exception):
+class TooManyRequestsError(Exception):
     """Too many requests wait already, or one has waited too long."""
 
 
-class Brakes:
+class RateLimits:
     """A license's limits on requests: so many a minute, and so many at once.
 
     From half of the limit a minute on, each request waits for the rest of the minute divided by the
@@ -48,7 +48,7 @@ class Brakes:
         """Let a request pass when there is room for it.
 
         Raises:
-            DeclinedError: there is no room, not even to wait.
+            TooManyRequestsError: there is no room, not even to wait.
         """
         self._queue()
         try:
@@ -67,7 +67,7 @@ class Brakes:
             if habits.concurrent_requests and self._running >= habits.concurrent_requests:
                 if self._waiting >= habits.queue_length:
                     self.declined += 1
-                    raise DeclinedError
+                    raise TooManyRequestsError
                 self.delayed += 1
                 self._waiting += 1
                 limit = habits.concurrent_requests
@@ -75,7 +75,7 @@ class Brakes:
                 self._waiting -= 1
                 if not found:
                     self.declined += 1
-                    raise DeclinedError
+                    raise TooManyRequestsError
             self._running += 1
 
     def _delay(self) -> float:

@@ -20,7 +20,7 @@ _ARGUMENTS = 90  # SQLite takes 100 of them in one call
 
 
 @dataclass(frozen=True)
-class Switches:
+class ProjectionOptions:
     """What habits change about rows."""
 
     hidden: bool = False
@@ -28,7 +28,7 @@ class Switches:
 
 
 @dataclass(frozen=True)
-class Shape:
+class Projection:
     """The JSON text of a row, and the same in the notation of `@odata.context`."""
 
     sql: str
@@ -36,31 +36,31 @@ class Shape:
     names: tuple[str, ...] = field(default=())
 
 
-def shape(  # noqa: PLR0913 - the options are as many
+def project(  # noqa: PLR0913 - the options are as many
     source: Source,
     select: str | None,
     expand: str | None,
     joiner: Joiner,
-    switches: Switches,
+    habits: ProjectionOptions,
     *,
     depth: int = 0,
-) -> Shape:
+) -> Projection:
     """Return the shape of the rows of a query.
 
     Raises:
         QueryError: an option names what is not there or cannot be read.
     """
-    names = list(_selected(source, select, switches))
-    members = [(name, _value(source, name, switches)) for name in names]
+    names = list(_selected_columns(source, select, habits))
+    members = [(name, _json_value(source, name, habits)) for name in names]
     echoed = names if select else []
-    for name, options in _expanded(expand):
+    for name, options in _expand_items(expand):
         if depth == MAX_EXPANSION_DEPTH:
             msg = f"The request includes a $expand path which is too deep. The maximum depth \
 allowed is {MAX_EXPANSION_DEPTH}."
             raise errors.QueryError(msg)
         other, many = joiner.follow(source, name, depth + 1)
-        inner = shape(
-            other, options.get("$select"), options.get("$expand"), joiner, switches, depth=depth + 1
+        inner = project(
+            other, options.get("$select"), options.get("$expand"), joiner, habits, depth=depth + 1
         )
         if many:
             order = ", ".join(other.order)
@@ -75,7 +75,7 @@ allowed is {MAX_EXPANSION_DEPTH}."
             )
         members.append((name, sql))
         echoed = [*echoed, f"{name}({inner.selected})" if inner.selected else f"{name}()"]
-    return Shape(_object(members), ",".join(echoed), tuple(names))
+    return Projection(_json_object(members), ",".join(echoed), tuple(names))
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -94,20 +94,22 @@ def split(text: str, separator: str) -> list[str]:
     return [part.strip() for part in [*parts, text[start:]] if part.strip()]
 
 
-def _selected(source: Source, select: str | None, switches: Switches) -> Iterator[str]:
+def _selected_columns(
+    source: Source, select: str | None, habits: ProjectionOptions
+) -> Iterator[str]:
     asked = split(select, ",") if select else []
     if not asked or "*" in asked:
         for column in source.columns.values():
-            if column.stored and (switches.hidden or not column.hidden):
+            if column.stored and (habits.hidden or not column.hidden):
                 yield column.name
         return
     for name in asked:
         if not source.column(name).stored:
-            raise errors.barred(name, "$select")
+            raise errors.not_allowed(name, "$select")
         yield name
 
 
-def _expanded(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
+def _expand_items(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
     for item in split(expand or "", ","):
         name, parenthesis, rest = item.partition("(")
         options = {}
@@ -120,7 +122,7 @@ def _expanded(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
         yield name.strip(), options
 
 
-def _value(source: Source, name: str, switches: Switches) -> str:
+def _json_value(source: Source, name: str, habits: ProjectionOptions) -> str:
     expression = source.expressions[name]
     edm = source.columns[name].edm
     if edm == "Boolean":
@@ -129,12 +131,12 @@ def _value(source: Source, name: str, switches: Switches) -> str:
         return f"ifnull('\"' || rtrim(rtrim({expression}, '0'), '.') || 'Z\"', 'null')"
     if edm in {"Guid", "Binary"}:
         return f"ifnull('\"' || {expression} || '\"', 'null')"
-    if edm == "String" or (edm == "Decimal" and switches.decimals_as_strings):
+    if edm == "String" or (edm == "Decimal" and habits.decimals_as_strings):
         return f"json_quote({expression})"
     return f"ifnull({expression}, 'null')"
 
 
-def _object(members: list[tuple[str, str]]) -> str:
+def _json_object(members: list[tuple[str, str]]) -> str:
     pieces = []
     for start in range(0, len(members), _ARGUMENTS):
         part = members[start : start + _ARGUMENTS]

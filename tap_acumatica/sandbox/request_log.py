@@ -8,7 +8,7 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass
-class Record:
+class LoggedRequest:
     """One request and what became of it. Values of secret headers are left out."""
 
     method: str
