@@ -1,18 +1,18 @@
-"""What goes wrong with a request, in the words Acumatica uses."""
+"""Errors of requests, with Acumatica's messages."""
 
 from __future__ import annotations
 
 
 class QueryError(Exception):
-    """A request whose query options cannot be carried out."""
+    """The query options cannot be applied."""
 
 
 class EmptyAnswerError(QueryError):
-    """A request that Acumatica answers with 200 and no body at all."""
+    """Acumatica answers this request with 200 and an empty body."""
 
 
 class NotFoundError(Exception):
-    """There is no such address."""
+    """Nothing has this URL."""
 
 
 def unknown_property(name: str, type_name: str) -> QueryError:
@@ -29,7 +29,7 @@ def incompatible_types(left: str, right: str, operator: str) -> QueryError:
 
 
 def not_allowed(name: str, option: str) -> QueryError:
-    """Return the error for a column that this query option does not take."""
+    """Return the error for a column that this query option does not allow."""
     return QueryError(f"The property '{name}' cannot be used in the {option} query option.")
 
 

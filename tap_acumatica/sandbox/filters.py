@@ -1,4 +1,4 @@
-"""`$filter` to a parameterised SQL condition. The grammar is that of the library odata-query."""
+"""Compiles `$filter` to a parameterised SQL condition, with the grammar of odata-query."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _DATE_TIME = re.compile(r"(.{10})T(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d
 
 @dataclass(frozen=True)
 class Condition:
-    """SQL, its parameters, the columns it names and whether it asks for `ne null`."""
+    """SQL, its parameters, the columns it names, and whether it has a `ne null`."""
 
     sql: str
     parameters: tuple[object, ...]
@@ -134,7 +134,7 @@ class _Compiler:
 
     def _in_list(self, node: ast.Compare) -> tuple[str, tuple[object, ...]]:
         left = self._operand(node.left)
-        values: Any = node.right  # the grammar has only lists here
+        values: Any = node.right  # the grammar allows only lists here
         rights = [self._operand(value) for value in values.val]
         for right in rights:
             _check_types(left, right, "Equal")
@@ -193,7 +193,7 @@ def compile_filter(text: str, source: Source, joiner: Joiner) -> Condition:
     """Return the SQL condition of a `$filter`.
 
     Raises:
-        QueryError: it cannot be parsed or names what is not there.
+        QueryError: if it cannot be parsed, or names an unknown column or function.
     """
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(text))
@@ -207,10 +207,10 @@ def compile_filter(text: str, source: Source, joiner: Joiner) -> Condition:
 
 
 def literal(text: str) -> tuple[str, object]:
-    """Return the type of a literal and its value as the database keeps it.
+    """Return the type of a literal, and its value in the form of the database.
 
     Raises:
-        QueryError: it is none.
+        QueryError: if the text is not a literal.
     """
     try:
         node = ODataParser().parse(ODataLexer().tokenize(text))
@@ -237,10 +237,10 @@ def _literal(node: Any) -> tuple[str, object] | None:
 
 
 def moment(text: str) -> str:
-    """Return a date-time literal as it compares with what the database keeps.
+    """Convert a date-time literal to a form that compares with values in the database.
 
     Raises:
-        QueryError: it has no zone, or is none.
+        QueryError: if it has no zone, or is not a date-time.
     """
     found = _DATE_TIME.fullmatch(text if "T" in text.upper() else f"{text}T00:00:00Z")
     if found is None or found[5] is None:

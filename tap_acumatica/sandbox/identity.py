@@ -1,8 +1,8 @@
 """The identity server: sign-in page, tokens, and consents whose refresh tokens rotate.
 
-Documented by Acumatica: the addresses, the flows, PKCE with S256 only, tokens of an hour. Seen on
-live sites: a refresh token is good for one authorize_request, and using it again ends the consent. Guessed: the
-sign-in page, and the texts of errors but for OAuth's own codes.
+Documented by Acumatica: the URLs, the flows, PKCE with S256 only, access tokens valid for an hour.
+Seen on live sites: a refresh token can be used once, and using it again ends the consent. Guessed:
+the sign-in page, and error texts other than OAuth's codes.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>Sign In</title
 
 
 class OAuthError(Exception):
-    """A token request that is refused; its text is OAuth's error code."""
+    """A token request is refused; the message is OAuth's error code."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """A connected application: `GUID@Tenant`, with a secret or, without, public."""
+    """A connected application: `GUID@Tenant`, public if it has no secret."""
 
     id: str
     secret: str | None = None
@@ -56,7 +56,7 @@ class Client:
 
 @dataclass
 class Consent:
-    """What one user allowed one application, until when, and its one good refresh token."""
+    """What a user allowed an application, until when, and its valid refresh token."""
 
     client: str
     tenant: str
@@ -93,12 +93,12 @@ class Identity:
     habits: Habits
     clock: Clock
     verify: Callable[[str, str, str], str]
-    """Checks tenant, user and password; raises `WrongCredentialsError`."""
+    """Checks tenant, user and password, or raises `WrongCredentialsError`."""
     token_requests: int = 0
     refreshes: int = 0
-    """Refreshes that brought tokens."""
+    """Number of successful refreshes."""
     reused: int = 0
-    """Refresh tokens that came a second time, each the end of a consent."""
+    """Number of refresh tokens used twice, each of which ended a consent."""
     _codes: dict[str, _Code] = field(default_factory=dict)
     _access: dict[str, AccessToken] = field(default_factory=dict)
     _refresh: dict[str, Consent] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Identity:
     def answer(
         self, method: str, parts: list[str], query: Mapping[str, str], form: Mapping[str, str]
     ) -> Reply | None:
-        """Answer a request below `/identity`, or return None where there is no such address."""
+        """Answer a request below `/identity`, or return None if the URL is unknown."""
         if parts == ["connect", "authorize"]:
             return self._authorize({**query, **form}, submitted=method == "POST")
         if parts == ["connect", "token"] and method == "POST":
@@ -115,7 +115,7 @@ class Identity:
         return None
 
     def document(self, site: str) -> Reply:
-        """Return the OpenID document."""
+        """Return the OpenID configuration document."""
         connect = f"{site}/identity/connect"
         return replies.json_reply(
             {
@@ -132,19 +132,19 @@ class Identity:
         )
 
     def grant(self, client_id: str, user: str = "admin", scope: str = "api offline_access") -> str:
-        """Return a refresh token, as a sign-in elsewhere would have brought it."""
+        """Return a refresh token, as after a sign-in elsewhere."""
         with self._lock:
             consent = self._consent(self.clients[client_id], user, scope)
             self._issue(consent)
             return consent.refresh_token
 
     def is_valid(self, token: str) -> bool:
-        """Tell whether a refresh token could be used now."""
+        """Return whether a refresh token can be used now."""
         consent = self._refresh.get(token)
         return consent is not None and not consent.ended and consent.refresh_token == token
 
     def expire(self) -> None:
-        """End the time of all access tokens."""
+        """Expire all access tokens."""
         with self._lock:
             for access in self._access.values():
                 access.ended = True
@@ -157,10 +157,10 @@ class Identity:
                 consent.ended = True
 
     def authorize_request(self, token: str) -> Consent:
-        """Let an access token open one request.
+        """Accept an access token for one request.
 
         Raises:
-            WrongCredentialsError: it is none, or no longer one.
+            WrongCredentialsError: if the token is unknown or expired.
         """
         with self._lock:
             access = self._access.get(token)
@@ -176,7 +176,7 @@ class Identity:
             return access.consent
 
     def is_current(self, token: str) -> bool:
-        """Tell whether an access token's time is not over."""
+        """Return whether an access token has not expired."""
         access = self._access.get(token)
         return access is not None and not access.ended and self.clock.now() < access.expires
 
@@ -186,7 +186,7 @@ class Identity:
         client = self.clients.get(query.get("client_id", ""))
         callback = query.get("redirect_uri", "")
         if client is None or callback not in client.callbacks:
-            return replies.text(400, "The client or its redirect URI is not is_current.")
+            return replies.text(400, "The client or its redirect URI is unknown.")
         back = {"state": query["state"]} if "state" in query else {}
         if query.get("response_type") != "code":
             return _redirect(callback, {"error": "unsupported_response_type", **back})

@@ -1,7 +1,8 @@
 """Generic inquiries in OData 3.0: their metadata, literals, JSON, ATOM and errors.
 
-Moments are in the time zone of the user's profile and say no zone. Source of the forms: OData 3.0
-(Atom, JSON, JSON Verbose and CSDL 3.0); of what Acumatica makes of them little is published.
+Date-times are in the time zone of the user's profile, without an offset. Source of the formats:
+OData 3.0 (Atom, JSON, JSON Verbose and CSDL 3.0). Little is published about how Acumatica uses
+them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _MEDIA_TYPES = {
 _ERROR_MEDIA_TYPES = {**_MEDIA_TYPES, "atom": "application/xml;charset=utf-8"}
 _FORMATS = {"json": "light", "verbosejson": "verbose", "atom": "atom"}
 _UNQUOTED = frozenset({"Byte", "SByte", "Int16", "Int32", "Double", "Single", "Boolean"})
-"""Types whose values stand in JSON without quotes; `Decimal` and `Int64` do not."""
+"""Types whose values have no quotes in JSON; `Decimal` and `Int64` have them."""
 _TOKEN = re.compile(
     r"""(?P<string>'(?:[^']|'')*')
     | (?:(?P<column>[^\W\d]\w*)\s+(?P<operator>eq|ne|gt|ge|lt|le)\s+)?datetime'(?P<local>[^']*)'
@@ -54,22 +55,22 @@ _TOKEN = re.compile(
 
 
 def format_of(request: LoggedRequest, *, by_accept: bool) -> str:
-    """Return how the answer is to be written: `light`, `verbose` or, without a wish, `atom`."""
-    wish = request.query.get("$format", "")
+    """Return the requested format: `light`, `verbose` or, by default, `atom`."""
+    wanted = request.query.get("$format", "")
     accept = request.headers.get("accept", "") if by_accept else ""
-    wish = wish or (accept if "json" in accept else "atom")
-    if "verbose" in wish:
+    wanted = wanted or (accept if "json" in accept else "atom")
+    if "verbose" in wanted:
         return "verbose"
-    return _FORMATS.get(wish, "light" if "json" in wish else "atom")
+    return _FORMATS.get(wanted, "light" if "json" in wanted else "atom")
 
 
 def odata4_options(
     options: Mapping[str, str], source: Source, zone: str, *, count: bool
 ) -> dict[str, str]:
-    """Return query options in the terms of OData 4.0.
+    """Convert query options to OData 4.0.
 
     Raises:
-        QueryError: the request is none of OData 3.0.
+        QueryError: if they are not valid in OData 3.0.
     """
     found = dict(options)
     if "$count" in found:
@@ -84,7 +85,7 @@ def odata4_options(
 
 
 def inquiry_parameters(request: LoggedRequest, inquiry: Inquiry) -> dict[str, str]:
-    """Return the inquiry's parameters, which come as query options, quoted or not."""
+    """Return the inquiry's parameters, which are query options, quoted or not."""
     if request.version != VERSION:
         return {}
     given = {name: request.query[name] for name in inquiry.parameters if name in request.query}
@@ -101,7 +102,7 @@ def _parameter_literal(value: str, edm: str) -> str:
 
 
 def _filter(text: str, source: Source, zone: str) -> str:
-    def spelled(match: re.Match[str]) -> str:
+    def converted(match: re.Match[str]) -> str:
         kind, value = match.lastgroup, match[match.lastgroup or 0]
         if kind == "four":
             msg = f"Syntax error at position {match.start()} in '{text}'."
@@ -109,25 +110,25 @@ def _filter(text: str, source: Source, zone: str) -> str:
         if kind != "local":
             return value
         name = match["column"]
-        moves = not name or (name in source.columns and is_moment(source.columns[name]))
-        instant = to_utc(value, zone) if moves else f"{value}Z"
+        is_local = not name or (name in source.columns and is_moment(source.columns[name]))
+        instant = to_utc(value, zone) if is_local else f"{value}Z"
         return f"{name} {match['operator']} {instant}" if name else instant
 
-    return _TOKEN.sub(spelled, text)
+    return _TOKEN.sub(converted, text)
 
 
 def is_moment(column: Column) -> bool:
-    """Tell whether a column holds moments, not plain dates, which no time zone moves."""
+    """Return whether a column has instants, not dates, which are the same in all zones."""
     return column.expression.endswith("DateTime")
 
 
 def to_utc(text: str, zone: str) -> str:
-    """Return the literal of a moment told in a time zone.
+    """Convert a local time to a literal in UTC.
 
-    In the hour that occurs twice it is the second one, as .NET takes it.
+    An hour that occurs twice is read as the second occurrence, as .NET does.
 
     Raises:
-        QueryError: it is no moment.
+        QueryError: if the text is not a date-time.
     """
     try:
         local = datetime.fromisoformat(text.ljust(26, "0") if "." in text else text)
@@ -139,17 +140,17 @@ def to_utc(text: str, zone: str) -> str:
 
 
 def to_local(text: str, zone: str) -> str:
-    """Return a stored moment as the clocks of a time zone show it, without a zone."""
+    """Convert a date-time in UTC to local time, without an offset."""
     head, _, fraction = text.removesuffix("Z").partition(".")
     moment = datetime.fromisoformat(f"{head}+00:00").astimezone(ZoneInfo(zone))
     return f"{moment:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction else ''}"
 
 
-# Answers
+# Responses
 
 
 def text_rows(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, str | None]]:
-    """Return rows with all values as text, but for null."""
+    """Return rows with all values as text, except null."""
     found = []
     for text in texts:
         row: dict[str, Any] = json.loads(text, parse_float=str, parse_int=str)
@@ -163,7 +164,7 @@ def text_rows(texts: Iterable[str], source: Source, zone: str) -> list[dict[str,
     return found
 
 
-def collection(  # noqa: PLR0913 - an answer is made of as much
+def collection(  # noqa: PLR0913 - a response needs all of them
     data_format: str,
     rows: list[dict[str, str | None]],
     source: Source,
@@ -172,7 +173,7 @@ def collection(  # noqa: PLR0913 - an answer is made of as much
     count: int | None,
     link: str | None,
 ) -> Reply:
-    """Return rows in one of the three forms."""
+    """Return rows in one of the three formats."""
     if data_format == "atom":
         body = _atom_feed(rows, source, root, count, link)
     else:
@@ -202,8 +203,8 @@ def _json_light(
 
 def _json_verbose(
     rows: list[str],
-    source: Source,  # noqa: ARG001 - as the other data_format
-    root: str,  # noqa: ARG001 - as the other data_format
+    source: Source,  # noqa: ARG001 - same signature as `_json_light`
+    root: str,  # noqa: ARG001 - same signature as `_json_light`
     count: int | None,
     link: str | None,
 ) -> str:
@@ -276,7 +277,7 @@ def _atom_property(name: str, value: str | None, edm: str) -> str:
     kind = "" if edm == "String" else f' m:type="Edm.{_edm_name(edm)}"'
     if value is None:
         return f'<d:{name}{kind} m:null="true" />'
-    # A white space at an end, or a line feed, would not be kept by every reader.
+    # Some readers would drop white space at the ends, and line feeds.
     space = ' xml:space="preserve"' if value != value.strip() else ""
     return f"<d:{name}{kind}{space}>{escape(value, {chr(13): '&#xD;'})}</d:{name}>"
 
@@ -286,22 +287,22 @@ def _edm_name(name: str) -> str:
 
 
 def error(reply: Reply, data_format: str) -> Reply:
-    """Return an error in the data_format that the rows would have had."""
+    """Return an error in the format of the rows."""
     message = reply.message or ""
-    said = {"code": "", "message": {"lang": "en-US", "value": message}}
+    details = {"code": "", "message": {"lang": "en-US", "value": message}}
     if data_format == "atom":
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><m:error xmlns:m="{_DATA}/metadata">'
             f'<m:code /><m:message xml:lang="en-US">{escape(message)}</m:message></m:error>'
         )
     else:
-        body = json.dumps({"odata.error" if data_format == "light" else "error": said})
+        body = json.dumps({"odata.error" if data_format == "light" else "error": details})
     return replace(
         reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_MEDIA_TYPES[data_format])
     )
 
 
-# The documents at the root
+# Documents at the root
 
 
 def metadata(model: Model) -> str:

@@ -1,6 +1,6 @@
-"""`$select` and `$expand` to an SQL expression that is a row's JSON text.
+"""Compiles `$select` and `$expand` to an SQL expression for the JSON text of a row.
 
-SQLite writes the JSON: a page of 2,000 rows and 30 columns takes milliseconds.
+SQLite writes the JSON, so a page of 2,000 rows and 30 columns takes only milliseconds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from .source import Joiner, Source
 
 MAX_EXPANSION_DEPTH = 3
-_ARGUMENTS = 90  # SQLite takes 100 of them in one call
+_ARGUMENTS = 90  # SQLite allows 100 per call
 
 
 @dataclass(frozen=True)
 class ProjectionOptions:
-    """What habits change about rows."""
+    """The habits that affect the columns of rows."""
 
     hidden: bool = False
     decimals_as_strings: bool = False
@@ -29,14 +29,14 @@ class ProjectionOptions:
 
 @dataclass(frozen=True)
 class Projection:
-    """The JSON text of a row, and the same in the notation of `@odata.context`."""
+    """An SQL expression for the JSON text of a row, and its columns for `@odata.context`."""
 
     sql: str
     selected: str
     names: tuple[str, ...] = field(default=())
 
 
-def project(  # noqa: PLR0913 - the options are as many
+def project(  # noqa: PLR0913 - one argument per option
     source: Source,
     select: str | None,
     expand: str | None,
@@ -45,10 +45,10 @@ def project(  # noqa: PLR0913 - the options are as many
     *,
     depth: int = 0,
 ) -> Projection:
-    """Return the shape of the rows of a query.
+    """Return the projection of a query.
 
     Raises:
-        QueryError: an option names what is not there or cannot be read.
+        QueryError: if an option is malformed or names an unknown column.
     """
     names = list(_selected_columns(source, select, habits))
     members = [(name, _json_value(source, name, habits)) for name in names]
@@ -79,7 +79,7 @@ allowed is {MAX_EXPANSION_DEPTH}."
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Return the parts of a text, not cutting inside parentheses or quotes."""
+    """Split a text, but not inside parentheses or quotes."""
     parts, depth, quoted, start = [], 0, False, 0
     for index, character in enumerate(text):
         if character == "'":

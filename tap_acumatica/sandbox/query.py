@@ -1,4 +1,4 @@
-"""Query options to rows: one SQL statement a page."""
+"""Runs query options: one SQL statement per page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OPTIONS = frozenset(
 
 @dataclass(frozen=True)
 class QueryHabits:
-    """What habits change about a query."""
+    """The habits that affect a query."""
 
     projection: projection.ProjectionOptions = field(default_factory=projection.ProjectionOptions)
     max_page: int | None = None
@@ -44,7 +44,7 @@ class QueryHabits:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows as JSON texts; `token` leads to the next page where the server cut this one short."""
+    """Rows as JSON texts; if the page was cut, `token` leads to the next one."""
 
     rows: list[str]
     selected: str
@@ -61,10 +61,10 @@ class _OrderTerm:
 
 
 def read(source: Source, options: Mapping[str, str], joiner: Joiner, habits: QueryHabits) -> Page:
-    """Return the rows a query asks for.
+    """Return the rows of a query.
 
     Raises:
-        QueryError: the query cannot be carried out.
+        QueryError: if an option cannot be applied.
     """
     for option in options:
         if option.startswith("$") and option not in _OPTIONS:
@@ -89,7 +89,7 @@ def read(source: Source, options: Mapping[str, str], joiner: Joiner, habits: Que
     top = _whole_number(options, "$top")
     size = habits.max_page if _is_capped(top, habits) else top
     sql = _statement(source, projected, where, terms, keyset=habits.max_page is not None)
-    # One more row than the page holds tells whether another page follows.
+    # Fetch one more row than fits in the page, to see whether another page follows.
     ask = -1 if size is None else size + 1
     found = joiner.store.fetch(sql, [*parameters, ask, _whole_number(options, "$skip") or 0])
     more = size is not None and len(found) > size
@@ -159,7 +159,7 @@ def _statement(
 
 
 def _after_row(terms: Sequence[_OrderTerm], values: Sequence[Any]) -> tuple[str, list[object]]:
-    """Return the condition of the rows behind the one with these values; nulls come first."""
+    """Return the condition for the rows after the one with these values; nulls come first."""
     choices, parameters = [], []
     for index, (term, value) in enumerate(zip(terms, values, strict=True)):
         same = [f"{t.sql} IS ?" for t in terms[:index]]

@@ -1,4 +1,4 @@
-"""How Acumatica slows requests down: silently first, and with 429 only when too many wait."""
+"""How Acumatica limits requests: it delays them silently, and sends 429 if too many wait."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _HALF = 0.5
 
 
 class TooManyRequestsError(Exception):
-    """Too many requests wait already, or one has waited too long."""
+    """Too many requests are waiting, or this one has waited too long."""
 
 
 class RateLimits:
-    """A license's limits on requests: so many a minute, and so many at once.
+    """A license's limits: requests per minute, and concurrent requests.
 
-    From half of the limit a minute on, each request waits for the rest of the minute divided by the
-    rest of its requests; beyond the limit it waits for the next minute.
+    From half of the limit per minute on, each request waits for the rest of the minute divided by
+    the remaining requests; beyond the limit it waits for the next minute.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class RateLimits:
     ) -> None:
         self.habits = habits
         self.delayed = 0
-        """Requests that were made to wait."""
+        """Number of requests that had to wait."""
         self.declined = 0
-        """Requests that were refused."""
+        """Number of requests that were refused."""
         self._wait = wait
         self._clock = clock
         self._room = threading.Condition()
@@ -45,10 +45,10 @@ class RateLimits:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Let a request pass when there is room for it.
+        """Hold a request until the limits allow it.
 
         Raises:
-            TooManyRequestsError: there is no room, not even to wait.
+            TooManyRequestsError: if the queue is full, or the wait is too long.
         """
         self._queue()
         try:
@@ -79,7 +79,7 @@ class RateLimits:
             self._running += 1
 
     def _delay(self) -> float:
-        """Seconds a request of this minute has to wait."""
+        """Seconds that the next request has to wait."""
         limit = self.habits.requests_per_minute
         if not limit:
             return 0.0

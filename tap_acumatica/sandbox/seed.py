@@ -1,8 +1,8 @@
-"""Rows out of a seed, made inside SQLite so that millions of them are a matter of seconds.
+"""Generates rows from a seed, inside SQLite, so that millions of them take only seconds.
 
-A rule is an SQL expression over `i`, the number of the row, in which `h(7)` stands for a large
-number drawn from `i`, the seed and 7, and `n(Batch)` for the number of rows of that table. Rows
-are inserted in an order that is neither that of the keys nor that of the times.
+A rule is an SQL expression over `i`, the number of the row. In it, `h(7)` stands for a large
+pseudo-random number derived from `i`, the seed and 7, and `n(Batch)` for the number of rows in that
+table. Rows are inserted neither in the order of their keys nor of their times.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TEXT = (
 )
 _GUID = "printf('%08x-%04x-4%03x-8%03x-%012x', h({0}1), h({0}2) % 65536, h({0}3) % 4096, {1}, i)"
 
-# By table and column; else by column; else by type.
+# Rules by table and column take precedence over those by column, and these over those by type.
 _BY_TABLE_AND_COLUMN = {
     "SOOrder.OrderType": _ORDER_TYPE.format("i"),
     "SOOrder.OrderNbr": "printf('SO%06d', i + 1)",
@@ -160,7 +160,7 @@ _BY_NAME = {
 _BY_SUFFIX = (("Desc", _TEXT), ("Descr", _TEXT), ("Description", _TEXT))
 _STATUSES = {"ARRegister", "APRegister", "POOrder", "Batch"}
 _SHARED_STAMPS = {"SOLine", "InventoryItem"}
-# The share of `rows`, as one part in so many, and the least number.
+# The divisor of `rows`, and the minimum.
 _PROPORTIONAL = {
     "SOOrder": (1, 1),
     "SOLine": (1, 1),
@@ -185,7 +185,7 @@ _FIXED = {"Account": 60, "Sub": 20, "Branch": 4, "Ledger": 3, "INSite": 5, "Term
 
 @dataclass(frozen=True)
 class Plan:
-    """How many rows of what, and between which times."""
+    """The seed, the number of rows by table, and the latest modification time."""
 
     seed: int
     counts: Mapping[str, int]
@@ -193,11 +193,11 @@ class Plan:
 
 
 def counts(rows: int) -> dict[str, int]:
-    """Return how many rows each table gets when the largest ones get `rows`."""
+    """Return the number of rows for each table if the largest ones have `rows`."""
     found = dict(_FIXED, GLSetup=1, ADLAccount=1)
     for table, (part, least) in _PROPORTIONAL.items():
         found[table] = max(rows // part, least if rows else 0)
-    # Customers and vendors are told apart by the last digit of the row's number.
+    # The last digit of the row's number makes it a customer or a vendor.
     found["BAccount"] = max(found["BAccount"] // 10 * 10, 20)
     return found
 
@@ -279,6 +279,6 @@ def _salt(name: str, seed: int) -> int:
 
 def _random(name: str, seed: int, number: int) -> str:
     salt = _salt(f"{name}/{number}", seed)
-    # Two rounds: the low digits of one multiplication repeat with the row's number.
+    # Two rounds, as the low digits of one multiplication repeat with the row's number.
     first = f"((i + {salt}) * 2654435761 % 4294967291)"
     return f"({first} / 7 * 40503 % 2147483647)"

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on loopback, by the standard library."""
+"""An HTTP/1.1 server, based on the standard library."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPRESSION_THRESHOLD = 860
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads requests off one connection and writes the answers of the site."""
+    """Reads the requests of one connection, and writes the site's responses."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Microsoft-IIS/10.0"
@@ -43,14 +43,14 @@ class Handler(BaseHTTPRequestHandler):
 
     @override
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the time of the sandbox's clock, for the header `Date`."""
+        """Return the time by the sandbox's clock, for the header `Date`."""
         if timestamp is not None:
             return super().date_time_string(timestamp)
         return format_datetime(self.server.site.clock.now(), usegmt=True)
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: the log is in memory."""
+        """Do not log: the request log is in memory."""
 
     def _serve(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """One thread a connection; stopping ends them all."""
+    """A server with one thread per connection; `stop` ends them all."""
 
     request_queue_size = 64
 
@@ -94,7 +94,7 @@ class Server(ThreadingHTTPServer):
 
     @override
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, and remember it; it never keeps the process from ending."""
+        """Serve a connection in a daemon thread, and remember it for `stop`."""
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )
@@ -104,19 +104,19 @@ class Server(ThreadingHTTPServer):
 
     @override
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, and forget it."""
+        """Close a connection."""
         with self._guard:
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent when the client has gone."""
+        """Ignore clients that closed the connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
-        """End the loop, all connections and their threads."""
+        """Stop serving, close all connections and join their threads."""
         self.site.stopping.set()
         self.shutdown()
         with self._guard:

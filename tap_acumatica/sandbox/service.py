@@ -1,4 +1,4 @@
-"""One request below a service root, answered."""
+"""Answers requests below a service root."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPTIONS = {
 
 @dataclass
 class Service:
-    """All interfaces of all tenants."""
+    """Data access classes and inquiries of all tenants."""
 
     store: Store
     habits: Habits
@@ -44,7 +44,7 @@ class Service:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def root(self, request: LoggedRequest, site: str, accept: str) -> Reply:
-        """Answer for a service root or its metadata."""
+        """Return a service document or the metadata."""
         model = self.store.tenants[request.tenant]
         if request.set == "$metadata":
             if "json" in (request.query.get("$format") or accept):
@@ -66,10 +66,10 @@ class Service:
         )
 
     def data(self, request: LoggedRequest, site: str) -> Reply:
-        """Answer for an entity set, a singleton, a key or a function.
+        """Return the data of an entity set, a singleton, a key or a function.
 
         Raises:
-            NotFoundError: there is nothing of this name.
+            NotFoundError: if nothing has this name.
         """
         source, lookup = self._source(request)
         request.entity = source.inquiry.title if source.inquiry else source.type_name.split(".")[-1]
@@ -93,7 +93,7 @@ class Service:
         return self._apply_faults(request, reply)
 
     def forget_counts(self) -> None:
-        """Start to count requests anew."""
+        """Reset the counts of requests."""
         with self._lock:
             self._counts.clear()
 
@@ -152,7 +152,7 @@ class Service:
         habits = self.habits
         status = habit.status_for(habits, request)
         if status is not None:
-            reply = replies.error(status, "The request could not be carried out.")
+            reply = replies.error(status, "The request failed.")
             if habits.retry_after is not None and status in {429, 503}:
                 reply.headers["Retry-After"] = habits.retry_after
             return reply

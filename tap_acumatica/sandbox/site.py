@@ -1,4 +1,4 @@
-"""An address to an answer: what an Acumatica site does before OData begins."""
+"""Routes a URL to a response: what an Acumatica site does before OData is involved."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 BUILD = "26.101.0225"
 _OLDER_ADDRESSES = {"odata": ("gi", legacy.VERSION, "odata"), "odatav4": ("dac", "4.0", "odatav4")}
-"""Interface, version and address of the two older addresses."""
+"""Interface, version and path of the two older URLs."""
 
 
 @dataclass
 class Site:
-    """A site: one store, its sessions and its log."""
+    """A site with its data, its sessions and its request log."""
 
     store: Store
     sessions: Sessions
@@ -52,13 +52,13 @@ class Site:
     _data_requests: int = 0
 
     def __post_init__(self) -> None:
-        """Put the rate_limits on."""
+        """Create the rate limits."""
         self.rate_limits = RateLimits(self.habits, self.stopping.wait)
 
     def answer(
         self, method: str, target: str, headers: dict[str, str], host: str, body: bytes = b""
     ) -> tuple[Reply, LoggedRequest]:
-        """Answer a request and enter it in the log."""
+        """Answer a request and add it to the log."""
         path, _, text = target.partition("?")
         request = LoggedRequest(
             method,
@@ -142,9 +142,9 @@ class Site:
         return reply
 
     def _parse_root(self, request: LoggedRequest, parts: list[str]) -> int:
-        """Enter in the request which service is asked; return how many segments its root has.
+        """Set the service of the request; return the number of path segments of its root.
 
-        The two older addresses lead to the first tenant where they name none.
+        The two older URLs lead to the first tenant if they name none.
         """
         tenants = {name.lower(): name for name in self.store.tenants}
         if parts[0] in _OLDER_ADDRESSES:
@@ -163,7 +163,7 @@ class Site:
         return len(fixed) + 2
 
     def _identity(self, request: LoggedRequest, parts: list[str], site: str, body: bytes) -> Reply:
-        """The identity server; what its requests carry is not logged."""
+        """Answer for the identity server, without logging query and form."""
         if parts == [".well-known", "openid-configuration"] and self.habits.openid_document:
             return self.identity.document(site)
         query, request.query = request.query, {}
@@ -191,13 +191,15 @@ class Site:
         )
 
     def _control(self, request: LoggedRequest, parts: list[str]) -> Reply:
-        """The sandbox's own two addresses; they need no sign-in."""
+        """Answer the sandbox's own two URLs, which need no sign-in."""
         if parts == ["sandbox", "changes"] and request.method == "POST":
             tenants = list(self.store.tenants)
             tenant = request.query.get("tenant", tenants[0])
             count = request.query.get("rows", "20")
             if tenant not in tenants or not count.isdecimal():
-                return replies.error(400, "rows takes a number, tenant one of the tenants")
+                return replies.error(
+                    400, "'rows' must be a whole number, and 'tenant' one of the tenants"
+                )
             return replies.json_reply(changes.change_some(self.store, tenant, int(count)))
         if parts == ["sandbox", "statistics"]:
             return replies.json_reply(
