@@ -1,6 +1,6 @@
-"""A tap as the SDK's template makes it, ``RESTStream`` with its defaults; and one tuned by hand.
+"""A tap like the SDK's template, a ``RESTStream`` with defaults; and a version tuned by hand.
 
-``python -m benchmarks.stock`` and ``python -m benchmarks.stock --tuned`` are its command lines.
+Run them with ``python -m benchmarks.stock`` and ``python -m benchmarks.stock --tuned``.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class _Paginator(BaseHATEOASPaginator):
 
     @override
     def get_next_url(self, response: requests.Response) -> str | None:
-        """The link, if there is one."""
+        """Return the next link, if any."""
         link: str | None = response.json().get("@odata.nextLink")
         return link
 
 
 class LinesStream(RESTStream[t.Any]):
-    """The one stream."""
+    """The only stream."""
 
     name = LINES
     path = f"/any/{LINES}"
@@ -62,25 +62,25 @@ class LinesStream(RESTStream[t.Any]):
     @override
     @property
     def url_base(self) -> str:
-        """Address of the service."""
+        """URL of the service."""
         return str(self.config["url"])
 
     @override
     def get_new_paginator(self) -> _Paginator:
-        """Pages are linked."""
+        """Follow next links."""
         return _Paginator()
 
     @override
     def get_url_params(
         self, context: Context | None, next_page_token: ParseResult | None
     ) -> dict[str, t.Any] | str:
-        """Ask in the order of the replication key; a next link holds all that by itself."""
+        """Sort by the replication key; a next link already has the options."""
         del context
         return next_page_token.query if next_page_token else {"$orderby": TRACKING}
 
 
 class TapStock(Tap):
-    """The tap that a user of the SDK writes first."""
+    """The tap that a user of the SDK would write first."""
 
     name = "tap-stock"
     config_jsonschema = th.PropertiesList(
@@ -89,24 +89,24 @@ class TapStock(Tap):
 
     @override
     def discover_streams(self) -> Sequence[LinesStream]:
-        """The one stream."""
+        """Return the only stream."""
         return [LinesStream(self)]
 
 
 class TunedStream(LinesStream):
-    """What a user can switch off without leaving the SDK's path."""
+    """The stream without what a user can turn off in the SDK."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
 
 class TapTuned(TapStock):
-    """The same, tuned by hand."""
+    """The same tap, tuned by hand."""
 
     message_writer_class = MsgSpecWriter
 
     @override
     def discover_streams(self) -> Sequence[TunedStream]:
-        """The one stream."""
+        """Return the only stream."""
         return [TunedStream(self)]
 
 

@@ -13,10 +13,10 @@ from benchmarks import report
 from benchmarks.__main__ import SERIES, main
 from benchmarks.dataset import KEYS, TYPES, Rows
 from benchmarks.metadata import large_metadata, small_metadata
-from benchmarks.process import BenchmarkError, Measured, measure
+from benchmarks.process import BenchmarkError, Measurement, measure
 from benchmarks.results import Findings, Options, Result
 from benchmarks.server import serving
-from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, reading
+from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, copy_command
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.times import to_canonical
 
@@ -121,7 +121,7 @@ def test_metadata_has_the_shape_it_stands_for() -> None:
 @pytest.mark.parametrize("tap", [OURS, STOCK, TUNED, LIMIT])
 def test_every_program_copies_all_rows(tap: str, address: str, tmp_path: Path) -> None:
     output = tmp_path / "output"
-    measured = measure(reading(tap, address, tmp_path), keep=output)
+    measured = measure(copy_command(tap, address, tmp_path), keep=output)
     messages = [json.loads(line) for line in output.read_bytes().splitlines()]
     records = [m["record"] for m in messages if m["type"] == "RECORD"]
     assert len({(r["OrderNbr"], r["LineNbr"]) for r in records}) == ROWS
@@ -136,7 +136,7 @@ def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Pa
     outputs = []
     for tap in (OURS, LIMIT):
         path = tmp_path / tap
-        measure(reading(tap, address, tmp_path), keep=path)
+        measure(copy_command(tap, address, tmp_path), keep=path)
         found = re.findall(rb'"record":(\{.*?\}),"time', path.read_bytes())
         outputs.append(list(dict.fromkeys(found)))
     assert outputs[0] == outputs[1]
@@ -152,7 +152,7 @@ def test_every_series_gives_a_value_a_run(name: str, tmp_path: Path) -> None:
 
 
 def test_time_between_lines_is_read_off_the_timeline() -> None:
-    run = Measured(first=1.0, timeline=[(100, 2.0), (300, 4.0)])
+    run = Measurement(first=1.0, timeline=[(100, 2.0), (300, 4.0)])
     assert run.seconds_between(100, 300) == pytest.approx(2.0)
     assert run.seconds_between(50, 200) == pytest.approx(1.5)
     assert run.seconds_between(0, 300) == pytest.approx(3.0)
@@ -164,7 +164,7 @@ def test_a_process_that_fails_is_told_with_its_log() -> None:
 
 
 def test_report_holds_a_table_and_plots(tmp_path: Path) -> None:
-    run = Measured(timeline=[(n * 1000, n / 10) for n in range(1, 300)])
+    run = Measurement(timeline=[(n * 1000, n / 10) for n in range(1, 300)])
     findings = Findings(
         [Result("one", [1.0, 3.0, 2.0], at_least=2), Result("two", [5.0], at_most=2), Result("-")],
         {"tap": [1.0, 2.0]},
