@@ -100,16 +100,14 @@ def function_call(
     arguments: list[str] = []
     aliases: dict[str, str] = {}
     for parameter in function.parameters:
-        spelled = literal(
-            parameter.type, values[parameter.name], version=version, time_zone=time_zone
-        )
+        text = literal(parameter.type, values[parameter.name], version=version, time_zone=time_zone)
         if not version.startswith("4"):
-            aliases[parameter.name] = spelled
-        elif set(spelled) <= _SAFE_IN_PATH:
-            arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
+            aliases[parameter.name] = text
+        elif set(text) <= _SAFE_IN_PATH:
+            arguments.append(f"{parameter.name}={quote(text, safe=_ARGUMENT_SAFE)}")
         else:
             arguments.append(f"{parameter.name}=@{parameter.name}")
-            aliases[f"@{parameter.name}"] = spelled
+            aliases[f"@{parameter.name}"] = text
     call = f"({','.join(arguments)})" if version.startswith("4") else ""
     return f"{path_segment(function.name)}{call}", aliases
 

@@ -1,4 +1,4 @@
-"""The benchmark's own programs, each at a tiny size."""
+"""The programs of the benchmark, each at a tiny size."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_rows_ascend_by_time_and_key_across_blocks() -> None:
     ("column", "operator"),
     [(c, o) for c in ("LastModifiedDateTime", "OrderNbr", "EntryID") for o in ("ge", "gt", "le")],
 )
-def test_server_filters_as_it_should(address: str, column: str, operator: str) -> None:
+def test_server_filters_by_each_operator(address: str, column: str, operator: str) -> None:
     rows = ask(address, LINES, top=ROWS)["value"]
     value = rows[1203][column]
     literal = f"'{value}'" if column == "OrderNbr" else value
@@ -109,7 +109,7 @@ def test_server_counts_and_takes_ranges(address: str) -> None:
     assert found["value"] == rows[700:705]
 
 
-def test_metadata_has_the_shape_it_stands_for() -> None:
+def test_metadata_has_the_size_of_a_complete_acumatica() -> None:
     assert set(parse_metadata(small_metadata()).sets) == set(KEYS)
     large = large_metadata()
     assert len(large) > 15e6
@@ -143,7 +143,7 @@ def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["record", "latency", "depth"])
-def test_every_series_gives_a_value_a_run(name: str, tmp_path: Path) -> None:
+def test_every_series_gives_one_value_per_run(name: str, tmp_path: Path) -> None:
     findings = SERIES[name](Options(runs=1, rows=2000), tmp_path)
     assert findings.results
     for result in findings.results:
@@ -158,7 +158,7 @@ def test_time_between_lines_is_read_off_the_timeline() -> None:
     assert run.seconds_between(0, 300) == pytest.approx(3.0)
 
 
-def test_a_process_that_fails_is_told_with_its_log() -> None:
+def test_the_error_of_a_failed_process_has_its_log() -> None:
     with pytest.raises(BenchmarkError, match="no such thing"):
         measure(["sh", "-c", "echo no such thing >&2; exit 3"])
 
@@ -178,7 +178,7 @@ def test_report_holds_a_table_and_plots(tmp_path: Path) -> None:
     assert all((tmp_path / name).stat().st_size > 5000 for name in ("rates.png", "depth.png"))
 
 
-def test_an_unknown_series_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_series_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["nothing"])
     told = capsys.readouterr().err
