@@ -11,7 +11,7 @@ from tap_acumatica.acumatica.entity_sets import appended_keys, entities
 from tap_acumatica.errors import ExpandError, SettingsError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.odata.types import edm_type, is_timestamp
-from tap_acumatica.records.schema import RecordShape, shape_of, united
+from tap_acumatica.records.schema import RecordShape, merge_shapes, record_shape
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,7 +128,7 @@ class Discovery:
             msg = f"'expand' is wrong: {entity.stream}: {error}"
             raise SettingsError(msg) from error
         hides = entity.dac and self._settings.use_select
-        shape = shape_of(
+        shape = record_shape(
             model,
             entity_set.type,
             hidden=entity.restricted if hides else frozenset(),
@@ -197,7 +197,7 @@ class Discovery:
 
     def _define(self, name: str, sources: dict[str | None, TenantSource]) -> StreamDefinition:
         shapes = [source.shape for source in sources.values()]
-        shape = united(shapes) if len(shapes) > 1 else shapes[0]
+        shape = merge_shapes(shapes) if len(shapes) > 1 else shapes[0]
         source = next(iter(sources.values()))
         tracking = None
         if not source.entity.entity_set.singleton:
@@ -243,7 +243,7 @@ def _not_comparable(model: Model, entity: Entity, shape: RecordShape) -> frozens
     entity_set = entity.entity_set
     refused = set(entity.restricted)
     if not entity_set.filterable:
-        own = model.structured(entity_set.type)
+        own = model.structured_type(entity_set.type)
         inherits = own is not None and own.base is not None
         # Derived DACs say so of their own fields; those of the base type can be filtered.
         refused |= set(own.properties) if own and inherits else set(shape.properties)

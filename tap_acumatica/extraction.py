@@ -13,8 +13,8 @@ from tap_acumatica.errors import AccessError
 from tap_acumatica.odata import times
 from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
-from tap_acumatica.odata.query import QueryOptions, function_call, segment
-from tap_acumatica.odata.types import is_known, is_timestamp
+from tap_acumatica.odata.query import QueryOptions, function_call, path_segment
+from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.by_time import RowBatch
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, Plan, plan_for
@@ -22,9 +22,9 @@ from tap_acumatica.reading.progress import Progress, first_stamp
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.zone_check import zone_fault
-from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
+from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions
 from tap_acumatica.records.compiled import CompiledCodec
-from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, flag_of
+from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -98,7 +98,7 @@ def columns_of(
         requested=requested,
         emitted=tuple(n for n in wanted if n in added or n in own or n in hidden),
         undeclared=hidden,
-        overrides=overrides(own, wanted),
+        overrides=catalog_conversions(own, wanted),
         dates=_dates(source, requested, wanted),
         tracking=tracking,
         deletion=deletion,
@@ -298,7 +298,7 @@ def _exact_codec(source: TenantSource, columns: Columns, plan: Plan) -> RowCodec
         {name: declared[name] for name in columns.requested},
         key=source.shape.key,
         expansions=source.expansions,
-        extra=columns.undeclared,
+        undeclared=columns.undeclared,
         singleton=source.entity.entity_set.singleton,
         time_zone=plan.time_zone,
         dates=columns.dates,
@@ -315,7 +315,7 @@ def _compiled_codec(
         source.shape.properties,
         key=source.shape.key,
         tenant=tenant,
-        long_as_text=source.connection.dialect.long_as_text,
+        int64_as_text=source.connection.dialect.int64_as_text,
     )
 
 
@@ -329,12 +329,13 @@ def _deletion(source: TenantSource, settings: Settings, tracking: str | None) ->
     shape = source.shape
     stamp = tracking or shape.tracking_field(settings.tracking_fields)
     began = times.canonical(source.connection.began)
-    return Deletion(flag_of(shape.properties), stamp, settings.service_time_zone().to_output(began))
+    emitted = settings.service_time_zone().to_output(began)
+    return Deletion(deletion_flag(shape.properties), stamp, emitted)
 
 
 def _address(source: TenantSource, time_zone: ServiceTimeZone) -> tuple[str, dict[str, str]]:
     """Path below the service root, and query options that carry an inquiry's parameters."""
-    path = segment(source.entity.entity_set.name)
+    path = path_segment(source.entity.entity_set.name)
     if source.parameters is None:
         return path, {}
     if source.entity.function is None:
@@ -360,7 +361,7 @@ def _sortable(source: TenantSource, names: Sequence[str]) -> list[Column]:
         for name in names
         if not declared[name].collection
         and name not in source.not_comparable
-        and (is_known(declared[name].type) or source.model.is_enum(declared[name].type))
+        and (is_primitive(declared[name].type) or source.model.is_enum(declared[name].type))
     ]
     return [column for column in columns if column.orderable]
 

@@ -222,6 +222,7 @@ class SingerTap(Tap, abc.ABC):
         return super().mapper
 
     @mapper.setter
+    @override
     def mapper(self, mapper: PluginMapper) -> None:
         self._mapper = mapper
 

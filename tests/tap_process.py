@@ -13,7 +13,7 @@ from tap_acumatica.errors import (
     RefusedError,
 )
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.query import address
+from tap_acumatica.odata.query import build_url
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading.blocks import blocks
 from tap_acumatica.reading.parallel import ParallelReader
@@ -45,7 +45,7 @@ class ServiceSource:
 
     def get(self, options: QueryOptions) -> Page:
         """Answer a query."""
-        return self._ask(address(ROOT, self._name, options))
+        return self._ask(build_url(ROOT, self._name, options))
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names."""

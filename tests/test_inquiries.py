@@ -98,7 +98,7 @@ def test_parameters_are_checked_against_the_metadata(sandbox: MakeSandbox, run_t
     site = sandbox(rows=20)
     for given, complaint in (
         ({"Warehous": "MAIN"}, "has no 'Warehous'; its parameters: Warehouse (Edm.String)"),
-        ({"Warehouse": 5}, "the value of Warehouse is no string"),
+        ({"Warehouse": 5}, "the value of Warehouse is not a string"),
         ({}, "needs 'Warehouse'"),
     ):
         config = settings(site, interface="gi", inquiry_parameters={"DB-StorageDetails": given})

@@ -304,7 +304,7 @@ def test_a_refresh_is_not_cut_off_by_a_signal(sandbox: MakeSandbox, tmp_path: Pa
     kept = json.loads((tmp_path / "tokens.json").read_text())
     (consents,) = kept["chains"].values()
     (consent,) = consents.values()
-    assert site.identity.is_good(consent["refresh_token"])
+    assert site.identity.is_valid(consent["refresh_token"])
 
 
 def test_the_token_file_is_its_owners_only(

@@ -84,7 +84,7 @@ class Connection:
         """Release the parts of the model that were never used; warn of what it leaves out."""
         if self._model is None:
             return
-        self._model.forget_unread()
+        self._model.drop_unread()
         if skipped := self._model.skipped:
             some = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:_NAMED])
             logger.warning(

@@ -18,9 +18,9 @@ from tap_acumatica.errors import (
     TapError,
     ValueMismatchError,
 )
-from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.dialect import JSON, V4
-from tap_acumatica.odata.query import QueryOptions, address
+from tap_acumatica.odata.query import QueryOptions, build_url
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ class Codec(t.Protocol):
     def decode(self, body: bytes) -> Page:
         """The rows of an answer."""
 
-    def begin(self, answer: Answer) -> Page:
+    def decode_stream(self, body: ResponseBody) -> Page:
         """The first rows of an answer that arrives meanwhile."""
 
 
@@ -102,7 +102,7 @@ class EntitySource:
             data_format: ``json`` or ``atom``.
         """
         self._headers = {"Accept": dialect.accept(data_format), **dialect.headers}
-        self._streams = dialect.streams(data_format)
+        self._streams = dialect.is_streamed(data_format)
         self._sessions = sessions
         self._root = sessions.service.root
         self._count = count
@@ -121,7 +121,7 @@ class EntitySource:
         """
         while True:
             top = self._count.at_most(options.top)
-            url = address(self._root, self._segment, replace(options, top=top))
+            url = build_url(self._root, self._segment, replace(options, top=top))
             try:
                 return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
             except SlowAnswerError as error:
@@ -154,10 +154,12 @@ class EntitySource:
         return self._guarded(page)
 
     def _begin(self, body: Readable) -> Page:
-        return self._codec.begin(Answer(body))
+        return self._codec.decode_stream(ResponseBody(body))
 
     def _guarded(self, page: Page) -> Page:
-        return page._replace(rest=partial(self._go_on, page.rest)) if page.rest else page
+        if page.next_part is None:
+            return page
+        return page._replace(next_part=partial(self._go_on, page.next_part))
 
     def _go_on(self, rest: Callable[[], Page]) -> Page:
         """The next part of an answer.

@@ -1,4 +1,4 @@
-"""BATCH files: JSON lines, compressed by gzip, wherever the SDK's storage writes to."""
+"""BATCH files: JSON lines, compressed with gzip, written to the SDK's storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 if t.TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-_FAST = 1  # three times as fast as the default, for files that are read once and thrown away
+_FAST = 1  # three times as fast as the default, for files that are read once
 
 
 class Storage(t.Protocol):
@@ -25,14 +25,14 @@ class Storage(t.Protocol):
 
 
 class BatchFiles:
-    """Numbered files of one stream."""
+    """Writes the numbered BATCH files of one stream."""
 
     def __init__(self, storage: Storage, name: str, *, compression: str | None) -> None:
-        """Begin a series.
+        """Start a series of files.
 
         Args:
             storage: Where the files go.
-            name: What the names of the files begin with, after the storage's prefix.
+            name: Start of the file names, after the storage's prefix.
             compression: ``none``, or anything else for gzip.
         """
         self._storage = storage
@@ -41,7 +41,7 @@ class BatchFiles:
         self._number = 0
 
     def write(self, lines: bytes) -> str:
-        """Write the next file and return its address."""
+        """Write the next file and return its URL."""
         self._number += 1
         suffix = "json.gz" if self._compress else "json"
         filename = f"{self._stem}-{self._number}.{suffix}"

@@ -52,7 +52,7 @@ class RecordLineWriter(RowWriter):
     @override
     def write(self, records: Sequence[Record]) -> None:
         extracted = dt.datetime.now(dt.timezone.utc).isoformat()
-        self._write(self._lines.encode(records, extracted=extracted))
+        self._write(self._lines.encode(records, time_extracted=extracted))
 
 
 class MappedRecordWriter(RowWriter):

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from tap_acumatica.errors import BookmarkError
 from tap_acumatica.reading.blocks import blocks
@@ -129,6 +130,7 @@ def test_no_row_at_or_before_the_bookmark_is_missing(case: Case) -> None:
 class BeforeTheWrite(Progress):
     """The bookmark follows a block before it is written."""
 
+    @override
     def write(self, block: t.Any, write: t.Any) -> int:
         super().write(block, lambda _: None)
         return super().write(block, write)
@@ -137,6 +139,7 @@ class BeforeTheWrite(Progress):
 class PastAnOpenRange(Progress):
     """The bookmark follows whatever range is written."""
 
+    @override
     def advance(self, rows: t.Any, batch: RowBatch) -> None:
         super().advance(rows, batch._replace(mark=None))
 
@@ -144,6 +147,7 @@ class PastAnOpenRange(Progress):
 class NothingIsLowered(Progress):
     """What was read before the service was found not to sort still counts."""
 
+    @override
     def rewind(self) -> None:
         pass
 
@@ -151,6 +155,7 @@ class NothingIsLowered(Progress):
 class FollowsTheNewest(Progress):
     """Rows in no order count as if they ascended."""
 
+    @override
     def end_range(self, batch: RowBatch) -> None:
         if batch.mark and batch.mark.done:
             self.complete()
