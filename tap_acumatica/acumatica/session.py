@@ -20,7 +20,8 @@ import requests
 import urllib3
 
 from tap_acumatica.acumatica.error_patterns import SEATS, UNNAMED_LIMIT, diagnose, explain
-from tap_acumatica.auth.authenticators import Authenticator
+from tap_acumatica.auth.authenticators import Authenticator, unsigned
+from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
     AccessError,
     AddressError,
@@ -119,9 +120,9 @@ class Session:
         self._rate_limiter = rate_limiter or RateLimiter()
         self._seat_tries = None if waits_for_seat else 1
         self._reached = False
-        self._opened = False
         self._ended = False
         self._http = requests.Session()
+        self._seat = Seat(self._http.cookies, self._auth.token_sessions)
         self._transport = transport or Transport(service.root)
         mount(self._http, self._transport)
         self._http.headers["User-Agent"] = user_agent
@@ -258,23 +259,20 @@ class Session:
             raise UnreachableError(msg)
         self.requests += 1
         connect = min(CONNECT_SECONDS, self.limits.timeout)
+        request = self._prepare(url, headers)
         try:
-            response = self._http.get(
-                url,
-                headers=dict(headers),
+            response = self._http.send(
+                request,
                 timeout=(connect, self.limits.timeout),
-                stream=True,
+                **self._http.merge_environment_settings(
+                    url, proxies={}, stream=True, verify=None, cert=None
+                ),
             )
-            # Noted before the body: a signal may come while that is on its way.
-            if response.ok or (self._http.cookies and not _is_unauthorized(response)):
-                self._opened = True
-            if self._http.cookies:
-                self._auth.met_cookies()
+            self._seat.answered(response)
             receive = self._transport.spool if stream and response.ok else self._transport.receive
             return response, receive(response)
         except SystemExit:
-            # The site may have opened a session meanwhile; who has no cookies of it needs a token.
-            self._opened = self._opened or self._auth.alone
+            self._seat.interrupted(request)
             raise
         except requests.exceptions.SSLError as error:
             msg = (
@@ -289,12 +287,22 @@ class Session:
                 "set a larger 'timeout'"
             )
             raise RetryableError(msg, slow=not _is_connecting(error)) from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            msg = f"setting 'url' is wrong: {error}"
-            raise AddressError(msg) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             msg = f"{what}: no connection with {_host(url)} ({reason(error)})"
             raise RetryableError(msg) from error
+
+    def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
+        """A request with the cookies of the session.
+
+        Raises:
+            AddressError: If its address is not one.
+        """
+        try:
+            self._http.get_adapter(url)
+            return self._http.prepare_request(requests.Request("GET", url, headers=dict(headers)))
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            msg = f"setting 'url' is wrong: {error}"
+            raise AddressError(msg) from error
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
@@ -313,7 +321,7 @@ class Session:
         pattern = diagnose(status, _text(body))
         message = self._explain(response, body, what)
         # Where no session is open yet, a limit without words is most likely that of the seats.
-        seats = pattern is SEATS or (pattern is UNNAMED_LIMIT and not self._opened)
+        seats = pattern is SEATS or (pattern is UNNAMED_LIMIT and not self._seat.held)
         if seats:
             raise RetryableError(
                 message,
@@ -322,7 +330,7 @@ class Session:
                 tries=self._seat_tries,
                 seats=True,
             )
-        self._opened = True
+        self._seat.opened(response.request)
         if status == requests.codes.not_found:
             raise NotFoundError(message)
         if status in {requests.codes.forbidden, requests.codes.gone}:
@@ -365,16 +373,15 @@ class Session:
 
     def _sign_out(self) -> None:
         """End the session on the site, if there is one; its token, if it has one, stays good."""
-        if not (self._opened and self.service.site):
-            return
-        self._opened = False
-        if not (self._http.cookies or self._auth.may_leave()):
+        headers = self._seat.release()
+        if headers is None or not self.service.site:
             return
         try:
             # A body-less POST carries Content-Length: 0, without which IIS answers 411.
             response = self._http.post(
                 f"{self.service.site}/entity/auth/logout",
-                auth=self._auth.as_it_is,
+                headers=headers,
+                auth=unsigned,
                 timeout=CONNECT_SECONDS,
                 allow_redirects=False,
                 stream=True,

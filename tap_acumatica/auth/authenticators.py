@@ -18,6 +18,7 @@ import backoff
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from tap_acumatica.auth.grants import to_the_end
+from tap_acumatica.auth.seat import TokenSessions
 from tap_acumatica.errors import SignInError, UnreachableError
 from tap_acumatica.http.retry import RetryableError, log_wait, waits
 
@@ -37,22 +38,20 @@ class Authenticator(AuthBase):
 
     Attributes:
         refusal: What status 401 means, and what to do about it.
+        token_sessions: What the tap's sessions with the same token share.
     """
 
     refusal = ("the service wants a sign-in", "set 'username' and 'password'")
 
     def __init__(self) -> None:
         """Begin with nothing refused."""
+        self.token_sessions = TokenSessions()
         self._failure: SignInError | None = None
         self._secrets: frozenset[str] = frozenset()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request in."""
         return request
-
-    def as_it_is(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in with what is at hand, for signing out."""
-        return self(request)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -75,18 +74,6 @@ class Authenticator(AuthBase):
 
     def accepted(self) -> None:
         """Note that a request was signed in."""
-
-    @property
-    def alone(self) -> bool:
-        """Whether signing out needs no cookies."""
-        return False
-
-    def met_cookies(self) -> None:
-        """Note that the site gives sessions cookies."""
-
-    def may_leave(self) -> bool:
-        """Whether a session that was given no cookies has a seat to give back."""
-        return True
 
     def renew(self, request: PreparedRequest) -> bool | None:
         """Renew what a request was refused with.
@@ -190,8 +177,6 @@ class OAuthAuthenticator(Authenticator):
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
-        self._cookies = False
-        self._left: str | None = None
         self._keep_secret(*secrets)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
@@ -204,34 +189,9 @@ class OAuthAuthenticator(Authenticator):
         with self._lock:
             self.check()
             if self._tokens is None or not self._tokens.fresh(self._clock()):
-                self._renew()
-        return self.as_it_is(request)
-
-    def as_it_is(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in with the newest token, whether it is good or not."""
-        if self._tokens is not None:
+                self._tokens = self._renew()
             request.headers["Authorization"] = f"Bearer {self._tokens.access}"
         return request
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is a token: it names its session by itself."""
-        return self._tokens is not None
-
-    def met_cookies(self) -> None:
-        """Note that the site gives sessions cookies: then who has none has no seat of its own."""
-        self._cookies = True
-
-    def accepted(self) -> None:
-        """Note that a request was signed in: there is a session to sign out again."""
-        self._left = None
-
-    def may_leave(self) -> bool:
-        """Whether a session without cookies is the one of the token, and not signed out yet."""
-        with self._lock:
-            token = self._tokens.access if self._tokens else None
-            first, self._left = self._left != token, token
-            return first and not self._cookies
 
     def renew(self, request: PreparedRequest) -> bool | None:
         """Renew a token that was refused; raises and returns as :meth:`Authenticator.renew`."""
@@ -240,10 +200,10 @@ class OAuthAuthenticator(Authenticator):
             newest = f"Bearer {self._tokens.access}" if self._tokens else ""
             if request.headers.get("Authorization") != newest:
                 return False
-            self._renew()
+            self._tokens = self._renew()
             return True
 
-    def _renew(self) -> None:
+    def _renew(self) -> Tokens:
         """Get new tokens, trying again where that can help; the lock is held.
 
         Raises:
@@ -264,10 +224,16 @@ class OAuthAuthenticator(Authenticator):
             logger=None,
         )(attempt)
         try:
-            self._tokens = tried()
+            tokens = tried()
         except SignInError as error:
             raise self.refused(str(error)) from error
         except RetryableError as error:
             msg = f"{error}; given up after {self._tries} tries; tokens and bookmarks are kept"
             raise UnreachableError(msg) from error
-        self._keep_secret(self._tokens.access, self._tokens.refresh)
+        self._keep_secret(tokens.access, tokens.refresh)
+        return tokens
+
+
+def unsigned(request: PreparedRequest) -> PreparedRequest:
+    """Leave a request as it is: requests itself would add what a .netrc file holds for the host."""
+    return request

@@ -235,14 +235,15 @@ def test_a_first_request_that_a_signal_cuts_off_is_signed_out_by_its_token(
 ) -> None:
     site = sandbox(rows=5)
     (session,) = sessions(site, consent(site, tmp_path), 1)
-    sent = session._http.get
+    sent = session._http.send
 
     def cut_off(*arguments: t.Any, **options: t.Any) -> t.NoReturn:
         sent(*arguments, **options).close()
         session._http.cookies.clear()
+        monkeypatch.undo()
         raise SystemExit
 
-    monkeypatch.setattr(session._http, "get", cut_off)
+    monkeypatch.setattr(session._http, "send", cut_off)
     with pytest.raises(SystemExit):
         ask(session)
     session.close()
