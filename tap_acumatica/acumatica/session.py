@@ -8,28 +8,26 @@ one thread at a time.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import time
 import typing as t
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import backoff
 import requests
 import urllib3
 
-from tap_acumatica.acumatica.error_patterns import SEATS, UNNAMED_LIMIT, diagnose, explain
+from tap_acumatica.acumatica.answers import Answer, host, is_unauthorized
 from tap_acumatica.auth.authenticators import Authenticator, unsigned
 from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
-    AccessError,
     AddressError,
     AnswerError,
     EmptyAnswerError,
     EmptyPayloadError,
     MetadataError,
-    NotFoundError,
     PayloadError,
     RefusedError,
     SeatsTakenError,
@@ -37,23 +35,21 @@ from tap_acumatica.errors import (
     TapError,
     UnreachableError,
 )
-from tap_acumatica.http.body import Body
 from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.retry import (
     RetryableError,
     http_date,
     log_wait,
     reason,
-    retry_after,
     waits,
 )
 from tap_acumatica.http.transport import Transport, mount
-from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_acumatica.acumatica.addresses import Service
+    from tap_acumatica.http.body import Body
 
 T = t.TypeVar("T")
 
@@ -63,12 +59,7 @@ CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 _JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
-_EXPLAINED_TRIES = 3
 _GATEWAY_TRIES = 2
-_SEARCHED = 20_000
-_SLOW = frozenset({408, 504, 524})
-_OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +117,7 @@ class Session:
         self._transport = transport or Transport(service.root)
         mount(self._http, self._transport)
         self._http.headers["User-Agent"] = user_agent
-        self._http.auth = self._auth
+        self._http.auth = unsigned
 
     def fetch(  # noqa: PLR0913  a request is this much
         self,
@@ -220,32 +211,26 @@ class Session:
     def _get(
         self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
     ) -> bytes | Body:
-        """One try of one request, and one more where the sign-in could be renewed.
+        """One try of one request, sent as often as its sign-in takes.
 
         Raises:
             RetryableError: If another try may succeed.
             TapError: If none will.
         """
-        renewed = False
-        while True:
-            with self._auth.turn():
-                response, received = self._exchange(url, what, headers, stream=stream)
-                _check_host(response, url, what)
-                body = b"" if isinstance(received, Body) else received
-                if not _is_refusal(response, body):
+        with contextlib.closing(self._auth.auth_flow(self._prepare(url, headers))) as flow:
+            request = next(flow)
+            while True:
+                answer = self._exchange(request, what, stream=stream)
+                answer.check_host(url)
+                try:
+                    request = flow.send(answer)
+                except StopIteration:
                     break
-                renewal = None if renewed else self._auth.renew(response.request)
-                if renewal is None:
-                    cause = self._auth.refusal
-                    raise self._auth.refused(self._explain(response, body, what, cause))
-                renewed = renewal
-        self._note(response)
-        self._judge(response, body, what)
-        return b"null" if response.status_code == requests.codes.no_content else received
+        self._note(answer.response)
+        answer.check_status(self._seat, seat_tries=self._seat_tries)
+        return answer.received
 
-    def _exchange(
-        self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
-    ) -> tuple[requests.Response, bytes | Body]:
+    def _exchange(self, request: requests.PreparedRequest, what: str, *, stream: bool) -> Answer:
         """Send a request and receive all of its answer.
 
         Raises:
@@ -259,36 +244,38 @@ class Session:
             raise UnreachableError(msg)
         self.requests += 1
         connect = min(CONNECT_SECONDS, self.limits.timeout)
-        request = self._prepare(url, headers)
+        site = host(str(request.url))
+        request.headers.pop("Cookie", None)
+        request.prepare_cookies(self._http.cookies)
         try:
             response = self._http.send(
                 request,
                 timeout=(connect, self.limits.timeout),
                 **self._http.merge_environment_settings(
-                    url, proxies={}, stream=True, verify=None, cert=None
+                    str(request.url), proxies={}, stream=True, verify=None, cert=None
                 ),
             )
             self._seat.answered(response)
             receive = self._transport.spool if stream and response.ok else self._transport.receive
-            return response, receive(response)
+            return Answer(response, receive(response), what=what, hide=self._hide)
         except SystemExit:
             self._seat.interrupted(request)
             raise
         except requests.exceptions.SSLError as error:
             msg = (
-                f"{what}: no safe connection with {_host(url)} ({reason(error)}); check that 'url' "
+                f"{what}: no safe connection with {site} ({reason(error)}); check that 'url' "
                 "begins with what the site speaks, https:// or http://, and that this machine "
                 "trusts the site's certificate (REQUESTS_CA_BUNDLE)"
             )
             raise UnreachableError(msg) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
             msg = (
-                f"{what}: no answer from {_host(url)} within {self.limits.timeout:g} seconds; "
+                f"{what}: no answer from {site} within {self.limits.timeout:g} seconds; "
                 "set a larger 'timeout'"
             )
             raise RetryableError(msg, slow=not _is_connecting(error)) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            msg = f"{what}: no connection with {_host(url)} ({reason(error)})"
+            msg = f"{what}: no connection with {site} ({reason(error)})"
             raise RetryableError(msg) from error
 
     def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
@@ -306,56 +293,10 @@ class Session:
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
-        if response.ok:
-            self._auth.accepted()
         if self.server_time is None:
             self.server_time = http_date(response.headers.get("Date", ""))
             if self.server_time:
                 self.ahead = self.server_time - dt.datetime.now(dt.timezone.utc)
-
-    def _judge(self, response: requests.Response, body: bytes, what: str) -> None:
-        """Raise what the status means, nothing for a success."""
-        status = response.status_code
-        if response.ok:
-            return
-        pattern = diagnose(status, _text(body))
-        message = self._explain(response, body, what)
-        # Where no session is open yet, a limit without words is most likely that of the seats.
-        seats = pattern is SEATS or (pattern is UNNAMED_LIMIT and not self._seat.held)
-        if seats:
-            raise RetryableError(
-                message,
-                wait=retry_after(response),
-                status=status,
-                tries=self._seat_tries,
-                seats=True,
-            )
-        self._seat.opened(response.request)
-        if status == requests.codes.not_found:
-            raise NotFoundError(message)
-        if status in {requests.codes.forbidden, requests.codes.gone}:
-            raise AccessError(message)
-        if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
-            raise RefusedError(message)
-        explained = status == requests.codes.server_error and error_text(body)
-        raise RetryableError(
-            message,
-            wait=retry_after(response),
-            status=status,
-            tries=_EXPLAINED_TRIES if explained else None,
-            slow=status in _SLOW,
-        )
-
-    def _explain(
-        self,
-        response: requests.Response,
-        body: bytes,
-        what: str,
-        refusal: tuple[str, str] | None = None,
-    ) -> str:
-        said = error_text(body)
-        message = explain(what, response.status_code, said, _text(body), refusal)
-        return self._hide(message)
 
     def _hide(self, text: str) -> str:
         """A text without the secrets that the service was told."""
@@ -392,31 +333,9 @@ class Session:
             return
         finally:
             self._http.cookies.clear()
-        if not (response.ok or _is_unauthorized(response)):
+        if not (response.ok or is_unauthorized(response)):
             status = response.status_code
             logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)
-
-
-def _check_host(response: requests.Response, url: str, what: str) -> None:
-    """Refuse an answer from elsewhere.
-
-    Raises:
-        AddressError: If the request was redirected to another host.
-    """
-    if _host(response.url) != _host(url):
-        other = _host(response.url)
-        msg = f"{what}: redirected to another host, {other}; set 'url' to the final address"
-        raise AddressError(msg)
-
-
-def _is_unauthorized(response: requests.Response) -> bool:
-    unauthorized: int = requests.codes.unauthorized
-    return response.status_code == unauthorized
-
-
-def _is_refusal(response: requests.Response, body: bytes) -> bool:
-    """Whether the sign-in was refused: a full license may be told by the same status."""
-    return _is_unauthorized(response) and diagnose(401, _text(body)) is not SEATS
 
 
 def _too_slow(error: RetryableError, tries: int) -> bool:
@@ -427,11 +346,3 @@ def _too_slow(error: RetryableError, tries: int) -> bool:
 def _is_connecting(error: BaseException) -> bool:
     kinds = (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
     return isinstance(error, kinds)
-
-
-def _text(body: bytes) -> str:
-    return body[:_SEARCHED].decode("utf-8", "replace")
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc

@@ -19,7 +19,13 @@ T = t.TypeVar("T")
 
 
 class Grant(t.Protocol):
-    """A way to get tokens."""
+    """A way to get tokens.
+
+    Attributes:
+        shared: Whether other processes use the same tokens.
+    """
+
+    shared: t.ClassVar[bool]
 
     def tokens(self, stale: str | None) -> Tokens:
         """Tokens other than those whose access token is ``stale``; one try.
@@ -33,6 +39,8 @@ class Grant(t.Protocol):
 
 class ConsentGrant:
     """Tokens of a user's consent: each refresh token is good for one use and brings the next."""
+
+    shared: t.ClassVar[bool] = True
 
     def __init__(
         self,
@@ -77,16 +85,25 @@ class ConsentGrant:
 class PasswordGrant:
     """Tokens for a user name and a password; they are not kept beyond the run."""
 
+    shared: t.ClassVar[bool] = False
+
     def __init__(self, server: IdentityServer, username: str, password: str) -> None:
         """Take the credentials; nothing is sent yet."""
         self._server = server
         self._username = username
         self._password = password
+        self._refusal: str | None = None
 
     def tokens(self, stale: str | None) -> Tokens:
-        """See :class:`Grant`."""
+        """See :class:`Grant`; a password that was refused is not sent again."""
         del stale
-        return self._server.by_password(self._username, self._password)
+        if self._refusal is not None:
+            raise SignInError(self._refusal)
+        try:
+            return self._server.by_password(self._username, self._password)
+        except SignInError as error:
+            self._refusal = str(error)
+            raise
 
 
 def to_the_end(action: t.Callable[[], T]) -> T:

@@ -48,14 +48,18 @@ class Tokens:
     seconds: float | None = None
 
     def fresh(self, now: float) -> bool:
-        """Whether ``access`` may be used: some way from its end, and not from the future.
+        """Whether ``access`` is valid, and some way from its end."""
+        early = min(_EARLY_SECONDS, _EARLY_SHARE * (self.seconds or 0))
+        return self.valid(now) and self.valid(now + early)
+
+    def valid(self, now: float) -> bool:
+        """Whether ``access`` has not expired yet, and is not from the future.
 
         Only differences of one clock count, so that it does not matter whether it is right.
         """
         if self.seconds is None:
             return True
-        early = min(_EARLY_SECONDS, _EARLY_SHARE * self.seconds)
-        return self.issued - _SKEW_SECONDS <= now < self.issued + self.seconds - early
+        return self.issued - _SKEW_SECONDS <= now < self.issued + self.seconds
 
 
 class _Consent(msgspec.Struct, omit_defaults=True):

@@ -255,6 +255,8 @@ def test_a_token_that_is_refused_twice_is_not_renewed_for_ever() -> None:
     issued: list[str] = []
 
     class Grant:
+        shared: t.ClassVar[bool] = False
+
         def tokens(self, stale: str | None) -> Tokens:
             del stale
             issued.append(f"token-{len(issued)}")
