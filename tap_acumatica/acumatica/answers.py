@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from urllib.parse import urlsplit
 
@@ -14,14 +15,13 @@ from tap_acumatica.http.retry import RetryableError, retry_after
 from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tap_acumatica.auth.seat import Seat
+    from tap_acumatica.http.redaction import Redactor
 
-EXPLAINED_TRIES = 3
+_EXPLAINED_TRIES = 3
 _SEARCHED = 20_000
 _SLOW = frozenset({408, 504, 524})
-OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
+_OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
 
 
@@ -34,7 +34,7 @@ class Answer:
         received: bytes | Body,
         *,
         what: str,
-        hide: Callable[[str], str],
+        redactor: Redactor,
     ) -> None:
         """Take it.
 
@@ -42,12 +42,12 @@ class Answer:
             response: Its head.
             received: Its body.
             what: What was asked for, for messages.
-            hide: Removes secrets from what the service says.
+            redactor: Masks secrets in what the service says.
         """
         self.response = response
         self._received = received
         self._what = what
-        self._hide = hide
+        self._redactor = redactor
         self._body = b"" if isinstance(received, Body) else received
         self._text = self._body[:_SEARCHED].decode("utf-8", "replace")
 
@@ -73,9 +73,20 @@ class Answer:
         Args:
             refusal: Cause and remedy, where they are known better than by status and body.
         """
-        said = error_text(self._body)
+        said = error_text(self._redactor.redact_body(self._body))
         known = (refusal[0], refusal[1]) if refusal else None
-        return self._hide(explain(self._what, self.response.status_code, said, self._text, known))
+        return explain(self._what, self.response.status_code, said, self._text, known)
+
+    def explain_payload(self, error: Exception) -> str:
+        """One line on a body that could not be parsed.
+
+        Args:
+            error: The parser's; what it quotes stands behind a colon or in brackets.
+        """
+        own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
+        if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
+            said = error_text(self._redactor.redact_body(self._body))
+        return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
 
     def check_host(self, url: str) -> None:
         """Refuse an answer from elsewhere.
@@ -83,8 +94,8 @@ class Answer:
         Raises:
             AddressError: If the request was redirected to another host.
         """
-        other = host(self.response.url)
-        if other != host(url):
+        if host(self.response.url) != host(url):
+            other = self._redactor.redact(host(self.response.url))
             msg = (
                 f"{self._what}: redirected to another host, {other}; set 'url' to the final address"
             )
@@ -121,15 +132,16 @@ class Answer:
             raise NotFoundError(message)
         if status in {requests.codes.forbidden, requests.codes.gone}:
             raise AccessError(message)
-        if status not in _RETRIED or (pattern and pattern.refusal and status not in OVERLOADED):
+        if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
             raise RefusedError(message)
         explained = status == requests.codes.server_error and error_text(self._body)
         raise RetryableError(
             message,
             wait=retry_after(self.response),
             status=status,
-            tries=EXPLAINED_TRIES if explained else None,
+            tries=_EXPLAINED_TRIES if explained else None,
             slow=status in _SLOW,
+            busy=status in _OVERLOADED | _SLOW,
         )
 
 

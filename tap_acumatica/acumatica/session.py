@@ -15,7 +15,6 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-import backoff
 import requests
 import urllib3
 
@@ -25,6 +24,7 @@ from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
     AddressError,
     AnswerError,
+    BusyError,
     EmptyAnswerError,
     EmptyPayloadError,
     MetadataError,
@@ -39,9 +39,8 @@ from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.retry import (
     RetryableError,
     http_date,
-    log_wait,
     reason,
-    waits,
+    retrying,
 )
 from tap_acumatica.http.transport import Transport, mount
 
@@ -49,7 +48,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tap_acumatica.acumatica.addresses import Service
-    from tap_acumatica.http.body import Body
 
 T = t.TypeVar("T")
 
@@ -114,7 +112,8 @@ class Session:
         self._ended = False
         self._http = requests.Session()
         self._seat = Seat(self._http.cookies, self._auth.token_sessions)
-        self._transport = transport or Transport(service.root)
+        self._transport = transport or Transport(service.root, redactor=self._auth.redactor)
+        self._redactor = self._transport.redactor
         mount(self._http, self._transport)
         self._http.headers["User-Agent"] = user_agent
         self._http.auth = unsigned
@@ -148,6 +147,7 @@ class Session:
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
             SlowAnswerError: If it did not come in time, and ``halves`` is set.
+            BusyError: If it was overloaded or too slow, for all tries.
             AnswerError: If what came is no answer, repeatedly.
             SeatsTakenError: If the site takes no further session.
             UnreachableError: If the site did not answer.
@@ -158,37 +158,28 @@ class Session:
         def attempt() -> T:
             nonlocal tries, bad_answers
             tries += 1
-            body = self._get(url, what, headers, stream=stream)
+            answer = self._get(url, what, headers, stream=stream)
             try:
-                return parse(body)
+                return parse(answer.received)
             except (PayloadError, MetadataError) as error:
                 bad_answers += 1
-                message = self._hide(f"{what}: {error}")
+                message = answer.explain_payload(error)
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
                     empty = isinstance(error, EmptyPayloadError)
-                    raise (EmptyAnswerError if empty else AnswerError)(message) from error
-                raise RetryableError(message) from error
+                    raise (EmptyAnswerError if empty else AnswerError)(message) from None
+                raise RetryableError(message) from None
 
         started = time.monotonic()
 
-        def give_up(error: Exception) -> bool:
-            if isinstance(error, RetryableError) and (
-                (error.tries and tries >= error.tries) or (halves and _too_slow(error, tries))
-            ):
+        def give_up(error: RetryableError) -> bool:
+            if error.tries and tries >= error.tries:
+                return True
+            if halves and _too_slow(error, tries):
                 return True
             return not self._reached and time.monotonic() - started > NEVER_REACHED_SECONDS
 
-        tried = backoff.on_exception(
-            waits,
-            RetryableError,
-            max_tries=self.limits.tries,
-            giveup=give_up,
-            jitter=None,
-            on_backoff=log_wait,
-            logger=None,
-        )(attempt)
         try:
-            return tried()
+            return retrying(attempt, tries=self.limits.tries, give_up=give_up)
         except RetryableError as error:
             if halves and _too_slow(error, tries):
                 raise SlowAnswerError(str(error)) from error
@@ -203,14 +194,14 @@ class Session:
         if error.status == requests.codes.server_error:
             # So some services say that they do not take a filter, an order or a column.
             return RefusedError(f"{error}; given up after {tries} tries")
+        if error.busy and (error.status or self._reached):
+            return BusyError(f"{error}; given up after {tries} tries")
         if error.status or self._reached:
             return AnswerError(f"{error}; given up after {tries} tries")
         advice = "check the setting 'url', the network and whether the site is up"
         return UnreachableError(f"{error}; {advice}")
 
-    def _get(
-        self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
-    ) -> bytes | Body:
+    def _get(self, url: str, what: str, headers: Mapping[str, str], *, stream: bool) -> Answer:
         """One try of one request, sent as often as its sign-in takes.
 
         Raises:
@@ -228,7 +219,7 @@ class Session:
                     break
         self._note(answer.response)
         answer.check_status(self._seat, seat_tries=self._seat_tries)
-        return answer.received
+        return answer
 
     def _exchange(self, request: requests.PreparedRequest, what: str, *, stream: bool) -> Answer:
         """Send a request and receive all of its answer.
@@ -257,7 +248,7 @@ class Session:
             )
             self._seat.answered(response)
             receive = self._transport.spool if stream and response.ok else self._transport.receive
-            return Answer(response, receive(response), what=what, hide=self._hide)
+            return Answer(response, receive(response), what=what, redactor=self._redactor)
         except SystemExit:
             self._seat.interrupted(request)
             raise
@@ -273,7 +264,7 @@ class Session:
                 f"{what}: no answer from {site} within {self.limits.timeout:g} seconds; "
                 "set a larger 'timeout'"
             )
-            raise RetryableError(msg, slow=not _is_connecting(error)) from error
+            raise RetryableError(msg, slow=not _is_connecting(error), busy=True) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             msg = f"{what}: no connection with {site} ({reason(error)})"
             raise RetryableError(msg) from error
@@ -288,7 +279,7 @@ class Session:
             self._http.get_adapter(url)
             return self._http.prepare_request(requests.Request("GET", url, headers=dict(headers)))
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            msg = f"setting 'url' is wrong: {error}"
+            msg = f"setting 'url' is wrong: {self._redactor.redact(str(error))}"
             raise AddressError(msg) from error
 
     def _note(self, response: requests.Response) -> None:
@@ -297,10 +288,6 @@ class Session:
             self.server_time = http_date(response.headers.get("Date", ""))
             if self.server_time:
                 self.ahead = self.server_time - dt.datetime.now(dt.timezone.utc)
-
-    def _hide(self, text: str) -> str:
-        """A text without the secrets that the service was told."""
-        return self._transport.redact(self._auth.hide(text))
 
     def end(self) -> None:
         """Send nothing more but the sign-out."""

@@ -8,23 +8,20 @@ consent that was refused once is not tried again in the whole run.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import logging
 import threading
 import time
 import typing as t
-from urllib.parse import quote, quote_plus
 
-import backoff
 from requests.auth import HTTPBasicAuth
 from typing_extensions import override
 
 from tap_acumatica.auth.grants import to_the_end
 from tap_acumatica.auth.seat import TokenSessions
 from tap_acumatica.errors import SignInError, UnreachableError
-from tap_acumatica.http.retry import RetryableError, log_wait, waits
+from tap_acumatica.http.redaction import Redactor
+from tap_acumatica.http.retry import RetryableError, retrying
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,8 +32,6 @@ if t.TYPE_CHECKING:
     from tap_acumatica.auth.token_store import Tokens
 
 logger = logging.getLogger(__name__)
-
-_SHORTEST_SECRET = 4
 
 
 class Answer(t.Protocol):
@@ -60,6 +55,7 @@ class Authenticator:
     Attributes:
         refusal: The likely cause of status 401, and what to do about it.
         token_sessions: What the tap's sessions with the same token share.
+        redactor: Masks the secrets that sign in.
     """
 
     refusal = ("the service requires a sign-in", "set 'username' and 'password'")
@@ -68,7 +64,7 @@ class Authenticator:
         """Begin with nothing refused."""
         self.token_sessions = TokenSessions()
         self._failure: SignInError | None = None
-        self._secrets: frozenset[str] = frozenset()
+        self.redactor = Redactor()
 
     def auth_flow(self, request: PreparedRequest) -> Generator[PreparedRequest, Answer, None]:
         """Sign one request in: yields it as it is to be sent, and takes each answer.
@@ -97,19 +93,6 @@ class Authenticator:
             self._failure = SignInError(message)
         return SignInError(str(self._failure))
 
-    def hide(self, text: str) -> str:
-        """A text without the secrets that were sent: some error pages repeat the request."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
-    def _keep_secret(self, *values: str | None) -> None:
-        for value in values:
-            if value and len(value) >= _SHORTEST_SECRET:
-                inside_json = json.dumps(value)[1:-1]
-                spelled = {value, quote(value, safe=""), quote_plus(value), inside_json}
-                self._secrets |= spelled
-
 
 class BasicAuthenticator(Authenticator):
     """User name and password, with each request."""
@@ -125,8 +108,7 @@ class BasicAuthenticator(Authenticator):
         self._sign = HTTPBasicAuth(username.encode(), password.encode())
         self._proven = False
         self._one_at_a_time = threading.Lock()
-        sent = base64.b64encode(f"{username}:{password}".encode()).decode()
-        self._keep_secret(password, sent)
+        self.redactor.add_basic(username, password)
 
     @override
     def auth_flow(self, request: PreparedRequest) -> Generator[PreparedRequest, Answer, None]:
@@ -175,7 +157,7 @@ class OAuthAuthenticator(Authenticator):
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
         self._used_to_its_end: Tokens | None = None
-        self._keep_secret(*secrets)
+        self.redactor.add(*secrets)
 
     @override
     def auth_flow(self, request: PreparedRequest) -> Generator[PreparedRequest, Answer, None]:
@@ -252,16 +234,8 @@ class OAuthAuthenticator(Authenticator):
         def attempt() -> Tokens:
             return to_the_end(lambda: self._grant.tokens(stale))
 
-        tried = backoff.on_exception(
-            waits,
-            RetryableError,
-            max_tries=tries,
-            jitter=None,
-            on_backoff=log_wait,
-            logger=None,
-        )(attempt)
-        tokens = tried()
-        self._keep_secret(tokens.access, tokens.refresh)
+        tokens = retrying(attempt, tries=tries)
+        self.redactor.add(tokens.access, tokens.refresh)
         self._tokens = tokens
         return tokens
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field
-from urllib.parse import quote, quote_plus, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-HIDDEN = "***"
 _OWN_OPTIONS = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$skip", "$expand", "$skiptoken", "$format"}
 )
@@ -51,20 +50,6 @@ class RequestAdditions:
             for name, value in self.parameters.items()
         ]
         return urlunsplit(parts._replace(query="&".join([*kept, *added])))
-
-    def redact(self, text: str) -> str:
-        """A text without the secrets, however an address or JSON would spell them."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            json_form = secret.replace("\\", "\\\\").replace('"', '\\"')
-            for form in {
-                secret,
-                quote(secret, safe=""),
-                quote(secret),
-                quote_plus(secret),
-                json_form,
-            }:
-                text = text.replace(form, HIDDEN)
-        return text
 
 
 def additions(

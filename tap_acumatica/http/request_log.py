@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_acumatica.http.additions import RequestAdditions
+    from tap_acumatica.http.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -56,15 +56,15 @@ _SHOWN_HEADERS = frozenset(
 class RequestLog:
     """Logs the requests of a session."""
 
-    def __init__(self, verbosity: int, additions: RequestAdditions) -> None:
+    def __init__(self, verbosity: int, redactor: Redactor) -> None:
         """Prepare.
 
         Args:
             verbosity: 1 to 5.
-            additions: Additions to each request, secret ones among them.
+            redactor: Masks secrets in addresses and headers.
         """
         self._verbosity = verbosity
-        self._additions = additions
+        self._redact = redactor.redact
 
     def tell(  # noqa: PLR0913  what there is to say of a request
         self,
@@ -90,18 +90,20 @@ class RequestLog:
         """
         if self._verbosity < REQUESTS:
             return
-        shown = shown_path(url)
-        if self._verbosity >= OPTIONS and (options := shown_options(url)):
+        # Before and after it is decoded: what is left out of it may cut a secret in two.
+        masked = self._redact(url)
+        shown = shown_path(masked)
+        if self._verbosity >= OPTIONS and (options := shown_options(masked)):
             shown = f"{shown}?{options}"
         length = "?" if size is None else size
-        line = f"{method} {shown} {status} {seconds * 1000:.0f} ms {length} bytes"
-        logger.info("%s", self._additions.redact(line))
+        milliseconds = f"{seconds * 1000:.0f}"
+        logger.info(
+            "%s %s %s %s ms %s bytes", method, self._redact(shown), status, milliseconds, length
+        )
         if self._verbosity >= HEADERS:
             for mark, headers in (("sent", sent), ("received", received)):
                 for name, value in (headers or {}).items():
-                    logger.info(
-                        "%s", self._additions.redact(f"  {mark} {name}: {_shown(name, value)}")
-                    )
+                    logger.info("  %s %s: %s", mark, name, self._redact(_shown(name, value)))
 
 
 def _shown(name: str, value: str) -> str:

@@ -10,6 +10,7 @@ from requests.adapters import HTTPAdapter
 
 from tap_acumatica.http.additions import RequestAdditions
 from tap_acumatica.http.body import Body
+from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.request_log import RequestLog
 
 if t.TYPE_CHECKING:
@@ -20,13 +21,18 @@ _CHUNK = 65536
 
 
 class Transport(HTTPAdapter):
-    """Carries the requests of one session."""
+    """Carries the requests of one session.
 
-    def __init__(
+    Attributes:
+        redactor: Masks secrets in what the service says, in addresses and in headers.
+    """
+
+    def __init__(  # noqa: PLR0913  what a transport needs is this much
         self,
         root: str,
         *,
         additions: RequestAdditions | None = None,
+        redactor: Redactor | None = None,
         verbosity: int = 1,
         keep: bool = True,
         idle_seconds: float = 60,
@@ -36,6 +42,7 @@ class Transport(HTTPAdapter):
         Args:
             root: Address of the service; only its host is given the additions.
             additions: Additions to each request.
+            redactor: Masks secrets; those among the additions are added to it.
             verbosity: How much is told of each request.
             keep: Whether a connection is used for more than one request.
             idle_seconds: How long a connection may have been idle to be used again.
@@ -43,7 +50,9 @@ class Transport(HTTPAdapter):
         super().__init__()
         self._origin = urlsplit(root).netloc.lower()
         self._additions = additions or RequestAdditions()
-        self._log = RequestLog(verbosity, self._additions)
+        self.redactor = redactor or Redactor()
+        self.redactor.add(*self._additions.secrets)
+        self._log = RequestLog(verbosity, self.redactor)
         self._keep = keep
         self._idle_seconds = idle_seconds
         self._used = self._started = 0.0
@@ -74,15 +83,11 @@ class Transport(HTTPAdapter):
     def receive(self, response: requests.Response) -> bytes:
         """Receive a body at once: requests itself would take a page in pieces of 10 KB.
 
-        That of a refusal holds no secret: some services repeat the address they were asked at.
-
         Raises:
             HTTPError: Of urllib3, if it does not arrive whole.
         """
         body: bytes = response.raw.read(decode_content=True)
         self._received(response, len(body))
-        if not response.ok and self._additions.secrets:
-            body = self.redact(body.decode("utf-8", "replace")).encode()
         return body
 
     def spool(self, response: requests.Response) -> Body:
@@ -115,10 +120,6 @@ class Transport(HTTPAdapter):
             sent=request.headers,
             received=None if response is None else response.headers,
         )
-
-    def redact(self, text: str) -> str:
-        """What a service says, without the secrets that it was told."""
-        return self._additions.redact(text)
 
     def _add(self, request: requests.PreparedRequest) -> None:
         url = str(request.url)

@@ -19,7 +19,9 @@ from tap_acumatica.auth.token_store import Tokens
 from tap_acumatica.errors import (
     AccessError,
     AnswerError,
+    BusyError,
     EmptyAnswerError,
+    ExitCode,
     RefusedError,
     SeatsTakenError,
     SignInError,
@@ -101,7 +103,7 @@ def test_what_passes_is_tried_again_and_waited_for_as_asked(waits: list[float]) 
 
 def test_tries_end(waits: list[float]) -> None:
     down = _site((503, {}, b"down"), tries=3)
-    with down as (session, log), pytest.raises(AnswerError, match="given up after 3 tries"):
+    with down as (session, log), pytest.raises(BusyError, match="given up after 3 tries"):
         _get(session)
     assert (len(log), len(waits)) == (3, 2)
 
@@ -135,6 +137,21 @@ def test_an_unexplained_failure_that_lasts_may_be_a_refusal(waits: list[float]) 
     with failing as (session, log), pytest.raises(RefusedError, match="oops"):
         _get(session)
     assert len(log) == len(waits) + 1 == 3
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
+def test_a_service_that_stays_busy_is_a_temporary_failure(status: int, waits: list[float]) -> None:
+    with _site((status, {}, b""), tries=2) as (session, _), pytest.raises(BusyError) as error:
+        _get(session)
+    assert error.value.exit_code == ExitCode.TEMPORARY
+    assert len(waits) == 1
+
+
+def test_an_internal_error_that_lasts_is_not_temporary(waits: list[float]) -> None:
+    with _site((500, {}, b""), tries=2) as (session, _), pytest.raises(RefusedError) as error:
+        _get(session)
+    assert error.value.exit_code == ExitCode.FAILED
+    assert len(waits) == 1
 
 
 @pytest.mark.parametrize(
@@ -190,7 +207,7 @@ def test_a_seat_that_becomes_free_is_taken(waits: list[float]) -> None:
 
 def test_ordinary_throttling_is_no_lack_of_seats(waits: list[float]) -> None:
     busy = _site((429, {}, b"Too Many Requests"), tries=2)
-    with busy as (session, _), pytest.raises(AnswerError, match="'requests_per_minute'"):
+    with busy as (session, _), pytest.raises(BusyError, match="'requests_per_minute'"):
         _get(session)
     assert len(waits) == 1
 
@@ -201,7 +218,7 @@ def test_a_limit_without_words_is_one_of_seats_until_a_session_is_open(waits: li
         _get(session)
     with _site(FINE, wordless, tries=2) as (session, _):
         _get(session)
-        with pytest.raises(AnswerError):
+        with pytest.raises(BusyError):
             _get(session)
     assert len(waits) == 2
 
@@ -239,7 +256,7 @@ def test_an_answer_that_does_not_come_in_time_is_told_apart(waits: list[float]) 
         with pytest.raises(SlowAnswerError, match="'timeout'"):
             session.fetch(url, parse_collection, what="X", halves=True)
         assert not waits
-        with pytest.raises(AnswerError, match="given up after 2 tries"):
+        with pytest.raises(BusyError, match="given up after 2 tries"):
             session.fetch(url, parse_collection, what="X")
     assert len(waits) == 1
 

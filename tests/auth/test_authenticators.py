@@ -346,12 +346,12 @@ def test_an_error_in_what_must_not_be_cut_off_arrives() -> None:
 def test_secrets_are_hidden_in_what_a_server_repeats() -> None:
     auth = BasicAuthenticator("me", "pass:word")
     (header,) = sent(auth)
-    text = auth.hide(f"you sent {header}, that is pass:word, me")
+    text = auth.redactor.redact(f"you sent {header}, that is pass:word, me")
     assert text == "you sent Basic ***, that is ***, me"
-    assert auth.hide("password=pass%3Aword") == "password=***"
+    assert auth.redactor.redact("password=pass%3Aword") == "password=***"
     oauth = OAuthAuthenticator(Grants("first-token"), secrets=["client-secret"], clock=lambda: 1e3)
     sent(oauth)
-    assert oauth.hide("Bearer first-token client-secret") == "Bearer *** ***"
+    assert oauth.redactor.redact("Bearer first-token client-secret") == "Bearer *** ***"
 
 
 def test_sessions_of_one_token_are_signed_out_once(sandbox: MakeSandbox, tmp_path: Path) -> None:
