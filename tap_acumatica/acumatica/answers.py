@@ -89,7 +89,7 @@ class Answer:
         return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
 
     def check_host(self, url: str) -> None:
-        """Refuse an answer from elsewhere.
+        """Refuse an answer from another host.
 
         Raises:
             AddressError: If the request was redirected to another host.
@@ -97,7 +97,8 @@ class Answer:
         if host(self.response.url) != host(url):
             other = self._redactor.redact(host(self.response.url))
             msg = (
-                f"{self._what}: redirected to another host, {other}; set 'url' to the final address"
+                f"{self._what}: the request was redirected to another host, {other}; set 'url' to "
+                "the final address"
             )
             raise AddressError(msg)
 

@@ -1,9 +1,9 @@
 """One signed-in session with a site: its cookies, its tries, its sign-out.
 
 Acumatica mints a session, and takes a license seat, for every request that brings no cookies back
-("License Restrictions for API Users"). So a session keeps its cookies, and is signed out at its end
-whatever happens. Several sessions of one tenant share an authenticator and a brake; each is used by
-one thread at a time.
+("License Restrictions for API Users"). So a session keeps its cookies, and is always signed out at
+its end. The sessions of one tenant share an authenticator and a rate limiter; each is used by one
+thread at a time.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Session:
 
         Args:
             service: What to read.
-            auth: Signs requests in; None for a service that wants none.
+            auth: Signs requests in; None for a service that needs none.
             limits: How long and how often to ask.
-            rate_limiter: How many requests may begin a minute.
-            user_agent: Name to give.
-            waits_for_seat: Whether to try again where the license has no seat left.
+            rate_limiter: How many requests may begin per minute.
+            user_agent: Name to send.
+            waits_for_seat: Whether to try again if the license has no seat left.
             transport: Carries the requests.
         """
         self.service = service
@@ -128,14 +128,14 @@ class Session:
         halves: bool = False,
         stream: bool = False,
     ) -> T:
-        """Get an address and parse what comes, trying again where that can help.
+        """Get an address and parse the answer, trying again where that can help.
 
         Args:
             url: Address, encoded.
-            parse: Turns a body into a value; its ``PayloadError`` makes the answer count as none.
+            parse: Turns a body into a value; its ``PayloadError`` makes the answer invalid.
             what: What is asked for, for messages.
             headers: What to accept, and further headers of this request.
-            halves: Whether a smaller page is asked for in place of one that did not come in time.
+            halves: Whether the caller asks for a smaller page if the answer takes too long.
             stream: Whether ``parse`` gets a :class:`Body` to read from, which may be larger than
                 memory, instead of bytes.
 
@@ -148,7 +148,7 @@ class Session:
             RefusedError: If the service does not take the request as put.
             SlowAnswerError: If it did not come in time, and ``halves`` is set.
             BusyError: If it was overloaded or too slow, for all tries.
-            AnswerError: If what came is no answer, repeatedly.
+            AnswerError: If the answer is repeatedly not a valid one.
             SeatsTakenError: If the site takes no further session.
             UnreachableError: If the site did not answer.
         """
@@ -231,7 +231,7 @@ class Session:
         self._rate_limiter.wait()
         if self._ended:
             # A request behind the sign-out would take a seat that nobody gives back.
-            msg = f"{what}: the run is at its end"
+            msg = f"{what}: the run is ending, so nothing more is requested"
             raise UnreachableError(msg)
         self.requests += 1
         connect = min(CONNECT_SECONDS, self.limits.timeout)
@@ -254,8 +254,8 @@ class Session:
             raise
         except requests.exceptions.SSLError as error:
             msg = (
-                f"{what}: no safe connection with {site} ({reason(error)}); check that 'url' "
-                "begins with what the site speaks, https:// or http://, and that this machine "
+                f"{what}: cannot connect securely to {site} ({reason(error)}); check that 'url' "
+                "starts with https:// or http:// as the site requires, and that this machine "
                 "trusts the site's certificate (REQUESTS_CA_BUNDLE)"
             )
             raise UnreachableError(msg) from error
@@ -266,7 +266,7 @@ class Session:
             )
             raise RetryableError(msg, slow=not _is_connecting(error), busy=True) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            msg = f"{what}: no connection with {site} ({reason(error)})"
+            msg = f"{what}: cannot connect to {site} ({reason(error)})"
             raise RetryableError(msg) from error
 
     def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
@@ -279,7 +279,7 @@ class Session:
             self._http.get_adapter(url)
             return self._http.prepare_request(requests.Request("GET", url, headers=dict(headers)))
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            msg = f"setting 'url' is wrong: {self._redactor.redact(str(error))}"
+            msg = f"'url' is not a valid address: {self._redactor.redact(str(error))}"
             raise AddressError(msg) from error
 
     def _note(self, response: requests.Response) -> None:
@@ -290,7 +290,7 @@ class Session:
                 self.ahead = self.server_time - dt.datetime.now(dt.timezone.utc)
 
     def end(self) -> None:
-        """Send nothing more but the sign-out."""
+        """Send nothing more except the sign-out."""
         self._ended = True
 
     def close(self) -> None:
@@ -326,7 +326,7 @@ class Session:
 
 
 def _too_slow(error: RetryableError, tries: int) -> bool:
-    """Whether asking once more for as much is no use; a gateway may just have been restarted."""
+    """Whether another try for as many rows is useless; a gateway may just have been restarted."""
     return error.slow and (error.status is None or tries >= _GATEWAY_TRIES)
 
 

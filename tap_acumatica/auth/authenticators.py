@@ -99,7 +99,8 @@ class BasicAuthenticator(Authenticator):
 
     refusal = (
         "the user name or the password is wrong, or the account is locked",
-        "set 'username' and 'password'; it was tried once, since more tries would lock the account",
+        "set 'username' and 'password'; it was tried only once, because further tries could lock "
+        "the account",
     )
 
     def __init__(self, username: str, password: str) -> None:
@@ -130,8 +131,9 @@ class OAuthAuthenticator(Authenticator):
     """OAuth 2.0 access tokens, renewed shortly before they end, and where one is refused."""
 
     refusal = (
-        "the access token is refused",
-        "check 'client_id', its tenant and 'scope', or sign in again with tap-acumatica-login",
+        "the access token was refused",
+        "check that 'client_id' belongs to this tenant, check 'scope', or sign in again with "
+        "tap-acumatica-login",
     )
 
     def __init__(
@@ -142,12 +144,12 @@ class OAuthAuthenticator(Authenticator):
         secrets: t.Iterable[str | None] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare; nothing is asked for yet.
+        """Prepare; nothing is requested yet.
 
         Args:
             grant: Where tokens come from.
             tries: Tries of one token request.
-            secrets: What must not be shown, beside the tokens.
+            secrets: What must not be shown, besides the tokens.
             clock: Seconds since the epoch.
         """
         super().__init__()

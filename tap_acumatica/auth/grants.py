@@ -1,4 +1,4 @@
-"""Ways to get tokens: out of a user's consent, or for a password."""
+"""Ways to get tokens: from a user's consent, or for a user name and password."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Grant(t.Protocol):
         """Tokens other than those whose access token is ``stale``; one try.
 
         Raises:
-            SignInError: If there are none to be had.
+            SignInError: If the sign-in is refused, or nobody has signed in yet.
             RetryableError: If another try may succeed.
             TapError: If something else is wrong.
         """
@@ -53,8 +53,8 @@ class ConsentGrant:
         """Prepare; nothing is read yet.
 
         Args:
-            server: Where tokens are asked for.
-            store: Where they are kept.
+            server: Where tokens are requested.
+            store: Where they are stored.
             configured_token: The refresh token that is configured.
             clock: Seconds since the epoch.
         """
@@ -66,7 +66,7 @@ class ConsentGrant:
     def tokens(self, stale: str | None) -> Tokens:
         """See :class:`Grant`.
 
-        What another process has got meanwhile is taken before anything is asked for.
+        Tokens that another process has got in the meantime are used before new ones are requested.
         """
         with self._store.locked(self._server.application.name, self._configured_token) as consents:
             held = consents.newest()
@@ -107,11 +107,11 @@ class PasswordGrant:
 
 
 def to_the_end(action: t.Callable[[], T]) -> T:
-    """Do something that a signal must not cut off in the middle.
+    """Do something that a signal must not interrupt.
 
-    A refresh token is used up with the request, and its successor is lost with the answer. So this
-    runs in a thread of its own: a signal ends the waiting for it, not the action, and the process
-    does not end before it.
+    The request uses the refresh token up, and only its answer has the next one. So the action runs
+    in a thread of its own: a signal ends the wait, but not the action, and the process lives until
+    the action is done.
     """
     future: Future[T] = Future()
 

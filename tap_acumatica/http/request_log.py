@@ -1,9 +1,9 @@
-"""Says what is asked for and what comes, as much as ``verbosity`` wants; no secret, no row.
+"""Logs requests and answers in as much detail as ``verbosity`` asks for; no secret, no row.
 
-From 2 on the way in which each stream is read is told, and what the service's clock says.
-From 3 on each request is a line: method, path, status, milliseconds, bytes. From 4 on it has the
-query options too, without the values that rows are compared with, for they come out of rows. At 5
-it has the headers, without the values of those not known to be harmless.
+From 2 on, the log says how each stream is read, and how the service's clock differs. From 3 on,
+each request is a line: method, path, status, milliseconds, bytes. From 4 on, the line has the query
+options too, without the values that rows are compared with, because those come from rows. At 5, the
+headers follow, without the values of those not known to be harmless.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RequestLog:
         self._verbosity = verbosity
         self._redact = redactor.redact
 
-    def tell(  # noqa: PLR0913  what there is to say of a request
+    def write(  # noqa: PLR0913  a line has this many parts
         self,
         method: str,
         url: str,
@@ -84,7 +84,7 @@ class RequestLog:
             url: Address.
             status: Status of the answer, or what failed.
             seconds: Time from the request to the whole answer.
-            size: Bytes of the body, None where that is not known yet.
+            size: Bytes of the body, None if not known yet.
             sent: Headers of the request.
             received: Headers of the answer.
         """
@@ -111,7 +111,7 @@ def _shown(name: str, value: str) -> str:
 
 
 def shown_path(url: str) -> str:
-    """The path of an address, texts in the arguments of a function left out."""
+    """The path of an address, without the texts in the arguments of a function."""
     return _TEXT_LITERAL.sub(f"'{_MASK}'", unquote(urlsplit(url).path))
 
 

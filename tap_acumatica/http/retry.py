@@ -1,4 +1,4 @@
-"""What is tried again, how long is waited before, and why something failed in a few words."""
+"""What is tried again, how long to wait before, and short reasons for failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RetryableError(TapError):
 
     Attributes:
         wait: Seconds the service asked to wait.
-        status: Status of the answer, None where there was no answer.
+        status: Status of the answer, None if there was no answer.
         tries: The most tries it is worth, None for as many as are set.
         seats: Whether no license seat was free.
         slow: Whether the answer did not come, or not to its end, in time.
@@ -99,6 +99,7 @@ def retrying(
 
 
 def _log_wait(details: t.Any) -> None:
+    """Log that something is tried again, and why."""
     logger.info("Trying again in %.1f s: %s", details["wait"], details["exception"])
 
 
@@ -115,7 +116,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def http_date(text: str) -> dt.datetime | None:
-    """The moment of an HTTP date, None where it is none."""
+    """The moment of an HTTP date, None if it is not one."""
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The way to a site: kept connections, what is added to each request, what is told of it."""
+"""How requests reach a site: kept connections, additions to each request, the request log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import typing as t
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
+from typing_extensions import override
 
 from tap_acumatica.http.additions import RequestAdditions
 from tap_acumatica.http.body import Body
@@ -43,7 +44,7 @@ class Transport(HTTPAdapter):
             root: Address of the service; only its host is given the additions.
             additions: Additions to each request.
             redactor: Masks secrets; those among the additions are added to it.
-            verbosity: How much is told of each request.
+            verbosity: How much is logged of each request.
             keep: Whether a connection is used for more than one request.
             idle_seconds: How long a connection may have been idle to be used again.
         """
@@ -57,10 +58,11 @@ class Transport(HTTPAdapter):
         self._idle_seconds = idle_seconds
         self._used = self._started = 0.0
 
+    @override
     def send(  # type: ignore[override]  # its arguments are passed on as they come
         self, request: requests.PreparedRequest, **options: t.Any
     ) -> requests.Response:
-        """Send a request; its answer is to be received by :meth:`receive` or :meth:`spool`.
+        """Send a request; receive its answer by :meth:`receive` or :meth:`spool`.
 
         Raises:
             RequestException: If it fails.
@@ -72,12 +74,12 @@ class Transport(HTTPAdapter):
         try:
             response = super().send(request, **options)
         except Exception:
-            self._tell(request)
+            self._write_log(request)
             raise
         finally:
             self._used = time.monotonic()
         if response.is_redirect:
-            self._tell(request, response)
+            self._write_log(request, response)
         return response
 
     def receive(self, response: requests.Response) -> bytes:
@@ -103,15 +105,15 @@ class Transport(HTTPAdapter):
 
     def _received(self, response: requests.Response, size: int) -> None:
         self._used = time.monotonic()
-        self._tell(response.request, response, size)
+        self._write_log(response.request, response, size)
 
-    def _tell(
+    def _write_log(
         self,
         request: requests.PreparedRequest,
         response: requests.Response | None = None,
         size: int | str | None = None,
     ) -> None:
-        self._log.tell(
+        self._log.write(
             str(request.method),
             str(request.url),
             status="no answer" if response is None else response.status_code,

@@ -170,5 +170,5 @@ def test_nothing_is_asked_behind_the_end_and_each_session_is_closed_once() -> No
     pool.close()
     pool.close()
     assert (session.ended, session.closed) == (True, 1)
-    with pytest.raises(UnreachableError, match="at its end"):
+    with pytest.raises(UnreachableError, match="the run is ending"):
         fetch(pool)

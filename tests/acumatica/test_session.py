@@ -93,7 +93,9 @@ def _get(session: Session) -> list[t.Any]:
     return session.fetch(f"{session.service.root}/X", parse_collection, what="X").rows
 
 
-def test_what_passes_is_tried_again_and_waited_for_as_asked(waits: list[float]) -> None:
+def test_temporary_failures_are_tried_again_after_the_time_the_service_asks_for(
+    waits: list[float],
+) -> None:
     with _site((503, {"Retry-After": "7"}, b""), (429, {}, b"busy"), FINE) as (session, log):
         assert _get(session) == [{"a": 1}]
     assert len(log) == 3
@@ -126,7 +128,7 @@ def test_a_wrong_password_is_sent_once_even_for_later_requests() -> None:
         ((500, {}, b"An unknown function with name 'substringof' was found."), RefusedError),
     ],
 )
-def test_what_is_decided_is_not_tried_again(answer: Answer, error: type[Exception]) -> None:
+def test_final_answers_are_not_tried_again(answer: Answer, error: type[Exception]) -> None:
     with _site(answer) as (session, log), pytest.raises(error):
         _get(session)
     assert len(log) == 1
@@ -164,7 +166,7 @@ def test_an_internal_error_that_lasts_is_not_temporary(waits: list[float]) -> No
         (b"[1, 2]", AnswerError),
     ],
 )
-def test_an_answer_that_is_none_is_an_error(
+def test_an_invalid_answer_is_an_error(
     body: bytes, error: type[Exception], waits: list[float]
 ) -> None:
     with _site((200, {}, body)) as (session, log), pytest.raises(error):
@@ -187,7 +189,7 @@ SEATS = (
 
 @pytest.mark.parametrize("status", [429, 500, 401, 403, 503])
 @pytest.mark.parametrize("text", SEATS)
-def test_seats_that_are_taken_are_told_apart_and_waited_for(
+def test_taken_seats_are_recognized_and_waited_for(
     text: str, status: int, waits: list[float]
 ) -> None:
     body = f'{{"message": "An error has occurred.", "exceptionMessage": "{text}"}}'.encode()
@@ -205,7 +207,7 @@ def test_a_seat_that_becomes_free_is_taken(waits: list[float]) -> None:
     assert len(waits) == 4
 
 
-def test_ordinary_throttling_is_no_lack_of_seats(waits: list[float]) -> None:
+def test_ordinary_throttling_is_not_a_lack_of_seats(waits: list[float]) -> None:
     busy = _site((429, {}, b"Too Many Requests"), tries=2)
     with busy as (session, _), pytest.raises(BusyError, match="'requests_per_minute'"):
         _get(session)
@@ -227,13 +229,13 @@ def test_nothing_is_sent_after_the_sign_out() -> None:
     with _site(FINE) as (session, log):
         _get(session)
         session.close()
-        with pytest.raises(UnreachableError, match="at its end"):
+        with pytest.raises(UnreachableError, match="the run is ending"):
             _get(session)
     assert len(log) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
-def test_an_answer_that_repeats_the_request_tells_no_secret(
+def test_an_answer_that_repeats_the_request_reveals_no_secret(
     status: int, waits: list[float]
 ) -> None:
     auth = BasicAuthenticator("me", "correct horse")
@@ -242,13 +244,13 @@ def test_an_answer_that_repeats_the_request_tells_no_secret(
     chatty = _site((status, {}, body), auth=auth, tries=1)
     with chatty as (session, _), pytest.raises(TapError, match="You sent Auth") as error:
         _get(session)
-    told = "".join(traceback.format_exception(error.value))
-    assert sent not in told
-    assert "correct horse" not in told
+    shown = "".join(traceback.format_exception(error.value))
+    assert sent not in shown
+    assert "correct horse" not in shown
     assert not waits
 
 
-def test_an_answer_that_does_not_come_in_time_is_told_apart(waits: list[float]) -> None:
+def test_an_answer_that_takes_too_long_has_an_error_of_its_own(waits: list[float]) -> None:
     with _site(FINE, (200, {"X-Wait": "yes"}, b""), tries=2) as (session, _):
         _get(session)
         session.limits = Limits(timeout=0.05, tries=2)
@@ -261,7 +263,7 @@ def test_an_answer_that_does_not_come_in_time_is_told_apart(waits: list[float]) 
     assert len(waits) == 1
 
 
-def test_a_gateway_that_loses_patience_twice_is_the_same(waits: list[float]) -> None:
+def test_a_gateway_that_times_out_twice_has_the_same_error(waits: list[float]) -> None:
     gateway = _site((504, {}, b""), tries=5)
     with gateway as (session, log), pytest.raises(SlowAnswerError):
         session.fetch(f"{session.service.root}/X", parse_collection, what="X", halves=True)

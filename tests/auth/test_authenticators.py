@@ -1,4 +1,4 @@
-"""What signs in, shared by the sessions of a tenant and used from many threads."""
+"""Signing in, shared by the sessions of a tenant and used from many threads."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def test_a_refusal_is_remembered_and_not_asked_for_again() -> None:
     assert len(grants.asked) == 1
 
 
-def test_what_passes_is_asked_for_again(no_waiting: list[float]) -> None:
+def test_a_temporary_failure_of_the_identity_server_is_tried_again(no_waiting: list[float]) -> None:
     grants = Grants(RetryableError("busy", wait=7), RetryableError("no connection"), "good")
     auth = OAuthAuthenticator(grants, tries=3, clock=lambda: 1000.0)
     assert sent(auth) == ["Bearer good"]
@@ -317,7 +317,7 @@ def test_a_request_that_fails_does_not_keep_others_waiting_for_the_password() ->
     assert len(sent(auth, ACCEPTED)) == 1
 
 
-def test_what_must_not_be_cut_off_is_done_when_nobody_waits_any_more() -> None:
+def test_an_uninterruptible_action_is_finished_when_nobody_waits_any_more() -> None:
     begun, may_end, done = threading.Event(), threading.Event(), threading.Event()
 
     def action() -> None:
@@ -335,7 +335,7 @@ def test_what_must_not_be_cut_off_is_done_when_nobody_waits_any_more() -> None:
     waiting.join(20)
 
 
-def test_an_error_in_what_must_not_be_cut_off_arrives() -> None:
+def test_an_error_in_an_uninterruptible_action_is_raised() -> None:
     def action() -> None:
         raise TapError("so it is")
 

@@ -207,7 +207,7 @@ def test_what_may_pass_is_told_apart(status: int) -> None:
 
 
 def test_no_connection_may_pass() -> None:
-    with pytest.raises(RetryableError, match="no connection with the identity server"):
+    with pytest.raises(RetryableError, match="cannot connect to the identity server"):
         _server("x", access_token_url="http://127.0.0.1:9/t", authorization_url="x").refresh("old")
 
 
@@ -221,7 +221,7 @@ def test_a_redirect_is_not_followed_with_the_secrets() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"access_token": 5}', b"[]"])
 def test_an_answer_without_a_token_is_no_token(body: bytes) -> None:
     odd = _site({TOKENS: (200, {}, body)})
-    with odd as (site, _), pytest.raises(UnreachableError, match="holds no token"):
+    with odd as (site, _), pytest.raises(UnreachableError, match="contains no access token"):
         _server(site).refresh("old")
 
 

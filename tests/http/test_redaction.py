@@ -92,7 +92,7 @@ def test_the_request_log_masks_addresses_and_headers_only(
     caplog.set_level(logging.INFO, "tap_acumatica.http.request_log")
     log = RequestLog(5, Redactor("bytes"))
     url = "http://h/a/bytes?$select=bytes"
-    log.tell("GET", url, status=200, seconds=0, size=7, sent={"Accept": "bytes"})
+    log.write("GET", url, status=200, seconds=0, size=7, sent={"Accept": "bytes"})
     assert "GET /a/***?$select=*** 200 0 ms 7 bytes" in caplog.text
     assert "sent Accept: ***" in caplog.text
 
