@@ -152,7 +152,6 @@ class Session:
             SeatsTakenError: If the site takes no further session.
             UnreachableError: If the site did not answer.
         """
-        self._auth.check()
         tries = bad_answers = 0
 
         def attempt() -> T:

@@ -73,12 +73,12 @@ class Authenticator:
             SignInError: If the sign-in is refused, now or earlier in this run.
             UnreachableError: If the identity server cannot be reached.
         """
-        self.check()
+        self._check()
         answer = yield request
         if answer.refused:
             raise self._refused(answer.explain(*self.refusal))
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Make sure that nothing was refused so far.
 
         Raises:
@@ -99,8 +99,7 @@ class BasicAuthenticator(Authenticator):
 
     refusal = (
         "the user name or the password is wrong, or the account is locked",
-        "set 'username' and 'password'; it was tried only once, because further tries could lock "
-        "the account",
+        "set 'username' and 'password'; it was tried once: further tries could lock the account",
     )
 
     def __init__(self, username: str, password: str) -> None:
@@ -119,7 +118,7 @@ class BasicAuthenticator(Authenticator):
         password must be tried once, however many sessions wait.
         """
         with contextlib.nullcontext() if self._proven else self._one_at_a_time:
-            self.check()
+            self._check()
             self._sign(request)
             answer = yield request
             if answer.refused:
@@ -132,8 +131,7 @@ class OAuthAuthenticator(Authenticator):
 
     refusal = (
         "the access token was refused",
-        "check that 'client_id' belongs to this tenant, check 'scope', or sign in again with "
-        "tap-acumatica-login",
+        "check 'client_id', its tenant and 'scope', or sign in again with tap-acumatica-login",
     )
 
     def __init__(
@@ -184,7 +182,7 @@ class OAuthAuthenticator(Authenticator):
     def _current(self) -> Tokens:
         """Tokens whose access token is good for some time yet."""
         with self._lock:
-            self.check()
+            self._check()
             now, tokens = self._clock(), self._tokens
             if tokens is None or not tokens.valid(now):
                 return self._renew()
@@ -204,14 +202,14 @@ class OAuthAuthenticator(Authenticator):
     def _newer_than(self, refused: Tokens) -> Tokens | None:
         """What another thread has got since, None where it has got nothing."""
         with self._lock:
-            self.check()
+            self._check()
             newest = self._tokens
             return newest if newest and newest.access != refused.access else None
 
     def _renewed(self, refused: Tokens) -> Tokens:
         """Tokens other than refused ones: another thread's, else renewed now."""
         with self._lock:
-            self.check()
+            self._check()
             newest = self._tokens
             return newest if newest and newest.access != refused.access else self._renew()
 

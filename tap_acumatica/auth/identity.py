@@ -144,8 +144,8 @@ class IdentityServer:
         return self._ask(
             "password",
             form,
-            "set 'username' and 'password'; it was tried only once, because further tries could "
-            "lock the account",
+            "set 'username' and 'password'; it was tried once: further tries could lock the "
+            "account",
         )
 
     def endpoints(self) -> Endpoints:
@@ -229,7 +229,7 @@ def _judge(answer: requests.Response, grant: str, where: str, remedy: str) -> No
     said = f" ({code})" if code else ""
     advice = _REMEDIES.get(code, "")
     if grant == "password" and advice:
-        remedy = "it was tried only once"
+        remedy = "it was tried once"
     msg = f"the sign-in at {where} was refused: HTTP {status}{said}; "
     raise SignInError(msg + (f"{advice}; {remedy}" if advice else remedy))
 
