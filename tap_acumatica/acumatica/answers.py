@@ -73,7 +73,7 @@ class Answer:
         Args:
             refusal: Cause and remedy, where they are known better than by status and body.
         """
-        said = error_text(self._redactor.redact_body(self._body))
+        said = error_text(self._body, self._redactor.redact)
         known = (refusal[0], refusal[1]) if refusal else None
         return explain(self._what, self.response.status_code, said, self._text, known)
 
@@ -85,7 +85,7 @@ class Answer:
         """
         own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
         if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
-            said = error_text(self._redactor.redact_body(self._body))
+            said = error_text(self._body, self._redactor.redact)
         return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
 
     def check_host(self, url: str) -> None:
@@ -142,7 +142,7 @@ class Answer:
             status=status,
             tries=_EXPLAINED_TRIES if explained else None,
             slow=status in _SLOW,
-            busy=status in _OVERLOADED | _SLOW,
+            busy=status != requests.codes.server_error,
         )
 
 

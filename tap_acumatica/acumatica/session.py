@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from tap_acumatica.acumatica.answers import Answer, host, is_unauthorized
-from tap_acumatica.auth.authenticators import Authenticator, unsigned
+from tap_acumatica.auth.authenticators import Authenticator
 from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
     AddressError,
@@ -38,11 +38,12 @@ from tap_acumatica.errors import (
 from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.retry import (
     RetryableError,
+    given_up_after,
     http_date,
     reason,
     retrying,
 )
-from tap_acumatica.http.transport import Transport, mount
+from tap_acumatica.http.transport import Transport, mount, unsigned
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -188,17 +189,16 @@ class Session:
                 self._sign_out()
 
     def _given_up(self, error: RetryableError, tries: int) -> TapError:
+        message = f"{error}; {given_up_after(tries)}"
         if error.seats:
-            return SeatsTakenError(f"{error}; given up after {tries} tries")
+            return SeatsTakenError(message)
         if error.status == requests.codes.server_error:
             # So some services say that they do not take a filter, an order or a column.
-            return RefusedError(f"{error}; given up after {tries} tries")
-        if error.busy and (error.status or self._reached):
-            return BusyError(f"{error}; given up after {tries} tries")
-        if error.status or self._reached:
-            return AnswerError(f"{error}; given up after {tries} tries")
-        advice = "check the setting 'url', the network and whether the site is up"
-        return UnreachableError(f"{error}; {advice}")
+            return RefusedError(message)
+        if not (error.status or self._reached):
+            advice = "check the setting 'url', the network and whether the site is up"
+            return UnreachableError(f"{error}; {advice}")
+        return BusyError(message) if error.busy else AnswerError(message)
 
     def _get(self, url: str, what: str, headers: Mapping[str, str], *, stream: bool) -> Answer:
         """One try of one request, sent as often as its sign-in takes.
@@ -265,8 +265,10 @@ class Session:
             )
             raise RetryableError(msg, slow=not _is_connecting(error), busy=True) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            # Once an answer has begun, requests does not wrap what goes wrong with its body.
+            busy = isinstance(error, requests.exceptions.ConnectionError)
             msg = f"{what}: cannot connect to {site} ({reason(error)})"
-            raise RetryableError(msg) from error
+            raise RetryableError(msg, busy=busy) from error
 
     def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
         """A request with the cookies of the session.

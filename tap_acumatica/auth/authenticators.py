@@ -21,7 +21,7 @@ from tap_acumatica.auth.grants import to_the_end
 from tap_acumatica.auth.seat import TokenSessions
 from tap_acumatica.errors import SignInError, UnreachableError
 from tap_acumatica.http.redaction import Redactor
-from tap_acumatica.http.retry import RetryableError, retrying
+from tap_acumatica.http.retry import RetryableError, given_up_after, retrying
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -225,7 +225,7 @@ class OAuthAuthenticator(Authenticator):
         except SignInError as error:
             raise self._refused(str(error)) from error
         except RetryableError as error:
-            msg = f"{error}; given up after {self._tries} tries; tokens and bookmarks are kept"
+            msg = f"{error}; {given_up_after(self._tries)}; tokens and bookmarks are kept"
             raise UnreachableError(msg) from error
 
     def _ask(self, *, tries: int) -> Tokens:
@@ -242,9 +242,4 @@ class OAuthAuthenticator(Authenticator):
 
 def _signed(request: PreparedRequest, tokens: Tokens) -> PreparedRequest:
     request.headers["Authorization"] = f"Bearer {tokens.access}"
-    return request
-
-
-def unsigned(request: PreparedRequest) -> PreparedRequest:
-    """Leave a request as it is: requests itself would add what a .netrc file holds for the host."""
     return request

@@ -21,10 +21,12 @@ import requests
 
 from tap_acumatica.auth.token_store import Tokens
 from tap_acumatica.errors import SignInError, UnreachableError
+from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.retry import RetryableError, reason, retry_after
+from tap_acumatica.http.transport import unsigned
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ _ANSWER_SECONDS = 120.0
 _DOCUMENT_SECONDS = 30.0
 _PASSING = frozenset({408, 425, 429})
 _CODE = re.compile(r"[a-z_]{3,40}")
+_SECRET_FIELDS = ("client_secret", "code", "code_verifier", "password", "refresh_token")
 _REMEDIES = {
     "invalid_client": "check 'client_id' (GUID@Tenant) and 'client_secret'",
     "unauthorized_client": "allow the flow for the connected application (SM303010), or set "
@@ -167,7 +170,7 @@ class IdentityServer:
             answer = requests.get(
                 f"{site}/identity/.well-known/openid-configuration",
                 headers=self._headers,
-                auth=_unchanged,
+                auth=unsigned,
                 timeout=(_CONNECT_SECONDS, _DOCUMENT_SECONDS),
             )
             document = msgspec.json.decode(answer.content) if answer.ok else None
@@ -194,7 +197,7 @@ class IdentityServer:
                 address,
                 data=form,
                 headers=self._headers,
-                auth=_unchanged,
+                auth=unsigned,
                 allow_redirects=False,
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
             )
@@ -210,11 +213,11 @@ class IdentityServer:
         except requests.exceptions.RequestException as error:
             msg = f"cannot connect to the identity server {where} ({reason(error)})"
             raise RetryableError(msg) from error
-        _judge(answer, grant, where, remedy)
+        _judge(answer, form, where, remedy)
         return _tokens(answer.content, began, where)
 
 
-def _judge(answer: requests.Response, grant: str, where: str, remedy: str) -> None:
+def _judge(answer: requests.Response, form: Mapping[str, str], where: str, remedy: str) -> None:
     """Raise what the status of a token request means, nothing for a success."""
     status = answer.status_code
     if answer.ok and not answer.is_redirect:
@@ -226,9 +229,10 @@ def _judge(answer: requests.Response, grant: str, where: str, remedy: str) -> No
         msg = f"{where} redirects token requests (HTTP {status}); set 'access_token_url'"
         raise UnreachableError(msg)
     code = _error_code(answer.content)
-    said = f" ({code})" if code else ""
+    redactor = Redactor(*(form.get(name) for name in _SECRET_FIELDS))
+    said = f" ({redactor.redact(code)})" if code else ""
     advice = _REMEDIES.get(code, "")
-    if grant == "password" and advice:
+    if form["grant_type"] == "password" and advice:
         remedy = "it was tried once"
     msg = f"the sign-in at {where} was refused: HTTP {status}{said}; "
     raise SignInError(msg + (f"{advice}; {remedy}" if advice else remedy))
@@ -283,8 +287,3 @@ def _as_asked(site: str, address: object) -> str | None:
     if other.hostname == own.hostname and other.port in {None, own.port}:
         return urlunsplit((own.scheme, own.netloc, other.path, other.query, ""))
     return address if other.scheme == "https" or own.scheme == "http" else None
-
-
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from adding what a .netrc file holds for the host."""
-    return request

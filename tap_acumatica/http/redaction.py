@@ -11,6 +11,10 @@ import html
 import json
 import re
 import threading
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MASK = "***"
 _PLAIN = re.compile(r"[A-Za-z0-9_-]", re.ASCII)
@@ -20,20 +24,23 @@ class Redactor:
     """The secrets of one service, shared by all that quote it; more may be added at any time."""
 
     def __init__(self, *secrets: str | None) -> None:
-        """Start with these secrets; None and empty ones are left out."""
+        """Start with these secrets; None and blank ones are left out."""
         self._lock = threading.Lock()
         self._secrets: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
         self.add(*secrets)
 
     def add(self, *secrets: str | None) -> None:
-        """Add secrets; None and empty ones are left out."""
+        """Add secrets; None and blank ones are left out."""
         with self._lock:
-            found = self._secrets.union(secret for secret in secrets if secret)
+            # Services trim what they repeat.
+            trimmed = (secret.strip() for secret in secrets if secret)
+            found = self._secrets.union(filter(None, trimmed))
             if found != self._secrets:
                 self._secrets = found
                 longest_first = sorted(found, key=lambda secret: (-len(secret), secret))
-                self._pattern = re.compile("|".join(map(_any_spelling, longest_first)))
+                # Looked for at each place, since one secret may begin within another.
+                self._pattern = re.compile(f"(?=({'|'.join(map(_any_spelling, longest_first))}))")
 
     def add_basic(self, username: str, password: str) -> None:
         """Add a password, alone and as the pair that HTTP Basic authentication sends."""
@@ -42,13 +49,24 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """A text that came from a service, an address or a header, without the secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
-
-    def redact_body(self, body: bytes) -> bytes:
-        """The body of an answer, as :meth:`redact`."""
         if self._pattern is None:
-            return body
-        return self.redact(body.decode("utf-8", "replace")).encode()
+            return text
+        kept, end = [], 0
+        for start, stop in _united(match.span(1) for match in self._pattern.finditer(text)):
+            kept += [text[end:start], MASK]
+            end = stop
+        return "".join([*kept, text[end:]])
+
+
+def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans in the order of their start, those that overlap as one."""
+    found: list[tuple[int, int]] = []
+    for start, stop in spans:
+        if found and start < found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((start, stop))
+    return found
 
 
 def _any_spelling(secret: str) -> str:
@@ -63,8 +81,8 @@ def _spellings(character: str) -> str:
     utf_16 = character.encode("utf-16-be", "surrogatepass").hex()
     json_escape = "".join(rf"\u{utf_16[at : at + 4]}" for at in range(0, len(utf_16), 4))
     exact = {json.dumps(character)[1:-1], html.escape(character), f"\\{character}", character}
-    if character == " ":
-        exact.add("+")
-    patterns = [f"(?i:{re.escape(percent)}|{re.escape(json_escape)})"]
+    exact |= {" ": {"+"}, "'": {"&apos;"}}.get(character, set())
+    entity = f"&#0*{ord(character)};|&#x0*{ord(character):x};"
+    patterns = [f"(?i:{re.escape(percent)}|{re.escape(json_escape)}|{entity})"]
     patterns += [re.escape(spelling) for spelling in sorted(exact, key=len, reverse=True)]
     return f"(?:{'|'.join(patterns)})"

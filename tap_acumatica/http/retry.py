@@ -33,7 +33,7 @@ class RetryableError(TapError):
         tries: The most tries it is worth, None for as many as are set.
         seats: Whether no license seat was free.
         slow: Whether the answer did not come, or not to its end, in time.
-        busy: Whether the service was overloaded or too slow.
+        busy: Whether the service was overloaded, too slow or not connected to.
     """
 
     def __init__(  # noqa: PLR0913  what decides about another try is this much
@@ -96,6 +96,11 @@ def retrying(
         logger=None,
     )(attempt)
     return tried()
+
+
+def given_up_after(tries: int) -> str:
+    """The end of a message on what was tried in vain."""
+    return f"given up after {tries} {'try' if tries == 1 else 'tries'}"
 
 
 def _log_wait(details: t.Any) -> None:

@@ -135,6 +135,11 @@ class Transport(HTTPAdapter):
             request.headers["Connection"] = "close"
 
 
+def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is: requests itself would add what a .netrc file holds for the host."""
+    return request
+
+
 def mount(session: requests.Session, transport: Transport) -> None:
     """Let a session send everything by a transport."""
     for scheme in ("https://", "http://"):

@@ -18,6 +18,9 @@ from lxml import etree
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
 
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
 Row = dict[str, t.Any]
 
 NESTED_NEXT_LINK = "@odata.nextLink"
@@ -192,11 +195,12 @@ def _first_text(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None
     return None
 
 
-def error_text(body: bytes) -> str:
+def error_text(body: bytes, redact: Callable[[str], str] = str) -> str:
     """Extract the readable part of an error response: OData's message, .NET's, or plain text.
 
     Args:
         body: The body as received, in any format.
+        redact: Masks secrets; it is given the decoded text, before that is shortened.
 
     Returns:
         One line of at most 200 characters; empty if the body is empty or HTML.
@@ -204,9 +208,10 @@ def error_text(body: bytes) -> str:
     try:
         document = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        text = body[:2000].decode("utf-8", "replace")
-        return _one_line(_xml_message(body) if text.lstrip("\ufeff \t\r\n")[:1] == "<" else text)
-    return _one_line(_deepest_message(document))
+        text = body.decode("utf-8", "replace")
+        is_markup = text.lstrip("\ufeff \t\r\n").startswith("<")
+        return _one_line(redact(_xml_message(body) if is_markup else text))
+    return _one_line(redact(_deepest_message(document)))
 
 
 def _xml_message(body: bytes) -> str:

@@ -141,10 +141,22 @@ def test_an_unexplained_failure_that_lasts_may_be_a_refusal(waits: list[float]) 
     assert len(log) == len(waits) + 1 == 3
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504, 507, 509, 520, 522, 524, 529])
 def test_a_service_that_stays_busy_is_a_temporary_failure(status: int, waits: list[float]) -> None:
     with _site((status, {}, b""), tries=2) as (session, _), pytest.raises(BusyError) as error:
         _get(session)
+    assert error.value.exit_code == ExitCode.TEMPORARY
+    assert len(waits) == 1
+
+
+def test_a_site_that_goes_away_after_it_was_reached_is_a_temporary_failure(
+    waits: list[float],
+) -> None:
+    with _site(FINE, tries=2) as (session, _):
+        _get(session)
+        url = "http://127.0.0.1:9/svc/X"
+        with pytest.raises(BusyError, match="given up after 2 tries") as error:
+            session.fetch(url, parse_collection, what="X")
     assert error.value.exit_code == ExitCode.TEMPORARY
     assert len(waits) == 1
 

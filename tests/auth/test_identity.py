@@ -241,6 +241,13 @@ def test_what_is_wrong_with_the_application_is_named(code: str, word: str) -> No
     assert code in str(error.value)
 
 
+def test_an_error_code_that_is_a_secret_is_not_shown() -> None:
+    body = json.dumps({"error": "battery"}).encode()
+    with _site({TOKENS: (400, {}, body)}) as (site, _), pytest.raises(SignInError) as error:
+        _server(site).by_password("me", "battery")
+    assert "HTTP 400 (***)" in str(error.value)
+
+
 @pytest.mark.parametrize("status", [200, 307, 400, 500])
 @pytest.mark.parametrize("ask", ["refresh", "by_password", "exchange"])
 def test_no_error_repeats_what_was_sent(status: int, ask: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import logging
 import typing as t
@@ -27,6 +28,9 @@ SPELLINGS: dict[str, t.Callable[[str], str]] = {
     "in a form": quote_plus,
     "in JSON": lambda secret: json.dumps(secret)[1:-1],
     "in JSON as it is": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "in HTML": html.escape,
+    "in HTML of ASP.NET": lambda secret: html.escape(secret).replace("&#x27;", "&#39;"),
+    "in XML": lambda secret: html.escape(secret).replace("&#x27;", "&apos;"),
 }
 # None of these stands in the mask or in the words around a secret.
 secrets = st.text(
@@ -65,12 +69,42 @@ def test_the_taps_own_words_survive_in_an_error(password: str) -> None:
     assert answer.explain(cause, remedy) == f"Ledger: HTTP 401, {cause}; {remedy}"
 
 
-def test_what_the_service_says_is_masked_before_it_is_shortened() -> None:
+def refusal(body: str, *secrets: str) -> str:
+    """What is shown of an answer that refuses a request."""
     response = requests.Response()
     response.status_code = 400
-    body = ("x" * 190 + " a-long-secret-value").encode()
-    answer = Answer(response, body, what="X", redactor=Redactor("a-long-secret-value"))
-    assert "a-long" not in answer.explain()
+    return Answer(response, body.encode(), what="X", redactor=Redactor(*secrets)).explain()
+
+
+def test_what_the_service_says_is_masked_before_it_is_shortened() -> None:
+    assert "a-long" not in refusal("x" * 190 + " a-long-secret-value", "a-long-secret-value")
+
+
+@given(secrets)
+def test_no_secret_survives_that_only_decoding_brings_to_light(secret: str) -> None:
+    escaped = "".join(f"\\u{unit:04x}" for unit in memoryview(secret.encode("utf-16-le")).cast("H"))
+    as_entities = "".join(f"&#{ord(character)};" for character in secret)
+    for body in (
+        f'{{"error": {{"message": "you sent {escaped} to us"}}}}',
+        f"<error><message>you sent {as_entities} to us</message></error>",
+    ):
+        shown = refusal(body, secret)
+        assert "you sent" in shown
+        assert f"you sent {' '.join(secret.split())} to us" not in shown
+
+
+def test_a_secret_that_begins_within_another_is_masked_to_its_end() -> None:
+    assert Redactor("Xl", "long-secret").redact("you sent Xlong-secret") == f"you sent {MASK}"
+    assert Redactor("ab", "bc").redact("ab, abc, bcab") == f"{MASK}, {MASK}, {MASK}{MASK}"
+
+
+def test_a_secret_is_masked_where_the_service_trims_it() -> None:
+    assert Redactor(" pass word ").redact("you sent 'pass word'") == f"you sent '{MASK}'"
+
+
+def test_a_secret_that_is_a_word_of_json_does_not_garble_what_the_service_says() -> None:
+    shown = refusal('{"error": {"message": "no such column"}}', "message")
+    assert "(the service says: no such column)" in shown
 
 
 @pytest.mark.parametrize(
@@ -99,7 +133,7 @@ def test_the_request_log_masks_addresses_and_headers_only(
 
 def test_nothing_is_masked_where_there_is_no_secret() -> None:
     assert Redactor(None, "").redact("as it is") == "as it is"
-    assert Redactor(None, "").redact_body(b"\xff") == b"\xff"
+    assert Redactor("  ").redact("as  it is") == "as  it is"
 
 
 def test_an_added_secret_is_masked_from_then_on() -> None:
