@@ -265,10 +265,8 @@ class Session:
             )
             raise RetryableError(msg, slow=not _is_connecting(error), busy=True) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            # Once an answer has begun, requests does not wrap what goes wrong with its body.
-            busy = isinstance(error, requests.exceptions.ConnectionError)
             msg = f"{what}: cannot connect to {site} ({reason(error)})"
-            raise RetryableError(msg, busy=busy) from error
+            raise RetryableError(msg, busy=_is_away(error)) from error
 
     def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
         """A request with the cookies of the session.
@@ -334,3 +332,9 @@ def _too_slow(error: RetryableError, tries: int) -> bool:
 def _is_connecting(error: BaseException) -> bool:
     kinds = (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
     return isinstance(error, kinds)
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether nobody takes connections; who closes one may be at odds with this request alone."""
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)

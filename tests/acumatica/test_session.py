@@ -51,6 +51,8 @@ def _site(
         def do_GET(self) -> None:
             status, headers, body = answers[min(len(log), len(answers) - 1)]
             log.append(self.path)
+            if "X-Close" in headers:
+                return
             if "X-Wait" in headers:
                 ended.wait(10)
                 return
@@ -158,6 +160,17 @@ def test_a_site_that_goes_away_after_it_was_reached_is_a_temporary_failure(
         with pytest.raises(BusyError, match="given up after 2 tries") as error:
             session.fetch(url, parse_collection, what="X")
     assert error.value.exit_code == ExitCode.TEMPORARY
+    assert len(waits) == 1
+
+
+def test_a_site_that_closes_each_connection_without_an_answer_is_not_busy(
+    waits: list[float],
+) -> None:
+    with _site(FINE, (200, {"X-Close": "yes"}, b""), tries=2) as (session, _):
+        _get(session)
+        with pytest.raises(AnswerError, match="closed without an answer") as error:
+            _get(session)
+    assert error.value.exit_code == ExitCode.FAILED
     assert len(waits) == 1
 
 
