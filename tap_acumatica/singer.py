@@ -25,7 +25,7 @@ from singer_sdk.helpers._util import read_json_file
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.io_base import SingerWriter
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 from singer_sdk.singerlib import Catalog
@@ -76,9 +76,6 @@ class MessageWriter(SingerWriter):
     @override
     def write_message(self, message: Message) -> None:
         """Write one message.
-
-        Args:
-            message: A message of any kind.
 
         Raises:
             OutputError: If standard output cannot be written.
@@ -298,6 +295,8 @@ class SingerStream(Stream):
 
     # The SDK calls these.
 
+    _schema_is_out = True
+
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
@@ -320,8 +319,6 @@ class SingerStream(Stream):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         if self._schema_is_out:
             self.sync_rows(batch_config)
-
-    _schema_is_out = True
 
     @override
     def _write_schema_message(self) -> None:
@@ -369,11 +366,6 @@ class SingerStream(Stream):
             and first.stream_alias == self.name
             and not first.flattening_enabled
         )
-
-    @property
-    def is_left_out(self) -> bool:
-        """Whether the stream maps leave the whole stream out."""
-        return all(isinstance(each, RemoveRecordTransform) for each in self.stream_maps)
 
     @property
     def version(self) -> int | None:
