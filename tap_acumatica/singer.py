@@ -112,9 +112,6 @@ class MessageWriter(SingerWriter):
     def stop(self, signum: int) -> None:
         """End on a signal: now, or after the lines being written; a second one ends immediately.
 
-        Args:
-            signum: Number of the signal.
-
         Raises:
             Terminated: If nothing is being written.
         """
@@ -257,6 +254,9 @@ class SingerTap(Tap, abc.ABC):
             return super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             raise SettingsError("; ".join(error.errors)) from error
+        except (AttributeError, TypeError) as error:  # the SDK's validator expects the right form
+            msg = f"'stream_maps' or another setting of the SDK has a wrong form ({error})"
+            raise SettingsError(msg) from error
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
