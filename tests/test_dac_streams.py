@@ -249,7 +249,7 @@ def test_a_stream_cut_off_activates_no_version(sandbox: MakeSandbox, run_tap: Ru
         max_retries=1,
     )
     run = run_tap(config, check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 3
     assert run.records("CurrencyInfo")
     assert not [m for m in run.messages if m["type"] == "ACTIVATE_VERSION"]
 
