@@ -1,1 +1,1 @@
-"""The tap against a stock SDK tap and against the limit of the language, on the same bytes."""
+"""Compares the tap with a stock SDK tap and with the limit of the language, on the same bytes."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [SERIES ...]``: measure, print the table, write it down."""
+"""``python -m benchmarks [SERIES ...]``: run the series, print the table and save it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ SERIES: dict[str, t.Callable[[Options, Path], Findings]] = {
 
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
-    """Run the series asked for, all of them by default.
+    """Run some series, by default all of them.
 
     Args:
-        arguments: Of the command line.
+        arguments: Command line arguments.
 
     Returns:
-        0, whether the goals are met or not; 1 where something could not be measured.
+        0, even if goals are not met; 1 if a measurement failed.
     """
     options = _options(arguments)
     asked = Options(options.runs, options.rows)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # So that what was started is ended, too.
+    # An exception ends the processes that were started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = options.series or list(SERIES)
     start = time.monotonic()
@@ -70,16 +70,20 @@ def _options(arguments: t.Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
-        epilog="A run of all series at the default size is written to benchmarks/results.md, any "
-        "other to benchmarks/scratch/results.md.",
+        epilog="Results of all series at the default size are written to benchmarks/results.md, "
+        "others to benchmarks/scratch/results.md.",
     )
     known = ", ".join(SERIES)
-    parser.add_argument("series", nargs="*", metavar="SERIES", help=f"of {known}; all by default")
-    parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, help="runs of each program")
-    parser.add_argument("--rows", type=int, default=DEFAULT_ROWS, help="rows of the main series")
+    parser.add_argument("series", nargs="*", metavar="SERIES", help=f"one of {known}; default: all")
+    parser.add_argument(
+        "--runs", type=int, default=DEFAULT_RUNS, help="number of runs of each program"
+    )
+    parser.add_argument(
+        "--rows", type=int, default=DEFAULT_ROWS, help="number of rows in the main series"
+    )
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.series if name not in SERIES]:
-        parser.error(f"there is no series {unknown[0]}; there are {known}")
+        parser.error(f"there is no series {unknown[0]}; choose from {known}")
     return options
 
 

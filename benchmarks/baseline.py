@@ -1,7 +1,7 @@
-"""What a catalog costs at least: ``lxml`` parsing the metadata, ``json`` writing the catalog.
+"""The minimum cost of a catalog: ``lxml`` parses the metadata, ``json`` writes the catalog.
 
-``python -m benchmarks.baseline METADATA CATALOG OUTPUT`` prints the seconds of the two, and of
-writing it without indentation.
+``python -m benchmarks.baseline METADATA CATALOG OUTPUT`` prints the seconds for both, and for
+writing without indentation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lxml import etree
 
 
 def main(metadata: Path, catalog: Path, output: Path) -> None:
-    """Do it once."""
+    """Measure once."""
     document = metadata.read_bytes()
     content = json.loads(catalog.read_bytes())
     start = time.perf_counter()

@@ -1,8 +1,8 @@
-"""Made-up rows of 60 columns, as bytes, at next to no cost.
+"""Made-up rows with 60 columns, as bytes, at almost no cost.
 
-A block of rows is rendered once with blanks where its number and its minute go; any block is that
-one with the blanks filled in, by one join in C. Rows ascend by last-modified time and by every
-key alike, so that a filter on any of them is a range of positions.
+A block of rows is rendered once, with blanks for its number and its minute. To get any block, the
+blanks are filled in with one join in C. Rows ascend by last-modified time and by each key, so that
+a filter on any of them is a range of positions.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _BLANKS = re.compile(f"({re.escape(_NUMBER)}|{re.escape(_MINUTE)})".encode())
 _BEGIN = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
 _STEP_MILLISECONDS = 60
 
-# As many columns of each type as there are in a whole Acumatica, of which a third are texts and a
-# sixth are decimals.
+# The share of each type is that of a complete Acumatica, where a third of the columns are strings
+# and a sixth are decimals.
 _TEXTS = (
     *("OrderType", "CustomerID", "InventoryID", "SiteID", "LocationID", "UOM", "TaxCategoryID"),
     *("SalesPersonID", "ReasonCode", "ProjectID", "TaskID", "CostCodeID", "Status", "LineType"),
@@ -82,17 +82,17 @@ TYPES: dict[str, str] = {
     "CreatedDateTime": "Edm.DateTimeOffset",
     TRACKING: "Edm.DateTimeOffset",
 }
-"""Edm type by column, in the order of the columns."""
+"""Edm type by column, in column order."""
 
 
 class Rows:
-    """The rows of a set of a given size, by position."""
+    """The rows of an entity set of a given size, by position."""
 
     def __init__(self, count: int) -> None:
-        """Render the block that all others are made of.
+        """Render the block that all others derive from.
 
         Args:
-            count: How many rows there are.
+            count: Number of rows.
         """
         self.count = count
         rows = [_render(position) for position in range(BLOCK)]
@@ -105,7 +105,7 @@ class Rows:
         self._block = functools.lru_cache(maxsize=8)(self._filled)
 
     def between(self, start: int, stop: int) -> Iterator[bytes | memoryview]:
-        """The bytes of the rows of some positions, with the commas between them."""
+        """Yield the bytes of the rows in a range of positions, with commas between them."""
         start, stop = max(start, 0), min(stop, self.count)
         position = start
         while position < stop:
@@ -127,7 +127,7 @@ class Rows:
         return b"".join(pieces)
 
     def value(self, column: str, position: int) -> t.Any:
-        """The value by which a position is found, in the form of :func:`comparable`."""
+        """A value of the row at a position, in the form of :func:`comparable`."""
         number, row = divmod(position, BLOCK)
         if column == "EntryID":
             return int(_entry(f"{number:05}", row))
@@ -137,7 +137,7 @@ class Rows:
 
 
 def comparable(column: str, text: str) -> t.Any:
-    """A value out of a filter, in a form that compares as the column does."""
+    """Convert a value in a filter to a form that compares like the column."""
     if column in {"EntryID", "LineNbr"}:
         return int(text)
     if column == TRACKING:
@@ -175,7 +175,7 @@ def _render(row: int) -> bytes:
         TRACKING: f"{_MINUTE}{_seconds(row)}",
     }
     text = json.dumps(values, separators=(",", ":"))
-    # A number made of blanks is no JSON yet.
+    # A number made of blanks is not valid JSON yet.
     return text.replace('"EntryID":null', f'"EntryID":{_entry(_NUMBER, row)}').encode()
 
 

@@ -1,4 +1,4 @@
-"""A program run and watched: how long it took, what it wrote when, how much memory it used."""
+"""Runs a program and measures its time, its output and its memory."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _LAST = 3000
 
 
 class BenchmarkError(Exception):
-    """Something that was to be measured did not work."""
+    """A program that was being measured failed."""
 
 
 @dataclass
-class Measured:
+class Measurement:
     """One run of a program.
 
     Attributes:
-        seconds: From its start to its end.
-        first: From its start to its first RECORD message; to its end where it wrote none.
-        lines: Lines that it wrote.
-        memory: Most memory it held, in bytes.
-        processor: Seconds that processors worked for it.
-        timeline: Lines written so far, and seconds from the start, about 20 times a second.
+        seconds: Seconds from start to end.
+        first: Seconds from start to the first RECORD message, or to the end if there was none.
+        lines: Number of lines it wrote.
+        memory: Peak memory, in bytes.
+        processor: Processor time, in seconds.
+        timeline: Lines written so far and seconds since the start, about 20 times per second.
     """
 
     seconds: float = 0.0
@@ -48,7 +48,7 @@ class Measured:
     timeline: list[tuple[int, float]] = field(default_factory=list)
 
     def seconds_between(self, start: int, stop: int) -> float:
-        """Seconds from one line to a later one, each as near as the timeline has it."""
+        """Seconds between two lines, interpolated from the timeline."""
         return self._moment(stop) - self._moment(start)
 
     def _moment(self, line: int) -> float:
@@ -63,16 +63,16 @@ class Measured:
 
 def measure(
     command: Sequence[str | Path], *, keep: Path | None = None, until_first: bool = False
-) -> Measured:
+) -> Measurement:
     """Run a program to its end, or to its first RECORD message.
 
     Args:
         command: The program with its arguments.
-        keep: Where to put what it writes; thrown away where None.
-        until_first: Whether to end it with its first RECORD message.
+        keep: File for its output; discarded if None.
+        until_first: Whether to stop it after its first RECORD message.
 
     Raises:
-        BenchmarkError: If it fails; with the end of its log.
+        BenchmarkError: If the program fails; the message has the end of its log.
     """
     with tempfile.TemporaryFile() as log:
         start = time.perf_counter()
@@ -87,14 +87,14 @@ def measure(
             if process.stdout:
                 process.stdout.close()
             if until_first or not watched:
-                # Not by its own method, which would take the exit status.
+                # Not process.kill(), which would collect the exit status.
                 os.kill(process.pid, signal.SIGKILL)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         found.seconds = time.perf_counter() - start
         found.first = found.first or found.seconds
         found.processor = usage.ru_utime + usage.ru_stime
-        # Kibibytes, but on macOS.
+        # In kibibytes, except on macOS.
         found.memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         if process.returncode and not (until_first and found.lines):
             log.seek(0)
@@ -105,10 +105,10 @@ def measure(
 
 def _watch(
     process: subprocess.Popen[bytes], start: float, keep: Path | None, *, until_first: bool
-) -> Measured:
-    found = Measured()
-    told = 0.0
-    assert process.stdout is not None  # noqa: S101  it was asked for
+) -> Measurement:
+    found = Measurement()
+    last_entry = 0.0
+    assert process.stdout is not None  # noqa: S101  it is a pipe
     output = process.stdout.fileno()
     with keep.open("wb") if keep else open(os.devnull, "wb") as copy:  # noqa: PTH123
         while chunk := os.read(output, _CHUNK):
@@ -119,8 +119,8 @@ def _watch(
                 if until_first:
                     found.lines += 1
                     break
-            if now - told >= _TICK_SECONDS:
-                told = now
+            if now - last_entry >= _TICK_SECONDS:
+                last_entry = now
                 found.timeline.append((found.lines, now))
             if keep:
                 copy.write(chunk)

@@ -1,4 +1,4 @@
-"""The table, as Markdown, and the plots."""
+"""Writes the results as Markdown tables and plots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from benchmarks.process import Measured
+    from benchmarks.process import Measurement
     from benchmarks.results import Findings, Options, Result
 
 _HEADINGS = ("What", "Goal", "Minimum", "Median", "Maximum", "Met")
@@ -30,18 +30,18 @@ def table(findings: Findings) -> str:
             (name, *(f"{value:,.0f}" for value in _spread(rates)))
             for name, rates in findings.rates.items()
         ]
-        tables.append(_aligned([("Rows a second", "Minimum", "Median", "Maximum"), *found]))
+        tables.append(_aligned([("Rows per second", "Minimum", "Median", "Maximum"), *found]))
     return "\n\n".join(tables)
 
 
 def write(findings: Findings, options: Options, folder: Path) -> None:
-    """Write ``results.md`` and the plots into a folder."""
+    """Write ``results.md`` and the plots to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
-        "# What `make bench` found",
+        "# Results of `make bench`",
         (
-            f"{options.runs} runs of each, {options.rows:,} rows in the main series, the programs "
-            f"in turn. Values are ratios within one run; the median counts. {_machine()}"
+            f"{options.runs} runs of each program, alternating; {options.rows:,} rows in the main "
+            f"series. Values are ratios within one run; goals apply to the median. {_machine()}"
         ),
         table(findings),
     ]
@@ -49,7 +49,7 @@ def write(findings: Findings, options: Options, folder: Path) -> None:
         parts.append("\n".join(f"- {note}" for note in findings.notes))
     if findings.rates:
         _plot_rates(findings.rates, folder / "rates.png")
-        parts.append("![Rows a second](rates.png)")
+        parts.append("![Rows per second](rates.png)")
     if findings.depth:
         _plot_depth(findings.depth, folder / "depth.png")
         parts.append("![Time by depth](depth.png)")
@@ -87,7 +87,7 @@ def _aligned(rows: t.Sequence[t.Sequence[str]]) -> str:
 
 
 def _plot_rates(rates: t.Mapping[str, t.Sequence[float]], path: Path) -> None:
-    figure, axes = _figure("Rows a second, whole process, 60 columns", "rows/s")
+    figure, axes = _figure("Rows per second, whole process, 60 columns", "rows/s")
     names = list(rates)
     medians = [statistics.median(rates[name]) for name in names]
     below = [median - min(rates[name]) for name, median in zip(names, medians, strict=True)]
@@ -100,8 +100,8 @@ def _plot_rates(rates: t.Mapping[str, t.Sequence[float]], path: Path) -> None:
     _save(figure, path)
 
 
-def _plot_depth(runs: t.Sequence[Measured], path: Path) -> None:
-    figure, axes = _figure("Time a row by depth", "µs a row")
+def _plot_depth(runs: t.Sequence[Measurement], path: Path) -> None:
+    figure, axes = _figure("Time per row by depth", "µs per row")
     for run in runs:
         last = run.timeline[-1][0]
         marks = [last * part // _POINTS for part in range(_POINTS + 1)]
@@ -110,12 +110,12 @@ def _plot_depth(runs: t.Sequence[Measured], path: Path) -> None:
             for start, stop in itertools.pairwise(marks)
         ]
         axes.plot([mark / 1000 for mark in marks[1:]], spans, linewidth=1)
-    axes.set(xlabel="thousand rows read before", ylim=(0, None))
+    axes.set(xlabel="rows read before, in thousands", ylim=(0, None))
     _save(figure, path)
 
 
 def _figure(title: str, label: str) -> tuple[t.Any, t.Any]:
-    # Matplotlib takes long to import, and memory that a child's figure would seem to hold.
+    # Importing matplotlib is slow, and its memory would count as that of child processes.
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")

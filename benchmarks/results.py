@@ -1,4 +1,4 @@
-"""What was asked for and what was found."""
+"""Options and results of a benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
-    from benchmarks.process import Measured
+    from benchmarks.process import Measurement
 
 DEFAULT_RUNS = 5
 DEFAULT_ROWS = 500_000
@@ -18,15 +18,15 @@ class Options:
     """How much to measure.
 
     Attributes:
-        runs: How often everything is run.
-        rows: Rows of the main series; the others are sized by it.
+        runs: Number of runs of each program.
+        rows: Number of rows in the main series; the others depend on it.
     """
 
     runs: int = DEFAULT_RUNS
     rows: int = DEFAULT_ROWS
 
     def share(self, numerator: int, denominator: int) -> int:
-        """A share of the rows, in whole thousands."""
+        """A fraction of the rows, in whole thousands."""
         return max(self.rows * numerator // denominator // 1000 * 1000, 1000)
 
 
@@ -36,11 +36,11 @@ class Result:
 
     Attributes:
         name: What was measured.
-        values: One a run, of whatever ``unit`` says.
-        at_least: What the median should reach.
-        at_most: What the median should not pass.
-        unit: ``x`` for ratios, else what the values are.
-        note: What to say where there are no values.
+        values: One value per run.
+        at_least: Lower goal for the median.
+        at_most: Upper goal for the median.
+        unit: Unit of the values; ``x`` for ratios.
+        note: Shown if there are no values.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Result:
 
     @property
     def median(self) -> float:
-        """The value that counts."""
+        """The median of the values."""
         return statistics.median(self.values)
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; None where there is no goal, or nothing to hold against it."""
+        """Whether the goal is met; None if there is no goal or no value."""
         if not self.values or (self.at_least is None and self.at_most is None):
             return None
         enough = self.at_least is None or self.median >= self.at_least
@@ -65,29 +65,29 @@ class Result:
 
     @property
     def goal(self) -> str:
-        """The goal in words."""
+        """The goal as text."""
         if self.at_least is not None:
             return f"≥ {self.at_least:g} {self.unit}"
         return f"≤ {self.at_most:g} {self.unit}" if self.at_most is not None else ""
 
 
-def over(seconds: t.Mapping[str, t.Sequence[float]], above: str, below: str) -> list[float]:
-    """Ratios of two programs' times, run by run."""
+def ratios(seconds: t.Mapping[str, t.Sequence[float]], above: str, below: str) -> list[float]:
+    """The ratios of two programs' times, run by run."""
     return [one / other for one, other in zip(seconds[above], seconds[below], strict=True)]
 
 
 @dataclass
 class Findings:
-    """All that was found.
+    """All results.
 
     Attributes:
         results: The lines of the table.
-        rates: Rows a second by tap, one a run.
-        depth: Runs over many rows, for the plot of time by depth.
-        notes: Sentences on how it was measured.
+        rates: Rows per second by tap, one value per run.
+        depth: Runs with many rows, for the plot of time by depth.
+        notes: Sentences about how it was measured.
     """
 
     results: list[Result] = field(default_factory=list)
     rates: dict[str, list[float]] = field(default_factory=dict)
-    depth: list[Measured] = field(default_factory=list)
+    depth: list[Measurement] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The series: each runs its programs in turn, so that a machine that slows down does so for all."""
+"""The series: each alternates its programs, so that a slow machine affects all of them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ import typing as t
 from functools import partial
 
 from benchmarks.metadata import full_metadata
-from benchmarks.process import BenchmarkError, Measured, measure
-from benchmarks.results import Findings, Options, Result, over
+from benchmarks.process import BenchmarkError, Measurement, measure
+from benchmarks.results import Findings, Options, Result, ratios
 from benchmarks.server import PAGE, serving
-from benchmarks.taps import LIMIT, OURS, STOCK, TUNED, catalog_of, discovery, reading
+from benchmarks.taps import (
+    LIMIT,
+    OURS,
+    STOCK,
+    TUNED,
+    copy_command,
+    discovery_command,
+    write_catalog,
+)
 from tap_acumatica.settings.table import SETTINGS
 
 if t.TYPE_CHECKING:
@@ -40,16 +48,18 @@ def record(options: Options, folder: Path) -> Findings:
         [
             Result(
                 "RECORD to a pipe: faster than the stock tap",
-                over(seconds, STOCK, OURS),
+                ratios(seconds, STOCK, OURS),
                 at_least=12,
             ),
             Result(
-                "RECORD to a pipe: faster than the tuned one",
-                over(seconds, TUNED, OURS),
+                "RECORD to a pipe: faster than the tuned stock tap",
+                ratios(seconds, TUNED, OURS),
                 at_least=6,
             ),
             Result(
-                "RECORD to a pipe: speed of the limit", over(seconds, LIMIT, OURS), at_least=0.8
+                "RECORD to a pipe: speed relative to the limit",
+                ratios(seconds, LIMIT, OURS),
+                at_least=0.8,
             ),
         ],
         rates={tap: [options.rows / value for value in found] for tap, found in seconds.items()},
@@ -57,13 +67,13 @@ def record(options: Options, folder: Path) -> Findings:
     )
 
 
-def _work(runs: t.Mapping[str, t.Sequence[Measured]], rows: int) -> str:
-    """What a row costs a processor, which a machine that is busy otherwise hardly changes."""
+def _work(runs: t.Mapping[str, t.Sequence[Measurement]], rows: int) -> str:
+    """The processor time per row, which hardly depends on how busy the machine is."""
     costs = (
         f"{tap} {statistics.median(run.processor for run in found) / rows * 1e6:.1f}"
         for tap, found in runs.items()
     )
-    return f"RECORD to a pipe: µs of a processor's time a row, start included: {', '.join(costs)}."
+    return f"RECORD to a pipe: µs of processor time per row, including start: {', '.join(costs)}."
 
 
 def batch(options: Options, folder: Path) -> Findings:
@@ -76,8 +86,8 @@ def batch(options: Options, folder: Path) -> Findings:
         "storage": {"root": files.as_uri()},
     }
 
-    def run(tap: str) -> Measured:
-        found = measure(reading(tap, address, folder, batch_config=config))
+    def run(tap: str) -> Measurement:
+        found = measure(copy_command(tap, address, folder, batch_config=config))
         written = sorted(files.glob("*.gz"))
         if not written:
             raise BenchmarkError(f"{tap} wrote no BATCH files")
@@ -89,11 +99,11 @@ def batch(options: Options, folder: Path) -> Findings:
         runs = _in_turn(options, {tap: partial(run, tap) for tap in (OURS, STOCK)})
     seconds = {tap: [run.seconds for run in found] for tap, found in runs.items()}
     name = f"BATCH files, {rows:,} rows: faster than the stock tap"
-    return Findings([Result(name, over(seconds, STOCK, OURS))])
+    return Findings([Result(name, ratios(seconds, STOCK, OURS))])
 
 
 def latency(options: Options, folder: Path) -> Findings:
-    """A service that takes 300 ms a page, read with one seat and with four."""
+    """A service that takes 300 ms per page, read with one seat and with four."""
     rows = options.share(4, 5)
     offered = any(setting.name == "max_pool_size" for setting in SETTINGS)
     with serving(rows) as quick, serving(rows, delay=_DELAY_SECONDS) as slow:
@@ -111,13 +121,13 @@ def latency(options: Options, folder: Path) -> Findings:
     return Findings(
         [
             Result(
-                "300 ms a page: time against the larger of its and ours",
+                "300 ms per page: time relative to the larger of waiting and reading alone",
                 [took / best for took, best in zip(one, larger, strict=True)],
                 at_most=1.15,
             ),
             Result(
-                "300 ms a page, four seats: faster than with one",
-                over(seconds, "one seat", "four seats") if offered else [],
+                "300 ms per page, four seats: faster than with one",
+                ratios(seconds, "one seat", "four seats") if offered else [],
                 at_least=3.2,
                 note="not offered",
             ),
@@ -126,7 +136,7 @@ def latency(options: Options, folder: Path) -> Findings:
 
 
 def depth(options: Options, folder: Path) -> Findings:
-    """A deep stream: time a row, and memory, far in against the beginning."""
+    """A deep stream: time per row and memory, far in compared with the beginning."""
     deep, shallow = options.share(4, 1), options.share(1, 5)
     with serving(deep) as large, serving(shallow) as small:
         runs = _in_turn(
@@ -146,8 +156,8 @@ def depth(options: Options, folder: Path) -> Findings:
     ]
     return Findings(
         [
-            Result(f"time a row at depth {deep:,} against {shallow:,}", times, at_most=1.1),
-            Result(f"memory at {deep:,} rows against {shallow:,}", memory, at_most=1.1),
+            Result(f"time per row at depth {deep:,} relative to {shallow:,}", times, at_most=1.1),
+            Result(f"memory at {deep:,} rows relative to {shallow:,}", memory, at_most=1.1),
             Result(
                 f"memory at {deep:,} rows",
                 [run.memory / _MEBIBYTE for run in runs["deep"]],
@@ -160,13 +170,13 @@ def depth(options: Options, folder: Path) -> Findings:
 
 
 def discover(options: Options, folder: Path) -> Findings:
-    """Discovery of a whole Acumatica."""
+    """Discovery of a complete Acumatica."""
     document, origin = full_metadata()
     metadata, catalog, output = (folder / name for name in ("metadata", "catalog", "output"))
     metadata.write_bytes(document)
     least: dict[str, list[float]] = {}
 
-    def baseline() -> Measured:
+    def baseline() -> Measurement:
         command = [sys.executable, "-m", "benchmarks.baseline", str(metadata), str(catalog)]
         found = measure([*command, str(output)], keep=folder / "seconds")
         for name, value in json.loads((folder / "seconds").read_text("utf-8")).items():
@@ -174,7 +184,7 @@ def discover(options: Options, folder: Path) -> Findings:
         return found
 
     with serving(PAGE, large=True) as address:
-        command = discovery(address, folder, large=True)
+        command = discovery_command(address, folder, large=True)
         runs = _in_turn(
             options,
             {
@@ -198,28 +208,32 @@ def discover(options: Options, folder: Path) -> Findings:
     memory = [run.memory / _MEBIBYTE for run in runs["discover"]]
     return Findings(
         [
-            Result("--discover of a whole Acumatica: lxml's and json's time", written, at_most=2.5),
-            Result("the same, were the catalog written on one line", compact),
-            Result("--discover of a whole Acumatica: memory", memory, at_most=500, unit="MiB"),
+            Result(
+                "--discover of a complete Acumatica: time relative to lxml and json",
+                written,
+                at_most=2.5,
+            ),
+            Result("the same, if json writes the catalog on one line", compact),
+            Result("--discover of a complete Acumatica: memory", memory, at_most=500, unit="MiB"),
         ],
         notes=[
             (
                 f"--discover: {len(document) / 1e6:.1f} MB of metadata ({origin}); the whole "
-                "process, less the time that importing the SDK takes, against lxml parsing the "
-                "metadata and json writing the same catalog, indented as it is."
+                "process without the import of the SDK, compared with lxml parsing the metadata "
+                "and json writing the same indented catalog."
             )
         ],
     )
 
 
 def select(options: Options, folder: Path) -> Findings:
-    """Two streams out of a whole Acumatica, to the first record."""
+    """Two streams of a complete Acumatica, to the first record."""
     with serving(PAGE, large=True) as address:
         commands = {}
         for name, large in (("large", True), ("small", False)):
-            command = discovery(address, folder, large=large)
+            command = discovery_command(address, folder, large=large)
             measure([*command, "--discover"], keep=folder / "found")
-            chosen = catalog_of(json.loads((folder / "found").read_bytes()), folder)
+            chosen = write_catalog(json.loads((folder / "found").read_bytes()), folder)
             commands[name] = [*command, "--catalog", chosen]
         runs = _in_turn(
             options,
@@ -229,22 +243,22 @@ def select(options: Options, folder: Path) -> Findings:
             },
         )
     firsts = {name: [run.first for run in found] for name, found in runs.items()}
-    name = "two streams of a whole Acumatica, to the first RECORD, against two in all"
-    return Findings([Result(name, over(firsts, "large", "small"), at_most=2)])
+    name = "two of all streams of an Acumatica, to the first RECORD, relative to two of two"
+    return Findings([Result(name, ratios(firsts, "large", "small"), at_most=2)])
 
 
-def _read(tap: str, address: str, folder: Path, rows: int, **settings: t.Any) -> Measured:
-    found = measure(reading(tap, address, folder, **settings))
+def _read(tap: str, address: str, folder: Path, rows: int, **settings: t.Any) -> Measurement:
+    found = measure(copy_command(tap, address, folder, **settings))
     if found.lines < rows:
-        raise BenchmarkError(f"{tap} wrote {found.lines} lines of {rows} rows")
+        raise BenchmarkError(f"{tap} wrote only {found.lines} lines for {rows} rows")
     return found
 
 
 def _in_turn(
-    options: Options, programs: t.Mapping[str, t.Callable[[], Measured]]
-) -> dict[str, list[Measured]]:
-    """Run each program once, then each once more, and so on."""
-    found: dict[str, list[Measured]] = {name: [] for name in programs}
+    options: Options, programs: t.Mapping[str, t.Callable[[], Measurement]]
+) -> dict[str, list[Measurement]]:
+    """Run each program once, then each again, and so on."""
+    found: dict[str, list[Measurement]] = {name: [] for name in programs}
     for number in range(options.runs):
         for name, program in programs.items():
             run = program()

@@ -1,7 +1,7 @@
-"""A page server that costs next to nothing: OData 4.0, as much of it as a tap asks for.
+"""An OData 4.0 server that costs almost nothing, with only the options that the taps use.
 
-Two entity sets whose rows are found by arithmetic and rendered a block at a time. The service root
-``/any`` declares only them, the root of an Acumatica site has them among its thousands of sets.
+It has two entity sets, whose rows are found by arithmetic and rendered a block at a time. The
+service root ``/any`` has only these; the root of an Acumatica site has thousands more.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from typing_extensions import override
+
 from benchmarks.dataset import KEYS, ORDER_LINES, TRACKING, Rows, comparable
 from benchmarks.metadata import full_metadata, small_metadata
 
@@ -33,22 +35,22 @@ LARGE = "/t/Company/api/odata/dac"
 PAGE = 2000
 
 _TERM = re.compile(r"\(?(\w+) (eq|ne|ge|gt|le|lt) ('(?:[^']|'')*'|[^\s()']+)\)?")
-_FOUND_BY = frozenset({TRACKING, "OrderNbr", "EntryID"})
+_FILTER_COLUMNS = frozenset({TRACKING, "OrderNbr", "EntryID"})
 _OPTIONS = frozenset({"filter", "orderby", "top", "skip", "select", "count", "format"})
 
 
 class RefusedError(Exception):
-    """What is asked for is not offered."""
+    """The server does not support this request."""
 
 
 class Query:
-    """The positions of the rows that a query asks for."""
+    """The positions of the rows that match a query."""
 
     def __init__(self, rows: Rows, options: dict[str, str]) -> None:
-        """Work them out.
+        """Parse the query options.
 
         Raises:
-            RefusedError: If it holds what the server does not know.
+            RefusedError: If the server does not support an option.
         """
         if unknown := {name.removeprefix("$") for name in options} - _OPTIONS:
             raise RefusedError(f"unknown option {min(unknown)}")
@@ -61,17 +63,17 @@ class Query:
         self.counts = options.get("$count") == "true"
         self.backwards = self._descending(options.get("$orderby", ""))
         self.skip = int(options.get("$skip", 0))
-        wanted = options.get("$top")
-        self.top = min(int(wanted) if wanted else PAGE, max(self.total - self.skip, 0))
-        # As many as were asked for is the end; a page that the server chose is not.
-        self.goes_on = wanted is None and self.skip + self.top < self.total
+        value_sought = options.get("$top")
+        self.top = min(int(value_sought) if value_sought else PAGE, max(self.total - self.skip, 0))
+        # A page limited by $top has no next link; one limited by the server has.
+        self.has_next = value_sought is None and self.skip + self.top < self.total
 
     def _restrict(self, column: str, operator: str, value: str) -> None:
         if value == "null":
             self.stop = self.stop if operator == "ne" else self.start
             return
-        wanted = comparable(column, value.strip("'").replace("''", "'"))
-        low, high = self._found(column, wanted)
+        value_sought = comparable(column, value.strip("'").replace("''", "'"))
+        low, high = self._range_of(column, value_sought)
         if operator in {"ge", "eq"}:
             self.start = max(self.start, low)
         if operator == "gt":
@@ -81,31 +83,31 @@ class Query:
         if operator == "lt":
             self.stop = min(self.stop, low)
         if operator == "ne":
-            raise RefusedError("ne takes null only")
+            raise RefusedError("ne is supported with null only")
 
-    def _found(self, column: str, wanted: t.Any) -> tuple[int, int]:
-        """Where rows of a value begin and end."""
+    def _range_of(self, column: str, value_sought: t.Any) -> tuple[int, int]:
+        """The range of positions of the rows with this value."""
         if column == "LineNbr":
             order = self.start // ORDER_LINES
             if self.start < self.stop and (self.stop - 1) // ORDER_LINES != order:
-                raise RefusedError("LineNbr is compared within one order only")
+                raise RefusedError("LineNbr can be compared only within one order")
             first = order * ORDER_LINES
-            return first + wanted - 1, first + wanted
-        if column not in _FOUND_BY:
-            raise RefusedError(f"no filter on {column}")
+            return first + value_sought - 1, first + value_sought
+        if column not in _FILTER_COLUMNS:
+            raise RefusedError(f"{column} cannot be filtered")
         value = functools.partial(self._rows.value, column)
         places = range(self._rows.count)
-        low = bisect.bisect_left(places, wanted, key=value)
-        return low, bisect.bisect_right(places, wanted, lo=low, key=value)
+        low = bisect.bisect_left(places, value_sought, key=value)
+        return low, bisect.bisect_right(places, value_sought, lo=low, key=value)
 
     def _descending(self, orderby: str) -> bool:
         terms = [term.split() for term in orderby.split(",") if term.strip()]
-        if any(term[0] not in {*_FOUND_BY, "LineNbr"} for term in terms):
-            raise RefusedError(f"no order by {orderby}")
+        if any(term[0] not in {*_FILTER_COLUMNS, "LineNbr"} for term in terms):
+            raise RefusedError(f"rows cannot be sorted by {orderby}")
         return bool(terms) and terms[0][-1] == "desc"
 
     def page(self) -> bytes:
-        """The rows, with the commas between them."""
+        """The rows, with commas between them."""
         if not self.backwards:
             first = self.start + self.skip
             return b"".join(self._rows.between(first, first + self.top))
@@ -114,7 +116,7 @@ class Query:
         return b",".join(b"".join(self._rows.between(place, place + 1)) for place in places)
 
     def next_options(self) -> str:
-        """Query options of the page that follows."""
+        """Query options of the next page."""
         following = {**self._options, "$skip": str(self.skip + self.top)}
         return "&".join(f"{name}={quote(value)}" for name, value in following.items())
 
@@ -123,20 +125,20 @@ def _terms(text: str) -> Iterator[tuple[str, str, str]]:
     for term in text.split(" and ") if text else ():
         match = _TERM.fullmatch(term.strip())
         if match is None:
-            raise RefusedError(f"no filter like {term}")
+            raise RefusedError(f"the filter {term} is not supported")
         yield match[1], match[2], match[3]
 
 
 class Site:
-    """What the server answers."""
+    """Answers the requests of the server."""
 
     def __init__(self, rows: int, delay: float, *, large: bool) -> None:
-        """Make all that stays the same.
+        """Create the site.
 
         Args:
-            rows: Rows of each set.
-            delay: Seconds that each page takes.
-            large: Whether to have the metadata of a whole Acumatica.
+            rows: Number of rows in each entity set.
+            delay: Delay of each page, in seconds.
+            large: Whether to have the metadata of a complete Acumatica as well.
         """
         self.rows = Rows(rows)
         self.delay = delay
@@ -145,7 +147,7 @@ class Site:
             self.metadata[LARGE], self.origin = full_metadata()
 
     def answer(self, host: str, target: str) -> tuple[HTTPStatus, str, bytes]:
-        """Status, content type and body for an address."""
+        """Status, content type and body for a request target."""
         parts = urlsplit(target)
         root, _, name = unquote(parts.path).rpartition("/")
         if root not in self.metadata:
@@ -165,7 +167,7 @@ class Site:
         if query.counts:
             head += f'"@odata.count":{query.total},'
         tail = b"]}"
-        if query.goes_on:
+        if query.has_next:
             link = f"{address}/{name}?{query.next_options()}"
             tail = f'],"@odata.nextLink":"{link}"}}'.encode()
         body = b'%b"value":[%b%b' % (head.encode(), query.page(), tail)
@@ -175,6 +177,7 @@ class Site:
 class _Handler(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
+    @override
     def handle(self) -> None:
         while request := self.rfile.readline():
             method, target, _ = request.decode("latin-1").split(" ", 2)
@@ -205,21 +208,22 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     site: Site
 
+    @override
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-        """Say nothing: a client that has read enough goes away."""
+        """Ignore clients that close the connection early."""
 
 
 @contextmanager
 def serving(rows: int, *, delay: float = 0.0, large: bool = False) -> Iterator[str]:
-    """Run a server as a process of its own until the block is left.
+    """Run a server as a separate process until the block ends.
 
     Args:
-        rows: Rows of each set.
-        delay: Seconds that each page takes.
-        large: Whether to have the metadata of a whole Acumatica as well.
+        rows: Number of rows in each entity set.
+        delay: Delay of each page, in seconds.
+        large: Whether to have the metadata of a complete Acumatica as well.
 
     Yields:
-        Its address, without a path.
+        Its URL, without a path.
     """
     command = [sys.executable, "-m", "benchmarks.server", f"--rows={rows}", f"--delay={delay}"]
     with subprocess.Popen(
@@ -232,7 +236,7 @@ def serving(rows: int, *, delay: float = 0.0, large: bool = False) -> Iterator[s
 
 
 def main(arguments: t.Sequence[str] | None = None) -> None:
-    """Serve until killed; the address is the first line of standard output."""
+    """Serve until killed; the first line of standard output is the URL."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--delay", type=float, default=0.0)

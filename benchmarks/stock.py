@@ -1,6 +1,6 @@
-"""A tap as the SDK's template makes it, ``RESTStream`` with its defaults; and one tuned by hand.
+"""A tap like the SDK's template, a ``RESTStream`` with defaults; and a version tuned by hand.
 
-``python -m benchmarks.stock`` and ``python -m benchmarks.stock --tuned`` are its command lines.
+Run them with ``python -m benchmarks.stock`` and ``python -m benchmarks.stock --tuned``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.pagination import BaseHATEOASPaginator
+from typing_extensions import override
 
 from benchmarks.dataset import KEYS, LINES, TRACKING, TYPES
 
@@ -38,14 +39,15 @@ _TYPES: dict[str, t.Any] = {
 class _Paginator(BaseHATEOASPaginator):
     """Follows next links."""
 
+    @override
     def get_next_url(self, response: requests.Response) -> str | None:
-        """The link, if there is one."""
+        """Return the next link, if any."""
         link: str | None = response.json().get("@odata.nextLink")
         return link
 
 
 class LinesStream(RESTStream[t.Any]):
-    """The one stream."""
+    """The only stream."""
 
     name = LINES
     path = f"/any/{LINES}"
@@ -57,49 +59,54 @@ class LinesStream(RESTStream[t.Any]):
         *(th.Property(name, _TYPES[kind]) for name, kind in TYPES.items())
     ).to_dict()
 
+    @override
     @property
     def url_base(self) -> str:
-        """Address of the service."""
+        """URL of the service."""
         return str(self.config["url"])
 
+    @override
     def get_new_paginator(self) -> _Paginator:
-        """Pages are linked."""
+        """Follow next links."""
         return _Paginator()
 
+    @override
     def get_url_params(
         self, context: Context | None, next_page_token: ParseResult | None
     ) -> dict[str, t.Any] | str:
-        """Ask in the order of the replication key; a next link holds all that by itself."""
+        """Sort by the replication key; a next link already has the options."""
         del context
         return next_page_token.query if next_page_token else {"$orderby": TRACKING}
 
 
 class TapStock(Tap):
-    """The tap that a user of the SDK writes first."""
+    """The tap that a user of the SDK would write first."""
 
     name = "tap-stock"
     config_jsonschema = th.PropertiesList(
         th.Property("url", th.StringType, required=True)
     ).to_dict()
 
+    @override
     def discover_streams(self) -> Sequence[LinesStream]:
-        """The one stream."""
+        """Return the only stream."""
         return [LinesStream(self)]
 
 
 class TunedStream(LinesStream):
-    """What a user can switch off without leaving the SDK's path."""
+    """The stream without what a user can turn off in the SDK."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
 
 class TapTuned(TapStock):
-    """The same, tuned by hand."""
+    """The same tap, tuned by hand."""
 
     message_writer_class = MsgSpecWriter
 
+    @override
     def discover_streams(self) -> Sequence[TunedStream]:
-        """The one stream."""
+        """Return the only stream."""
         return [TunedStream(self)]
 
 

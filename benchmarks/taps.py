@@ -1,4 +1,4 @@
-"""The programs that are compared, as command lines."""
+"""Command lines of the programs to compare."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = [
     "OURS",
     "STOCK",
     "TUNED",
-    "catalog_of",
-    "discovery",
-    "reading",
+    "copy_command",
+    "discovery_command",
+    "write_catalog",
 ]
 
 OURS = "tap-acumatica"
@@ -34,43 +34,43 @@ _TAP = (sys.executable, "-m", "tap_acumatica")
 _STOCK = (sys.executable, "-m", "benchmarks.stock")
 
 
-def reading(tap: str, address: str, folder: Path, **settings: t.Any) -> list[str]:
-    """The command that copies all rows of one set to standard output.
+def copy_command(tap: str, address: str, folder: Path, **settings: t.Any) -> list[str]:
+    """The command that copies all rows of one entity set to standard output.
 
     Args:
-        tap: Which program.
-        address: Of the server.
-        folder: Where its configuration goes.
-        **settings: Further settings.
+        tap: Name of the program.
+        address: URL of the server.
+        folder: Folder for its configuration.
+        **settings: Additional settings.
     """
     if tap == LIMIT:
         return [sys.executable, "-m", "benchmarks.limit", address]
     if tap == OURS:
         config = {"url": f"{address}{SMALL}", "entity_sets": [LINES], **settings}
-        return [*_TAP, "--config", _written(config, folder)]
+        return [*_TAP, "--config", _write(config, folder)]
     config = {"url": address, **settings}
     tuned = ["--tuned"] if tap == TUNED else []
-    return [*_STOCK, *tuned, "--config", _written(config, folder)]
+    return [*_STOCK, *tuned, "--config", _write(config, folder)]
 
 
-def discovery(address: str, folder: Path, *, large: bool) -> list[str]:
-    """The command that discovers, and with ``--catalog`` behind it reads, a service."""
+def discovery_command(address: str, folder: Path, *, large: bool) -> list[str]:
+    """The command for a service, to be followed by ``--discover`` or ``--catalog``."""
     config: dict[str, t.Any] = {"url": f"{address}{LARGE if large else SMALL}"}
     if large:
         config |= {"username": "admin", "password": "secret"}
-    return [*_TAP, "--config", _written(config, folder)]
+    return [*_TAP, "--config", _write(config, folder)]
 
 
-def catalog_of(catalog: Mapping[str, t.Any], folder: Path) -> str:
-    """A file with the catalog, of which the two sets that have rows are selected."""
+def write_catalog(catalog: Mapping[str, t.Any], folder: Path) -> str:
+    """Write the catalog with the two entity sets selected that have rows; return the path."""
     for entry in catalog["streams"]:
         for item in entry["metadata"]:
             if not item["breadcrumb"]:
                 item["metadata"]["selected"] = entry["tap_stream_id"] in {LINES, ENTRIES}
-    return _written(catalog, folder, "catalog")
+    return _write(catalog, folder, "catalog")
 
 
-def _written(content: t.Any, folder: Path, name: str = "config") -> str:
+def _write(content: t.Any, folder: Path, name: str = "config") -> str:
     number = sum(1 for _ in folder.glob(f"{name}-*.json"))
     path = folder / f"{name}-{number}.json"
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The main job end to end, on one machine: sandbox, Meltano, PostgreSQL.
+"""The main job end to end on one machine: sandbox, Meltano, PostgreSQL.
 
-``python -m demo`` runs it; the tests use the same parts.
+Run it with ``python -m demo``. The tests use the same modules.
 """

@@ -25,14 +25,18 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run the demo.
 
     Args:
-        arguments: Of the command line.
+        arguments: Command line arguments.
 
     Returns:
-        0 where both runs ended well and every row is equal.
+        0 if both runs succeeded and all rows are equal, else 1.
     """
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--rows", type=int, default=1000, help="rows of the largest tables")
-    parser.add_argument("--changes", type=int, default=50, help="rows changed between the runs")
+    parser.add_argument(
+        "--rows", type=int, default=1000, help="number of rows in the largest tables"
+    )
+    parser.add_argument(
+        "--changes", type=int, default=50, help="number of rows to change between the runs"
+    )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -44,14 +48,14 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
 
 def _demo(rows: int, changes: int) -> int:
     start = time.monotonic()
-    _say("installing the Meltano plugins (once; this can take a minute or two) ...")
+    _say("installing the Meltano plugins (only once; this can take a minute or two) ...")
     _say(f"  {meltano.install():.1f} s")
     with tempfile.TemporaryDirectory(prefix="tap-acumatica-demo-") as name:
         folder = Path(name)
         _say("starting the sandbox and PostgreSQL ...")
         with sandbox(folder, rows) as source, postgres() as server:
             equal = _load_twice(folder, source, server, changes)
-    _say(f"{time.monotonic() - start:.1f} s in all")
+    _say(f"{time.monotonic() - start:.1f} s in total")
     return 0 if equal else 1
 
 
@@ -85,7 +89,7 @@ def _equal(tables: t.Sequence[compare.Table]) -> bool:
     for table in unequal:
         _show(f"unequal: {table}")
     if not unequal:
-        _show("after each run every row at the source was in PostgreSQL, equal in every column")
+        _show("after each run, all rows of the source were in PostgreSQL, equal in all columns")
     return not unequal
 
 
@@ -95,17 +99,19 @@ def _only_changes(run: meltano.Run, pending: t.Sequence[compare.Table]) -> bool:
     changed = sum(table.unequal for table in tracked)
     read = sum(run.records.get(table.stream, 0) for table in tracked)
     again = sum(table.recent for table in tracked) - changed
-    gone = sum(len(table.gone) for table in pending)
+    deleted = sum(len(table.deleted) for table in pending)
     _show(f"changed or added at the source between the runs: {changed} rows in tracked tables")
-    _show(f"read by the second run: {read} rows of them, at most {again} of these again")
-    _show(f"  beside {whole} rows of tables without a last-modified field, which are read whole")
-    if gone:
-        _show(f"deleted at the source between the runs: {gone} rows, which PostgreSQL keeps")
+    _show(f"read by the second run: {read} of these rows, including up to {again} read before")
+    _show(
+        f"  and {whole} rows of tables without a last-modified field, which are always read in full"
+    )
+    if deleted:
+        _show(f"deleted at the source between the runs: {deleted} rows, which PostgreSQL keeps")
     too_many = [
         table.stream for table in tracked if run.records.get(table.stream, 0) > table.recent
     ]
     if too_many:
-        _show(f"more than the changes was read of {', '.join(too_many)}")
+        _show(f"more than the changed rows was read from {', '.join(too_many)}")
     return not too_many and read >= changed
 
 

@@ -1,4 +1,4 @@
-"""Holds every row in PostgreSQL against the sandbox's own database."""
+"""Compares all rows in PostgreSQL with the sandbox's database."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from decimal import Decimal
 
 from psycopg import sql
 from psycopg.rows import dict_row
+from typing_extensions import override
 
 from tap_acumatica.sandbox import model
 
@@ -33,22 +34,23 @@ TENANT = "_tenant"
 
 
 class ComparisonError(Exception):
-    """Something is missing altogether: a table, or a column of it."""
+    """A table or a column is missing in PostgreSQL."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One stream, held against its source.
+    """A stream, compared with its source.
 
     Attributes:
         stream: Name of the stream.
-        source: Rows at the source.
-        loaded: Rows in PostgreSQL.
-        missing: Keys of rows at the source that PostgreSQL lacks.
+        source: Number of rows at the source.
+        loaded: Number of rows in PostgreSQL.
+        missing: Keys of rows at the source that are not in PostgreSQL.
         different: Keys of rows whose values differ.
-        gone: Keys of rows in PostgreSQL that the source has no more.
-        incremental: Whether the source says when a row was changed.
-        recent: Rows at the source no older than the newest in PostgreSQL, less the overlap.
+        deleted: Keys of rows in PostgreSQL that are no longer at the source.
+        incremental: Whether the source has the time of the last change.
+        recent: Number of rows at the source that are not older than the newest in PostgreSQL,
+            less the overlap.
     """
 
     stream: str
@@ -56,15 +58,16 @@ class Table:
     loaded: int
     missing: tuple[Key, ...]
     different: tuple[Key, ...]
-    gone: tuple[Key, ...]
+    deleted: tuple[Key, ...]
     incremental: bool
     recent: int
 
     @property
     def unequal(self) -> int:
-        """Rows at the source that PostgreSQL does not hold as they are."""
+        """Number of rows at the source that are missing or different in PostgreSQL."""
         return len(self.missing) + len(self.different)
 
+    @override
     def __str__(self) -> str:
         return (
             f"{self.stream}: {len(self.missing)} missing {self.missing[:3]},"
@@ -73,10 +76,10 @@ class Table:
 
 
 def tenants(database: Path) -> list[str]:
-    """The tenants a sandbox's database holds.
+    """The tenants in a sandbox's database.
 
     Args:
-        database: The file.
+        database: The SQLite file.
     """
     with closing(_open(database)) as source:
         marks = source.execute("SELECT marks FROM sandbox").fetchone()[0]
@@ -85,18 +88,21 @@ def tenants(database: Path) -> list[str]:
 
 
 def compare(database: Path, server: Postgres, schema: str, overlap: int = 300) -> list[Table]:
-    """Hold every stream of the data access classes against its source, row by row.
+    """Compare each stream of the data access classes with its source, row by row.
 
     Args:
-        database: The sandbox's database file.
-        server: Where the rows were loaded to.
-        schema: Into which schema.
-        overlap: Seconds that are read again before the newest row; the setting `time_offset`.
+        database: The sandbox's SQLite file.
+        server: The server with the loaded rows.
+        schema: The schema with the loaded rows.
+        overlap: Seconds before the newest row that are read again; the setting `time_offset`.
 
     Returns:
-        One entry a stream.
+        One entry per stream.
+
+    Raises:
+        ComparisonError: If a table or a column is missing.
     """
-    # The second tenant lacks a table and has a field of its own.
+    # The second tenant has one table less and a custom field.
     first = model.load()
     models = [first, model.second_tenant(first)]
     names = tenants(database)
@@ -117,17 +123,20 @@ def compare(database: Path, server: Postgres, schema: str, overlap: int = 300) -
                     sql.Identifier(schema, table_name(connection, schema, stream))
                 )
                 loaded = _loaded_rows(cursor.execute(query).fetchall(), entity, columns)
-            found.append(_held(stream, expected, loaded, entity, overlap))
+            found.append(_compared(stream, expected, loaded, entity, overlap))
     return found
 
 
 def table_name(connection: psycopg.Connection[tuple[t.Any, ...]], schema: str, stream: str) -> str:
-    """The table that a stream was loaded into; targets treat upper case as they like.
+    """The table that a stream was loaded into; targets may change upper case.
 
     Args:
-        connection: To the server.
-        schema: Where to look.
+        connection: Connection to the server.
+        schema: Schema of the table.
         stream: Name of the stream.
+
+    Raises:
+        ComparisonError: If there is no such table.
     """
     row = connection.execute(
         "SELECT table_name FROM information_schema.tables"
@@ -140,7 +149,7 @@ def table_name(connection: psycopg.Connection[tuple[t.Any, ...]], schema: str, s
     return name
 
 
-def _held(
+def _compared(
     stream: str,
     expected: Mapping[Key, Row],
     loaded: Mapping[Key, Row],
@@ -157,7 +166,7 @@ def _held(
             for key, row in expected.items()
             if key in loaded and any(loaded[key].get(name) != row.get(name) for name in row)
         ),
-        gone=tuple(key for key in loaded if key not in expected),
+        deleted=tuple(key for key in loaded if key not in expected),
         incremental=TRACKING_FIELD in _visible(entity),
         recent=_recent(expected, loaded, timedelta(seconds=overlap)),
     )
@@ -182,7 +191,7 @@ def _stream(entity: model.Entity, *, unique: bool) -> str:
 
 
 def _visible(entity: model.Entity) -> dict[str, model.Column]:
-    """What the service lets one read: hidden and non-filterable columns it does not."""
+    """The columns that the service returns: not the hidden and the non-filterable ones."""
     return {
         name: column
         for name, column in entity.columns.items()
@@ -200,7 +209,7 @@ def _source_rows(
     found: dict[Key, Row] = {}
     for values in source.execute(query):
         row = {
-            name: _plain(column, value)
+            name: _comparable(column, value)
             for (name, column), value in zip(columns.items(), values, strict=True)
         }
         found[(tenant, *(row[name] for name in entity.key))] = row
@@ -215,14 +224,16 @@ def _loaded_rows(
         lower = {name.lower(): value for name, value in raw.items()}
         absent = [name for name in columns if name.lower() not in lower]
         if absent:
-            raise ComparisonError(f"{entity.class_name} lacks the columns {', '.join(absent)}")
-        row = {name: _plain(column, lower[name.lower()]) for name, column in columns.items()}
+            raise ComparisonError(
+                f"the table of {entity.class_name} lacks the columns {', '.join(absent)}"
+            )
+        row = {name: _comparable(column, lower[name.lower()]) for name, column in columns.items()}
         found[(lower[TENANT], *(row[name] for name in entity.key))] = row
     return found
 
 
-def _plain(column: model.Column, value: object) -> object:
-    """A value of either database in one form, so that equal means the same digit for digit."""
+def _comparable(column: model.Column, value: object) -> object:
+    """Convert a value of either database to one form, which keeps each digit."""
     if value is None:
         return None
     if column.edm == "Decimal":

@@ -41,7 +41,7 @@ ENV_HEAD = """\
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of the tap, as ``--about`` tells it.
+    """One setting of the tap, as ``--about`` shows it.
 
     Attributes:
         name: Name in the configuration.

@@ -1,4 +1,4 @@
-"""The project's own ``meltano.yml``, run from a temporary folder."""
+"""Runs the project's own ``meltano.yml`` from a temporary folder."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Run:
     """One ``meltano run``.
 
     Attributes:
-        exit_code: How it ended.
-        seconds: Time on the clock.
-        records: Records the target received, per stream.
-        log: Everything it logged.
+        exit_code: Its exit code.
+        seconds: Wall-clock time.
+        records: Number of records the target received, by stream.
+        log: Its complete log.
     """
 
     exit_code: int
@@ -48,10 +48,13 @@ class Run:
 
 
 def install() -> float:
-    """Install the plugins into the repository's ``.meltano``, unless they are there already.
+    """Install the plugins into the repository's ``.meltano``, if they are not installed yet.
 
     Returns:
-        Seconds it took.
+        The time it took, in seconds.
+
+    Raises:
+        MeltanoError: If the installation fails.
     """
     start = time.monotonic()
     folder = ROOT / ".meltano"
@@ -68,14 +71,13 @@ def install() -> float:
 
 
 class Project:
-    """A copy of ``meltano.yml`` with a state of its own.
+    """A copy of ``meltano.yml`` with its own state.
 
-    Neither the state nor the logs nor a ``.env`` of the repository are touched or read; only the
-    installed plugins are the repository's.
+    It uses the plugins installed in the repository, but not its state, logs or ``.env``.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        """Lay the project out.
+        """Create the project.
 
         Args:
             folder: An empty folder.
@@ -108,7 +110,7 @@ class Project:
             job: Name of the job.
             environment: Name of the environment.
             *options: Options of ``meltano run``.
-            **variables: Further environment variables.
+            **variables: Additional environment variables.
         """
         start = time.monotonic()
         done = _meltano(
@@ -120,10 +122,13 @@ class Project:
         return Run(done.returncode, seconds, done.stdout, _received(done.stdout, PLUGINS[1]))
 
     def invoke(self, *arguments: str) -> str:
-        """Run any Meltano command and return what it printed.
+        """Run any Meltano command and return its output.
 
         Args:
             *arguments: The command with its arguments.
+
+        Raises:
+            MeltanoError: If the command fails.
         """
         done = _meltano(arguments, cwd=self.folder, settings=self.settings)
         if done.returncode:
@@ -131,7 +136,7 @@ class Project:
         return done.stdout
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin any Meltano command, to speak with it.
+        """Start any Meltano command, with pipes for its input and output.
 
         Args:
             *arguments: The command with its arguments.
@@ -148,7 +153,7 @@ class Project:
 
 
 def target_settings(server: Postgres, schema: str) -> dict[str, str]:
-    """Environment variables that point ``target-postgres`` to a server.
+    """Settings of ``target-postgres`` for a server, as environment variables.
 
     Args:
         server: The server.
@@ -165,7 +170,7 @@ def target_settings(server: Postgres, schema: str) -> dict[str, str]:
 
 
 def last_lines(run: Run) -> str:
-    """The end of a run's log, for an error."""
+    """The end of a run's log, for an error message."""
     return _last_lines("meltano run", run.log)
 
 
@@ -198,7 +203,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _fingerprint() -> str:
-    """What the plugins' environments depend on: Meltano looks at ``pip_url`` only."""
+    """Hash everything the plugins' environments depend on; Meltano checks only ``pip_url``."""
     meltano_yml = (ROOT / "meltano.yml").read_text(encoding="utf-8")
     parts = [
         sys.version,
@@ -210,7 +215,7 @@ def _fingerprint() -> str:
 
 
 def _received(log: str, target: str) -> dict[str, int]:
-    """Records per stream by the target's own count, whatever the tap says of itself."""
+    """Records by stream, as counted by the target, not by the tap."""
     found: dict[str, int] = {}
     for entry in _entries(log):
         if entry.get("string_id") != target:
@@ -223,7 +228,7 @@ def _received(log: str, target: str) -> dict[str, int]:
 
 
 def _entries(log: str) -> t.Iterator[dict[str, t.Any]]:
-    """The log entry by entry; lines that are none become the text of one."""
+    """Yield the entries of a log; a line that is not JSON becomes an entry."""
     for line in log.splitlines():
         try:
             entry = json.loads(line)

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server on loopback, from the binaries of a wheel."""
+"""A temporary PostgreSQL server on loopback, with binaries from a wheel."""
 
 from __future__ import annotations
 
@@ -67,7 +67,11 @@ class Postgres:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """Run a server with an empty database until the block is left."""
+    """Run a server with an empty database until the block ends.
+
+    Raises:
+        PostgresError: If it does not start.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="postgres-") as folder,
         _Cluster(Path(folder)).running() as server,
@@ -76,22 +80,22 @@ def postgres() -> Iterator[Postgres]:
 
 
 class _Cluster:
-    """One cluster of databases in a folder, and the server on it."""
+    """A database cluster in a folder, and its server."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "log"
         self.password = secrets.token_urlsafe(24)
-        # The server refuses to be root: root's children run as another account.
+        # The server refuses to run as root: use another account.
         self.account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        self._own(folder)
-        self.binaries = self._usable(_wheel_binaries())
+        self._give_to_account(folder)
+        self.binaries = self._runnable(_wheel_binaries())
 
     @contextmanager
     def running(self) -> Iterator[Postgres]:
         self._initialise()
-        process, port = self._started()
+        process, port = self._start_on_free_port()
         try:
             yield Postgres(HOST, port, USER, self.password, DATABASE)
         finally:
@@ -101,7 +105,7 @@ class _Cluster:
         password_file = self.folder / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password, encoding="utf-8")
-        self._own(password_file)
+        self._give_to_account(password_file)
         done = self._run(
             "initdb",
             f"--pgdata={self.data}",
@@ -116,8 +120,8 @@ class _Cluster:
             message = f"initdb failed: {done.stderr.strip() or done.stdout.strip()}"
             raise PostgresError(message)
 
-    def _started(self) -> tuple[subprocess.Popen[bytes], int]:
-        # A free port may be taken by someone else before the server has it: another is tried.
+    def _start_on_free_port(self) -> tuple[subprocess.Popen[bytes], int]:
+        # Another process may take the free port before the server does: then try another port.
         for _ in range(STARTS):
             port = _free_port()
             process = self._start(port)
@@ -134,7 +138,7 @@ class _Cluster:
         options = {
             "listen_addresses": HOST,
             "unix_socket_directories": "",
-            # Nothing here outlives the server.
+            # The data need not outlive the server.
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
@@ -146,9 +150,9 @@ class _Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A Ctrl-C is meant for the parent, which then stops the server.
+                # Ctrl+C must reach only the parent, which then stops the server.
                 start_new_session=True,
-                **self._surroundings(),
+                **self._process_options(),
             )
 
     def _ready(self, process: subprocess.Popen[bytes], port: int) -> bool:
@@ -174,10 +178,10 @@ class _Cluster:
             capture_output=True,
             text=True,
             check=False,
-            **self._surroundings(),
+            **self._process_options(),
         )
 
-    def _surroundings(self) -> dict[str, t.Any]:
+    def _process_options(self) -> dict[str, t.Any]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         found: dict[str, t.Any] = {"cwd": self.folder, "env": {**clean, "LC_ALL": "C"}}
         if self.account is not None:
@@ -188,12 +192,12 @@ class _Cluster:
             }
         return found
 
-    def _own(self, path: Path) -> None:
+    def _give_to_account(self, path: Path) -> None:
         if self.account is not None:
             os.chown(path, self.account.pw_uid, self.account.pw_gid)
 
-    def _usable(self, binaries: Path) -> Path:
-        """The binaries where the server's account may run them: a clone may lie in /root."""
+    def _runnable(self, binaries: Path) -> Path:
+        """Return binaries that the server's account can run: the environment may be in /root."""
         if self.account is None:
             return binaries
         self.binaries = binaries
@@ -204,7 +208,7 @@ class _Cluster:
         if reached:
             return binaries
         package = binaries.parent.parent
-        # Beside the package lie the libraries that its programs find by a relative path.
+        # The programs find their libraries next to the package, by a relative path.
         for source in (binaries.parent, package.with_name(f"{package.name}.libs")):
             if source.is_dir():
                 copy = self.folder / source.relative_to(package.parent)
@@ -215,7 +219,7 @@ class _Cluster:
 
 
 def _open(folder: Path) -> None:
-    """Let every account read a folder, and run what its owner may run."""
+    """Let all accounts read a folder, and run the programs that its owner can run."""
     for path in (folder, *folder.rglob("*")):
         if path.exists() and not path.is_symlink():
             mode = path.stat().st_mode
@@ -223,10 +227,10 @@ def _open(folder: Path) -> None:
 
 
 def _wheel_binaries() -> Path:
-    # Found without importing the package: that would add an account to the machine when root.
+    # Importing the package as root would add an account to the machine.
     spec = importlib.util.find_spec(WHEEL)
     if spec is None or not spec.submodule_search_locations:
-        message = f"the package {WHEEL} is not installed; `make setup` does so"
+        message = f"the package {WHEEL} is not installed; run `make setup`"
         raise PostgresError(message)
     found = [
         (int(version.group(1) or 0), path / "bin")
@@ -234,7 +238,7 @@ def _wheel_binaries() -> Path:
         if (version := re.fullmatch(r"pginstall(\d*)", path.name))
     ]
     if not found:
-        message = f"the package {WHEEL} holds no PostgreSQL"
+        message = f"the package {WHEEL} does not contain PostgreSQL; run `make setup`"
         raise PostgresError(message)
     return max(found)[1]
 

@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own, the way a user starts it."""
+"""Runs the sandbox as a separate process, as a user starts it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ SECONDS = 60
 
 
 class SandboxError(Exception):
-    """The sandbox did not start, or did not do as asked."""
+    """The sandbox did not start, or refused a request."""
 
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A sandbox that listens.
+    """A running sandbox.
 
     Attributes:
-        url: Address of its site.
-        database: Its database file.
+        url: URL of its site.
+        database: Its SQLite file.
     """
 
     url: str
@@ -44,21 +44,26 @@ class RunningSandbox:
         """Change, insert and delete rows at the source.
 
         Args:
-            rows: How many.
+            rows: Number of rows.
 
         Returns:
-            What was done, as counts.
+            Number of rows updated, inserted and deleted, by entity set.
+
+        Raises:
+            SandboxError: If the sandbox refuses.
         """
         answer = requests.post(
             f"{self.url}/sandbox/changes", params={"rows": rows}, timeout=SECONDS
         )
         if not answer.ok:
-            raise SandboxError(f"the sandbox changed no rows: {answer.status_code} {answer.text}")
+            raise SandboxError(
+                f"the sandbox did not change rows: {answer.status_code} {answer.text}"
+            )
         found: dict[str, t.Any] = answer.json()
         return found
 
     def config(self) -> dict[str, t.Any]:
-        """Configuration of the tap that reads all of it."""
+        """Configuration of the tap for reading all tenants."""
         return {
             "url": self.url,
             "username": USERNAME,
@@ -67,7 +72,7 @@ class RunningSandbox:
         }
 
     def settings(self) -> dict[str, str]:
-        """The same as environment variables."""
+        """The same configuration as environment variables."""
         return {
             f"TAP_ACUMATICA_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
             for name, value in self.config().items()
@@ -76,11 +81,14 @@ class RunningSandbox:
 
 @contextmanager
 def sandbox(folder: Path, rows: int) -> Iterator[RunningSandbox]:
-    """Run a sandbox until the block is left.
+    """Run a sandbox until the block ends.
 
     Args:
-        folder: Where its database and its log go.
-        rows: Rows of its largest tables.
+        folder: Folder for its database and its log.
+        rows: Number of rows in its largest tables.
+
+    Raises:
+        SandboxError: If it does not start.
     """
     database = folder / "sandbox.sqlite3"
     log = folder / "sandbox.log"
@@ -102,7 +110,7 @@ def sandbox(folder: Path, rows: int) -> Iterator[RunningSandbox]:
         ) as process,
     ):
         try:
-            # It says where it listens on its first line, as soon as it does.
+            # The first line has the URL; it is printed when the sandbox is listening.
             line = process.stdout.readline() if process.stdout else ""
             address = re.search(r"\burl=(\S+)", line)
             if address is None:

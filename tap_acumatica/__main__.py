@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_acumatica.tap import TapAcumatica
+from tap_acumatica.cli.main import main
 
 if __name__ == "__main__":
-    TapAcumatica.cli()
+    main()

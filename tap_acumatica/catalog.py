@@ -1,8 +1,8 @@
-"""Catalogs with thousands of streams: written without building the streams, read without the rest.
+"""Writes and reads catalogs with thousands of streams, without the SDK's objects.
 
-The SDK makes its catalog of objects, one a column, and reads an input catalog into the same. That
-takes seconds over the 42,000 columns of a whole Acumatica. What is made here is equal to what it
-makes; a test holds the two against each other.
+The SDK creates one object per column when it writes a catalog, and again when it reads one. That
+takes seconds for the 42,000 columns of a complete Acumatica. The catalogs written here are equal to
+the SDK's; a test compares them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _AUTOMATIC = {"inclusion": "automatic"}
 
 
 def catalog_of(definitions: Iterable[StreamDefinition]) -> dict[str, list[Entry]]:
-    """The catalog that discovery writes, as :attr:`singer_sdk.Tap.catalog_dict` would make it."""
-    return {"streams": [_entry(definition) for definition in definitions]}
+    """The catalog of a discovery, equal to :attr:`singer_sdk.Tap.catalog_dict`."""
+    return {"streams": [_catalog_entry(definition) for definition in definitions]}
 
 
 def catalog_text(catalog: dict[str, t.Any]) -> str:
-    """A catalog as JSON for people to read."""
+    """Encode a catalog as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(catalog), indent=2).decode()
 
 
-def _entry(definition: StreamDefinition) -> Entry:
+def _catalog_entry(definition: StreamDefinition) -> Entry:
     shape, tracking = definition.shape, definition.tracking
     keys = list(shape.key_properties)
     entry: Entry = {"tap_stream_id": definition.name}
@@ -48,7 +48,7 @@ def _entry(definition: StreamDefinition) -> Entry:
     if tracking:
         entry["replication_key"] = tracking
         root |= {"replication-key": tracking, "valid-replication-keys": [tracking]}
-    metadata = list(_columns(shape.schema["properties"], (), {*keys, tracking}))
+    metadata = list(_column_metadata(shape.schema["properties"], (), {*keys, tracking}))
     metadata.append({"breadcrumb": [], "metadata": root})
     return entry | {
         "replication_method": REPLICATION_INCREMENTAL if tracking else REPLICATION_FULL_TABLE,
@@ -59,10 +59,10 @@ def _entry(definition: StreamDefinition) -> Entry:
     }
 
 
-def _columns(
+def _column_metadata(
     properties: dict[str, t.Any], above: tuple[str, ...], automatic: set[str | None]
 ) -> Iterator[Entry]:
-    """Metadata of columns, and of the columns of those that are objects."""
+    """Yield the metadata of columns, including those of nested objects."""
     for name, schema in properties.items():
         breadcrumb = (*above, "properties", name)
         yield {
@@ -70,7 +70,7 @@ def _columns(
             "metadata": _AUTOMATIC if name in automatic else _AVAILABLE,
         }
         if nested := schema.get("properties"):
-            yield from _columns(nested, breadcrumb, set())
+            yield from _column_metadata(nested, breadcrumb, set())
 
 
 # Input catalogs
@@ -86,7 +86,7 @@ class _Selected(msgspec.Struct):
 
 
 class _Selection(msgspec.Struct):
-    """What tells of an entry whether its stream is selected."""
+    """The members of a catalog entry that say whether its stream is selected."""
 
     selected: t.Any = msgspec.UNSET
     metadata: list[_Metadata] | None = None
@@ -108,26 +108,29 @@ _CATALOG = msgspec.json.Decoder(_Catalog)
 
 
 def selected_entries(text: str) -> dict[str, list[Entry]]:
-    """The catalog without what it deselects, of which nothing but that is read.
+    """Decode a catalog without its deselected streams, which are only skimmed.
 
     Args:
-        text: The input catalog.
+        text: The input catalog as JSON.
 
     Raises:
-        msgspec.DecodeError: If it is no JSON.
-        msgspec.ValidationError: If it is no catalog.
+        msgspec.DecodeError: If the text is not JSON.
+        msgspec.ValidationError: If it is not a catalog.
     """
     return {
         "streams": [
-            _as_meant(msgspec.json.decode(raw))
+            _normalized(msgspec.json.decode(raw))
             for raw in _CATALOG.decode(text).streams
             if not _SELECTION.decode(raw).deselected
         ]
     }
 
 
-def _as_meant(entry: Entry) -> Entry:
-    """A catalog entry where the SDK looks for it: people write the method into the metadata."""
+def _normalized(entry: Entry) -> Entry:
+    """Copy an entry's replication method to where the SDK reads it.
+
+    People write it into the metadata, as other taps allow.
+    """
     named = {"tap_stream_id": entry.get("stream"), **entry}
     for item in entry.get("metadata") or ():
         method = item.get("metadata", {}).get("replication-method")
@@ -138,10 +141,10 @@ def _as_meant(entry: Entry) -> Entry:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Do without garbage collection for a while.
+    """Pause garbage collection.
 
-    Hundreds of thousands of objects come into being that all stay: looking through them again and
-    again, as the collector does, takes as long as making them.
+    The code inside creates hundreds of thousands of objects that all stay. The collector would scan
+    them again and again, which takes as long as creating them.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -3,6 +3,7 @@
 * ``TapError``
     * ``StreamError``             ends one stream; the others are read
         * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
+            * ``NotFoundError``   nothing is there (HTTP 404)
         * ``RefusedError``        the service does not take a filter, an order or a column
         * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
             * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
@@ -23,7 +24,9 @@
             * ``SeatsTakenError`` no license seat became free
     * ``RunError``                ends the run
         * ``IncompleteError``     streams or tenants failed; the others are complete
+        * ``OutputError``         standard output cannot be written
         * ``LoginError``          signing in with the browser did not succeed
+        * ``CallbackError``       the address that the browser comes back to cannot be listened on
         * ``SettingsError``       a setting, the catalog or the state is missing or wrong
             * ``ExpandError``     an ``$expand`` expression that the metadata does not allow
 
@@ -68,6 +71,10 @@ class StreamError(TapError):
 
 class AccessError(StreamError):
     """The user may not read the stream, or it is not there."""
+
+
+class NotFoundError(AccessError):
+    """Nothing is there, or it is hidden from the user: HTTP 404."""
 
 
 class RefusedError(StreamError):
@@ -164,10 +171,18 @@ class IncompleteError(RunError):
         self.exit_code = exit_code
 
 
+class OutputError(RunError):
+    """Standard output cannot be written: the target ended, or the disk is full."""
+
+
 class LoginError(RunError):
     """Signing in with the browser did not succeed."""
 
     exit_code = ExitCode.SIGN_IN
+
+
+class CallbackError(RunError):
+    """The address that the browser comes back to cannot be listened on."""
 
 
 class SettingsError(RunError):

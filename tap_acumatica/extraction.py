@@ -1,4 +1,4 @@
-"""The reading of what one tenant holds of a stream: codec, plan, reader, bookmark, progress."""
+"""One tenant's share of one stream: its columns, its codec, its plan, its rows."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ import functools
 import logging
 import threading
 import typing as t
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from tap_acumatica.errors import AccessError
-from tap_acumatica.http.request_log import PLANS
 from tap_acumatica.odata import times
 from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
-from tap_acumatica.odata.query import QueryOptions, function_call, segment
-from tap_acumatica.odata.types import is_known, is_timestamp
+from tap_acumatica.odata.query import QueryOptions, function_call, path_segment
+from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.by_time import RowBatch
 from tap_acumatica.reading.parallel import ParallelReader
-from tap_acumatica.reading.plan import Column, plan_for
+from tap_acumatica.reading.plan import Column, Plan, plan_for
 from tap_acumatica.reading.progress import Progress, first_stamp
-from tap_acumatica.reading.read_ahead import ReadAhead
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.zone_check import zone_fault
-from tap_acumatica.records.codec import RecordMaker, RowCodec, overrides
+from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions
 from tap_acumatica.records.compiled import CompiledCodec
-from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, flag_of
+from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
-from tap_acumatica.settings.checks import canonical_start
-from tap_acumatica.settings.values import time_zone_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,296 +34,349 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.time_zone import ServiceTimeZone
-    from tap_acumatica.records.schema import RecordShape
+    from tap_acumatica.reading.source import Codec
+    from tap_acumatica.records.conversions import Convert
+    from tap_acumatica.settings.typed import Settings
 
 logger = logging.getLogger(__name__)
 
-_SELECT_CHARACTERS = 1200  # IIS takes a query of 2048, and answers longer ones as if not there
+_SELECT_CHARACTERS = 1200  # IIS takes a query of 2048, and answers longer ones with a bare 404
+_PLANS_VERBOSITY = 2
 
 
-class Prefetch:
-    """The reading of a tenant's part, its state, and whether it is to be written now.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of one extraction.
 
     Attributes:
-        reading: The reading.
-        state: Where its bookmark is kept.
+        requested: Declared properties to ask for, in declared order.
+        emitted: Columns of a record, in order, with those that the tap adds.
+        undeclared: JSON Schemas of columns that the catalog names and the metadata hides.
+        overrides: Conversions to types that the catalog asks for.
+        dates: Timestamps that are emitted as plain dates.
+        tracking: The tracking column, None for a full read.
+        deletion: When rows were deleted, None where that is not read.
     """
 
-    def __init__(self, reading: Extraction, state: dict[str, t.Any]) -> None:
-        """Prepare; nothing is asked for yet.
+    requested: tuple[str, ...]
+    emitted: tuple[str, ...]
+    undeclared: Mapping[str, Mapping[str, t.Any]]
+    overrides: Mapping[str, Convert]
+    dates: tuple[str, ...]
+    tracking: str | None
+    deletion: Deletion | None
 
-        Args:
-            reading: The reading.
-            state: Where its bookmark is kept.
-        """
-        self.reading = reading
-        self.state = state
-        self._ahead: ReadAhead[RowBatch] | None = None
+    @property
+    def are_records(self) -> bool:
+        """Whether a row of the requested columns is a record already."""
+        return set(self.requested) <= set(self.emitted) and not self.overrides
 
-    def begin(self, *, current: bool = False) -> None:
-        """Begin to read; what was begun goes on, with ``current`` before all others."""
-        if current:
-            self.reading.current.set()
-        if self._ahead is None:
-            self._ahead = ReadAhead(self.reading.row_batches())
 
-    def row_batches(self) -> ReadAhead[RowBatch]:
-        """The rows, in stretches as the reader finds them."""
-        self.begin(current=True)
-        return t.cast("ReadAhead[RowBatch]", self._ahead)
+def columns_of(
+    source: TenantSource,
+    wanted: Mapping[str, Mapping[str, t.Any]],
+    settings: Settings,
+    tracking: str | None,
+) -> Columns:
+    """Work out which columns to ask for and which to emit.
 
-    def close(self) -> None:
-        """Stop reading; may be called twice."""
-        if self._ahead is not None:
-            self._ahead.close()
+    Args:
+        source: What the tenant has of the stream.
+        wanted: JSON Schemas of the selected columns.
+        settings: Settings.
+        tracking: Replication key, None for a full read.
+    """
+    shape = source.shape
+    declared, own = shape.properties, shape.schema["properties"]
+    tracking = tracking if tracking in declared else None
+    deletion = _deletion(source, settings, tracking) if DELETED_COLUMN in wanted else None
+    needed = {*shape.key, tracking, *(deletion or ())[:2]}
+    requested = tuple(name for name in declared if name in wanted or name in needed)
+    hidden = {} if settings.use_select else {n: s for n, s in wanted.items() if n not in own}
+    added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
+    return Columns(
+        requested=requested,
+        emitted=tuple(n for n in wanted if n in added or n in own or n in hidden),
+        undeclared=hidden,
+        overrides=catalog_conversions(own, wanted),
+        dates=_dates(source, requested, wanted),
+        tracking=tracking,
+        deletion=deletion,
+    )
+
+
+def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
+    """How a stream is read, as far as that is known before the first request.
+
+    Args:
+        source: What the tenant has of the stream.
+        columns: Its columns.
+        settings: Settings.
+    """
+    declared, dialect = source.shape.properties, source.connection.dialect
+    time_zone = _time_zone(source, columns, settings)
+    expand, expanded = _expand(source.expansions, dialect)
+    names = columns.requested if settings.use_select and _fits(columns.requested) else ()
+    tracking = columns.tracking
+    custom = dialect.options(settings.data_format) | _address(source, time_zone)[1]
+    return plan_for(
+        keys=[Column(n, declared[n].type, source.entity.inquiry) for n in source.shape.key],
+        columns=_sortable(source, columns.requested),
+        unique=not source.entity.inquiry,
+        not_comparable=source.not_comparable,
+        tracking=Column(tracking, declared[tracking].type) if tracking else None,
+        select=(*names, *expanded) if names else (),
+        expand=expand,
+        page_size=settings.requested_page_size,
+        version=source.model.version,
+        time_zone=time_zone,
+        custom=tuple(custom.items()),
+    )
 
 
 class Extraction:
-    """Reads one tenant's part of a stream.
+    """Reads one tenant's share of one stream.
 
     Attributes:
-        name: How to call it in messages.
+        name: What to call it in logs and errors.
+        plan: How it is read, as far as that is known before the first request.
         progress: How far it is written.
         maker: Makes a record of a row.
-        compiled: Whether rows are records as they are.
-        current: Set once it is the one being written; until then others go first.
+        current: Set once its rows are being written; until then other requests go first.
     """
 
-    def __init__(  # noqa: PLR0913  what decides a reading is this much
+    def __init__(  # noqa: PLR0913  one argument for each thing that decides
         self,
         stream: str,
-        part: TenantSource,
-        columns: Mapping[str, Mapping[str, t.Any]],
-        config: Mapping[str, t.Any],
+        source: TenantSource,
+        wanted: Mapping[str, Mapping[str, t.Any]],
+        settings: Settings,
         *,
         tenant: str | None = None,
         tracking: str | None = None,
         bookmark: str | None = None,
-        compiled: bool = True,
+        fast: bool = True,
     ) -> None:
-        """Prepare; nothing is asked for yet.
+        """Prepare; nothing is sent yet.
 
         Args:
             stream: Name of the stream.
-            part: What the tenant holds of it.
-            columns: JSON Schemas of the selected columns.
-            config: Settings.
+            source: What the tenant has of it.
+            wanted: JSON Schemas of the selected columns.
+            settings: Settings.
             tenant: Login name for the ``_tenant`` column.
             tracking: Replication key.
             bookmark: Bookmark of an earlier run.
-            compiled: Whether rows may be records as they are.
+            fast: Whether rows may be decoded straight into records.
 
         Raises:
             AccessError: If it is an inquiry whose parameters are not given.
+            BookmarkError: If the bookmark is not a date-time.
         """
-        if part.lacks_parameters:
-            fault = f"{stream} has parameters and answers wrongly without them"
-            msg = f"{fault}; give them in 'inquiry_parameters'"
+        if source.lacks_parameters:
+            msg = (
+                f"{stream} has parameters and answers wrongly without them; set them in "
+                "'inquiry_parameters'"
+            )
             raise AccessError(msg)
         self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
-        self._part = part
-        self._config = config
-        dialect = part.connection.dialect
-        declared = part.shape.properties
-        self._tracking = tracking if tracking in declared else None
-        deletion = self._deletion() if DELETED_COLUMN in columns else None
-        needed = {*part.shape.key, self._tracking, *(deletion or ())[:2]}
-        names = [name for name in declared if name in columns or name in needed]
-        own = part.shape.schema["properties"]
-        tracked = declared[self._tracking].type if self._tracking else None
-        time_zone = time_zone_of(config, local=tracked == "Edm.DateTime")
-        extra = {name: schema for name, schema in columns.items() if name not in own}
-        kept_extra = {} if config["use_select"] else extra
-        exact = RowCodec(
-            part.model,
-            {name: declared[name] for name in names},
-            key=part.shape.key,
-            expansions=part.expansions,
-            extra=kept_extra,
-            singleton=part.entity.entity_set.singleton,
-            time_zone=time_zone,
-            dates=_dates(part.shape, names, columns),
-            deletion=deletion,
-        )
-        converted = overrides(own, columns)
-        self.maker = RecordMaker(
-            columns,
-            key=part.shape.key,
-            tenant=tenant,
-            trim=config["trim_strings"],
-            overrides=converted,
-        )
-        shown = [
-            name
-            for name in columns
-            if name in {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
-            or name in own
-            or name in kept_extra
-        ]
-        as_read = set(names) <= set(shown) and not converted
-        self.compiled = compiled and as_read and not part.entity.entity_set.singleton
-        codec: RowCodec | CompiledCodec = exact
-        self._trimmed: Callable[[Sequence[t.Any]], Sequence[t.Any]] | None = None
-        if self.compiled:
-            codec = CompiledCodec(
-                exact,
-                shown,
-                declared,
-                key=part.shape.key,
-                tenant=tenant,
-                long_as_text=dialect.long_as_text,
-            )
-            self._trimmed = codec.trimmed if config["trim_strings"] else None
-        path, arguments = _address(part, time_zone)
-        custom = dialect.options(config["data_format"]) | arguments
-        expand, expanded = _expand(part.expansions, dialect)
         self.current = threading.Event()
+        self._tenant_source = source
+        self._settings = settings
         self._requests = RequestCount()
-        self._source = functools.partial(
-            EntitySource,
-            part.connection.sessions,
-            path,
-            codec,
-            name=self.name,
-            count=self._requests,
-            current=self.current,
-            dialect=dialect,
-            data_format=config["data_format"],
-        )
-        self._plan = plan_for(
-            keys=[Column(key, declared[key].type, part.entity.inquiry) for key in part.shape.key],
-            columns=_sortable(part, names),
-            unique=not part.entity.inquiry,
-            not_comparable=part.not_comparable,
-            tracking=Column(self._tracking, declared[self._tracking].type)
-            if self._tracking
-            else None,
-            select=(*names, *expanded)
-            if config["use_select"] and _within_an_address(names)
-            else (),
-            expand=expand,
-            page_size=config["page_size"] if config["client_side_paging"] else None,
-            version=part.model.version,
-            time_zone=time_zone,
-            custom=tuple(custom.items()),
+        columns = columns_of(source, wanted, settings, tracking)
+        self.plan = plan_of(source, columns, settings)
+        self.maker = RecordMaker(
+            wanted,
+            key=source.shape.key,
+            tenant=tenant,
+            trim=settings.trim_strings,
+            overrides=columns.overrides,
         )
         self.progress = Progress(
             bookmark,
-            began=part.connection.began,
+            began=source.connection.began,
             name=self.name,
-            stamps=self._plan.stamps,
+            stamps=self.plan.stamps,
             requests=lambda: self._requests.made,
         )
+        exact = _exact_codec(source, columns, self.plan)
+        codec: RowCodec | CompiledCodec = exact
+        self._finish: Callable[[Sequence[t.Any]], Sequence[t.Any]] = self._made
+        if fast and columns.are_records and not source.entity.entity_set.singleton:
+            codec = _compiled_codec(source, columns, exact, tenant)
+            self._finish = codec.trimmed if settings.trim_strings else _as_they_are
+        self._open = functools.partial(self._open_source, codec)
 
-    def row_batches(self) -> Iterator[RowBatch]:
-        """The rows, in stretches as the reader finds them.
+    def batches(self) -> Iterator[RowBatch]:
+        """The rows, in batches as the reader finds them.
 
         Raises:
             TapError: If they cannot be read.
         """
-        if self._part.entity.entity_set.singleton:
-            options = QueryOptions(select=self._plan.select, expand=self._plan.expand)
-            yield RowBatch(self._source().get(options).rows, ascending=False)
+        if self._tenant_source.entity.entity_set.singleton:
+            options = QueryOptions(select=self.plan.select, expand=self.plan.expand)
+            yield RowBatch(self._open().get(options).rows, ascending=False)
             return
-        start_date = self._config.get("start_date")
+        bookmark, tracked = self.progress.bookmark, self.plan.tracking is not None
         start = None
-        if self._tracking:
+        if tracked:
             start = first_stamp(
-                self.progress.bookmark,
-                start_date=canonical_start(start_date) if start_date else None,
-                time_offset=self._config["time_offset"],
+                bookmark,
+                start_date=self._settings.canonical_start_date,
+                time_offset=self._settings.time_offset,
             )
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
-        if self._config["verbosity"] >= PLANS:
-            logger.info("%s: %s", self.name, self._plan.described)
+        if self._settings.verbosity >= _PLANS_VERBOSITY:
+            logger.info("%s: %s", self.name, self.plan.described)
         self._check_zone()
-        first_load = self._tracking is not None and self.progress.bookmark is None
-        yield from self._reader().read(start, first_load=first_load)
+        yield from self._reader().read(start, first_load=tracked and bookmark is None)
+
+    def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
+        """The records of rows, ready to be encoded.
+
+        Args:
+            rows: Rows of :meth:`batches`.
+
+        Raises:
+            ValueMismatchError: If a value cannot be what the catalog asks for.
+        """
+        return self._finish(rows)
+
+    def _made(self, rows: Sequence[t.Any]) -> list[dict[str, t.Any]]:
+        return [self.maker.record(row) for row in rows]
+
+    def _open_source(self, codec: Codec) -> EntitySource:
+        source = self._tenant_source
+        return EntitySource(
+            source.connection.sessions,
+            _address(source, self.plan.time_zone)[0],
+            codec,
+            name=self.name,
+            count=self._requests,
+            current=self.current,
+            dialect=source.connection.dialect,
+            data_format=self._settings.data_format,
+        )
 
     def _reader(self) -> Reader | ParallelReader:
-        workers = self._part.connection.sessions.size
+        workers = self._tenant_source.connection.sessions.size
         if workers == 1:
-            return Reader(self._source(), self._plan, name=self.name)
+            return Reader(self._open(), self.plan, name=self.name)
         return ParallelReader(
-            self._source,
-            self._plan,
+            self._open,
+            self.plan,
             name=self.name,
             workers=workers,
             may_divide=self.current.is_set,
         )
 
-    def _deletion(self) -> Deletion:
-        shape, time_zone = self._part.shape, time_zone_of(self._config)
-        stamp = self._tracking or shape.tracking_field(self._config["tracking_fields"])
-        began = times.canonical(self._part.connection.began)
-        return Deletion(flag_of(shape.properties), stamp, time_zone.to_output(began))
-
     def _check_zone(self) -> None:
-        """Warn, once a connection, where the newest rows contradict the time zone that is set."""
-        tracking, connection = self._plan.tracking, self._part.connection
+        """Warn, once per connection, where the newest rows contradict ``time_zone``."""
+        tracking, connection = self.plan.tracking, self._tenant_source.connection
         if tracking is None or tracking.type != "Edm.DateTime" or connection.zone_checked:
             return
-        fault = zone_fault(self._source(), self._plan, connection.now)
+        fault = zone_fault(self._open(), self.plan, connection.now)
         connection.zone_checked = fault is not None
         if fault:
             logger.warning(
                 "%s: %s; set 'time_zone', which is %s, to that of the user's profile (SM203010).",
                 self.name,
                 fault,
-                self._config["time_zone"],
+                self._settings.time_zone,
             )
 
-    def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
-        """The records of rows, ready to be encoded.
 
-        Raises:
-            ValueMismatchError: If a value cannot be what the catalog asks for.
-        """
-        if not self.compiled:
-            return [self.maker.record(row) for row in rows]
-        return self._trimmed(rows) if self._trimmed else rows
+def _as_they_are(rows: Sequence[t.Any]) -> Sequence[t.Any]:
+    return rows
 
 
-def _address(part: TenantSource, time_zone: ServiceTimeZone) -> tuple[str, dict[str, str]]:
-    """Path of a part below the service root, and query options that carry its parameters."""
-    path = segment(part.entity.entity_set.name)
-    if part.parameters is None:
-        return path, {}
-    if part.entity.function is None:
-        return path, {name: str(value) for name, value in part.parameters.items()}
-    return function_call(
-        part.entity.function, part.parameters, version=part.model.version, time_zone=time_zone
+def _exact_codec(source: TenantSource, columns: Columns, plan: Plan) -> RowCodec:
+    declared = source.shape.properties
+    return RowCodec(
+        source.model,
+        {name: declared[name] for name in columns.requested},
+        key=source.shape.key,
+        expansions=source.expansions,
+        undeclared=columns.undeclared,
+        singleton=source.entity.entity_set.singleton,
+        time_zone=plan.time_zone,
+        dates=columns.dates,
+        deletion=columns.deletion,
     )
 
 
-def _within_an_address(names: Sequence[str]) -> bool:
+def _compiled_codec(
+    source: TenantSource, columns: Columns, exact: RowCodec, tenant: str | None
+) -> CompiledCodec:
+    return CompiledCodec(
+        exact,
+        columns.emitted,
+        source.shape.properties,
+        key=source.shape.key,
+        tenant=tenant,
+        int64_as_text=source.connection.dialect.int64_as_text,
+    )
+
+
+def _time_zone(source: TenantSource, columns: Columns, settings: Settings) -> ServiceTimeZone:
+    declared = source.shape.properties
+    tracked = declared[columns.tracking].type if columns.tracking else None
+    return settings.service_time_zone(local=tracked == "Edm.DateTime")
+
+
+def _deletion(source: TenantSource, settings: Settings, tracking: str | None) -> Deletion:
+    shape = source.shape
+    stamp = tracking or shape.tracking_field(settings.tracking_fields)
+    began = times.canonical(source.connection.began)
+    emitted = settings.service_time_zone().to_output(began)
+    return Deletion(deletion_flag(shape.properties), stamp, emitted)
+
+
+def _address(source: TenantSource, time_zone: ServiceTimeZone) -> tuple[str, dict[str, str]]:
+    """Path below the service root, and query options that carry an inquiry's parameters."""
+    path = path_segment(source.entity.entity_set.name)
+    if source.parameters is None:
+        return path, {}
+    if source.entity.function is None:
+        return path, {name: str(value) for name, value in source.parameters.items()}
+    return function_call(
+        source.entity.function,
+        source.parameters,
+        version=source.model.version,
+        time_zone=time_zone,
+    )
+
+
+def _fits(names: Sequence[str]) -> bool:
     """Whether a ``$select`` of them leaves room in an address; else whole rows are asked for."""
     return len(quote(",".join(names))) <= _SELECT_CHARACTERS
 
 
-def _sortable(part: TenantSource, names: Sequence[str]) -> list[Column]:
-    """Columns that rows can be sorted by where the key does not do."""
-    declared = part.shape.properties
+def _sortable(source: TenantSource, names: Sequence[str]) -> list[Column]:
+    """Columns that rows can be sorted by where the key is not enough."""
+    declared = source.shape.properties
     columns = [
         Column(name, declared[name].type, nullable=True)
         for name in names
         if not declared[name].collection
-        and name not in part.not_comparable
-        and (is_known(declared[name].type) or part.model.is_enum(declared[name].type))
+        and name not in source.not_comparable
+        and (is_primitive(declared[name].type) or source.model.is_enum(declared[name].type))
     ]
     return [column for column in columns if column.orderable]
 
 
 def _dates(
-    shape: RecordShape, names: Sequence[str], columns: Mapping[str, Mapping[str, t.Any]]
-) -> list[str]:
-    """The timestamps that leave as plain dates, by a setting or by the catalog."""
-    schemas = {**shape.schema["properties"], **columns}
-    return [
+    source: TenantSource, names: Sequence[str], wanted: Mapping[str, Mapping[str, t.Any]]
+) -> tuple[str, ...]:
+    """The timestamps that are emitted as plain dates, by a setting or by the catalog."""
+    declared = source.shape.properties
+    schemas = {**source.shape.schema["properties"], **wanted}
+    return tuple(
         name
         for name in names
-        if is_timestamp(shape.properties[name].type) and schemas[name].get("format") == "date"
-    ]
+        if is_timestamp(declared[name].type) and schemas[name].get("format") == "date"
+    )
 
 
 def _expand(

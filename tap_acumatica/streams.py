@@ -2,62 +2,69 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import typing as t
-from contextlib import closing, contextmanager
+from contextlib import closing
 
-from singer_sdk.helpers._batch import BatchFileFormat
-from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.batch import Batcher
+from singer_sdk.metrics import Status, Tag
 from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
-from singer_sdk.streams import Stream
+from typing_extensions import override
 
-from tap_acumatica.errors import TapError, ValueMismatchError
-from tap_acumatica.extraction import Extraction, Prefetch
+from tap_acumatica.extraction import Extraction
+from tap_acumatica.reading.blocks import blocks
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
+from tap_acumatica.records.writers import (
+    BatchFileWriter,
+    EncodedBatchWriter,
+    MappedRecordWriter,
+    RecordLineWriter,
+)
+from tap_acumatica.singer import BatchFileFormat, SingerStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
-    from singer_sdk.singerlib import Catalog, CatalogEntry, SchemaMessage
+    from singer_sdk.singerlib import Catalog, CatalogEntry
 
-    from tap_acumatica.discovery import StreamDefinition, TenantSource
-    from tap_acumatica.reading.by_time import RowBatch
-    from tap_acumatica.tap import TapAcumatica
+    from tap_acumatica.discovery import StreamDefinition
+    from tap_acumatica.reading.progress import Progress
+    from tap_acumatica.records.writers import RowWriter
+    from tap_acumatica.run import Key, Prefetch, Run
+    from tap_acumatica.singer import BatchConfig, SingerTap
 
 _COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
 
 
-class EntitySetStream(Stream):
+class EntitySetStream(SingerStream):
     """An entity set, a generic inquiry or a singleton."""
 
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE  # rows leave the codec in their final form
-
-    def __init__(self, tap: TapAcumatica, definition: StreamDefinition) -> None:
+    def __init__(self, tap: SingerTap, run: Run, definition: StreamDefinition) -> None:
         """Set up a stream.
 
         Args:
             tap: The tap.
+            run: What the run shares.
             definition: What discovery found.
         """
         super().__init__(tap, schema=definition.shape.schema, name=definition.name)
         self.definition = definition
         self.primary_keys = definition.shape.key_properties
         self.replication_key = definition.tracking
-        self._acumatica = tap
         self.selected_by_default = definition.selected_by_default
-        self._begun: dict[str | None, Prefetch] = {}
+        self._run = run
 
+    # Catalog
+
+    @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take keys, replication and schema from the input catalog, as far as they can be had."""
+        """Take keys, replication and schema from the input catalog, where they can be used."""
         if entry := catalog.get_stream(self.name):
             self._complete_entry(entry)
         super().apply_catalog(catalog)
@@ -65,19 +72,19 @@ class EntitySetStream(Stream):
         method = self.forced_replication_method
         if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
             self.logger.warning(
-                "%s: the catalog wants the replication method %s, which the tap does not have; it "
-                "is read by its replication key, if it has one.",
+                "%s: the catalog asks for the replication method %s, which this tap does not "
+                "support; the stream is read by its replication key, if it has one.",
                 self.name,
                 method,
             )
             self.forced_replication_method = method = None
         tracking = self.definition.tracking
-        if self.config.get("tracking_type") == "none" or method == REPLICATION_FULL_TABLE:
+        if not self._run.site.settings.tracks_changes or method == REPLICATION_FULL_TABLE:
             self.replication_key = None
         elif not self._can_track(self.replication_key):
             if self.replication_key:
                 self.logger.warning(
-                    "%s: %s is no timestamp that the service has; the whole stream is read.",
+                    "%s: %s is not a timestamp of the service; the whole stream is read.",
                     self.name,
                     self.replication_key,
                 )
@@ -87,7 +94,7 @@ class EntitySetStream(Stream):
             self.forced_replication_method = REPLICATION_FULL_TABLE
 
     def _complete_entry(self, entry: CatalogEntry) -> None:
-        """Add what a catalog entry leaves unsaid: it is as discovered."""
+        """Add what a catalog entry leaves out: it is as discovered."""
         root = entry.metadata.get(())
         if entry.key_properties is None:
             given = getattr(root, "table_key_properties", None)
@@ -95,7 +102,7 @@ class EntitySetStream(Stream):
         if entry.schema.properties is None:
             entry.schema = Schema.from_dict(self.schema)
         if (deleted := self.schema["properties"].get(DELETED_COLUMN)) is not None:
-            # Without it, rows that are deleted would be taken for others.
+            # Without it, deleted rows would look like the others.
             columns = entry.schema.properties or {}
             columns.setdefault(DELETED_COLUMN, Schema.from_dict(deleted))
         if (entry.replication_key, entry.replication_method) == (None, None) and not root:
@@ -107,280 +114,9 @@ class EntitySetStream(Stream):
         column: dict[str, t.Any] = self.effective_schema["properties"].get(name, {})
         return column.get("format") != "date"
 
-    @property
-    def is_sorted(self) -> bool:
-        """Incremental streams are read in the order of their replication key."""
-        return self.replication_key is not None
-
-    @property
-    def emit_activate_version_messages(self) -> bool:
-        """Never before the first record, as the SDK would: see :meth:`_activate`."""
-        return False
-
-    def get_replication_key_signpost(
-        self,
-        context: Context | None = None,
-    ) -> None:
-        """None: the bookmark itself stops at the start of the run, see :class:`Bookmark`."""
-
-    @property
-    def partitions(self) -> list[dict[str, t.Any]] | None:
-        """One partition per tenant, where tenants are configured."""
-        return [{TENANT_COLUMN: tenant} for tenant in self.definition.parts if tenant] or None
-
-    def get_records(self, context: Context | None) -> Iterator[Record]:
-        """Records of one tenant, without any state being written.
-
-        Args:
-            context: ``{"_tenant": name}``, or None.
-        """
-        tenant = (context or {}).get(TENANT_COLUMN)
-        turn = self._open(tenant, self.definition.parts[tenant], compiled=False)
-        with closing(turn.row_batches()) as row_batches:
-            for row_batch in row_batches:
-                yield from map(turn.reading.maker.record, row_batch.rows)
-
-    def begin(self, tenant: str | None) -> Prefetch | None:
-        """Begin to read a tenant's part before it is to be written; None if it cannot be begun."""
-        part = self.definition.parts[tenant]
-        if tenant in self._begun or part.connection.failure or part.lacks_parameters:
-            return None
-        try:
-            turn = self._open(tenant, part, compiled=self._is_plain)
-        except TapError:
-            return None  # it is told when its turn comes
-        turn.begin()
-        self._begun[tenant] = turn
-        return turn
-
-    def get_batches(
-        self, batch_config: BatchConfig, context: Context | None = None
-    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
-        """BATCH files of as many rows as ``batch_config`` says, of all tenants.
-
-        Args:
-            batch_config: Where and how to write them.
-            context: As the SDK gives it.
-        """
-        if batch_config.encoding.format != BatchFileFormat.JSONL or not self._is_plain:
-            yield from super().get_batches(batch_config, context)
-            return
-        files = BatchFiles(batch_config, f"{self.tap_name}--{self.name}")
-        with self.get_record_counter() as counter:
-            for tenant, part in self.definition.parts.items():
-                with self._own_failure(part):
-                    turn = self._turn(tenant, part, compiled=True)
-                    reading = turn.reading
-                    with closing(self._blocks(turn, batch_config.batch_size)) as blocks:
-                        for rows, row_batch in blocks:
-                            url = files.write(self._lines.plain(reading.records(rows)))
-                            reading.progress.advance(rows, row_batch)
-                            self._keep(turn)
-                            counter.increment(len(rows))
-                            yield batch_config.encoding, [url]
-                    reading.progress.complete()
-                    self._save(turn)
-
-    def _sync_records(
-        self,
-        context: Context | None = None,  # noqa: ARG002  all tenants, whichever the SDK names
-        *,
-        write_messages: bool = True,
-    ) -> Generator[Record, t.Any, t.Any]:
-        """Write RECORD and STATE messages for all tenants; one tenant's failure is its own.
-
-        In place of the SDK's loop, whose bookmark would follow rows stamped in the future, which
-        would promote the bookmark of a stream that failed, and which costs 0.1 ms a row.
-        """
-        self._warn_of_gone()
-        versioned = bool(self.config.get("emit_activate_version_messages"))
-        if versioned and self.replication_method == REPLICATION_FULL_TABLE:
-            self._stream_version = self._initialized_at // 1000
-        connections = self._acumatica.connections.values()
-        self._complete = all(connection.failure is None for connection in connections)
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            for part in self.definition.parts.items():
-                with self._own_failure(part[1]):
-                    if self.ABORT_AT_RECORD_COUNT is not None:
-                        yield from self._dry_run(*part)
-                    elif write_messages and self._is_plain:
-                        self._sync_by_lines(*part, counter)
-                    else:
-                        yield from self._sync_by_record(*part, counter, write=write_messages)
-        if self._complete and write_messages and self.ABORT_AT_RECORD_COUNT is None:
-            self._activate()
-
-    def _sync_by_lines(self, tenant: str | None, part: TenantSource, counter: Counter) -> None:
-        """Write a block of RECORD messages at once."""
-        turn = self._turn(tenant, part, compiled=True)
-        reading = turn.reading
-        with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
-            for rows, row_batch in blocks:
-                extracted = dt.datetime.now(dt.timezone.utc).isoformat()
-                lines = self._lines.encode(reading.records(rows), extracted=extracted)
-                self._acumatica.output.write(lines)
-                reading.progress.advance(rows, row_batch)
-                self._save(turn)
-                counter.increment(len(rows))
-        reading.progress.complete()
-        self._save(turn)
-
-    def _sync_by_record(
-        self, tenant: str | None, part: TenantSource, counter: Counter, *, write: bool
-    ) -> Iterator[Record]:
-        """The SDK's own path, for stream maps, flattening and BATCH files of other formats."""
-        turn = self._turn(tenant, part, compiled=False)
-        reading = turn.reading
-        with closing(self._blocks(turn, self.config["batch_size"])) as blocks:
-            for rows, row_batch in blocks:
-                for row in rows:
-                    record = reading.maker.record(row)
-                    if write:
-                        self._write_record_message(record)
-                    reading.progress.advance([row], row_batch)
-                    if not write:
-                        self._keep(turn)
-                    counter.increment()
-                    yield record
-                if write:
-                    self._save(turn)
-        reading.progress.complete()
-        self._keep(turn)
-        if write:
-            self._save(turn)
-
-    def _dry_run(self, tenant: str | None, part: TenantSource) -> Iterator[Record]:
-        """The first records, for ``--test``; the bookmark stays where it was."""
-        turn = self._open(tenant, part, compiled=False)
-        limit = self.ABORT_AT_RECORD_COUNT or 1
-        with closing(self._blocks(turn, limit)) as blocks:
-            for rows, _ in blocks:
-                for record in map(turn.reading.maker.record, rows):
-                    self._write_record_message(record)
-                    yield record
-                break
-        self._save(turn)
-
-    def _warn_of_gone(self) -> None:
-        known = self.definition.shape.schema["properties"]
-        gone = [name for name in self.wanted_columns if name not in known]
-        if gone and self.config["use_select"]:
-            self.logger.warning(
-                "%s: the service no longer has %s, which the catalog names; run discovery again "
-                "(a changed caption renames an inquiry's column). The other columns are read.",
-                self.name,
-                ", ".join(gone),
-            )
-
-    def _turn(self, tenant: str | None, part: TenantSource, *, compiled: bool) -> Prefetch:
-        """The turn of a tenant's part, begun now if not earlier; those that follow are begun too.
-
-        Raises:
-            TapError: If the tenant failed before, or the stream cannot be read.
-        """
-        turn = self._begun.get(tenant)
-        if turn is None:
-            turn = self._begun[tenant] = self._open(tenant, part, compiled=compiled)
-        turn.begin(current=True)
-        self._acumatica.begin_following(self, tenant)
-        return turn
-
-    def _open(self, tenant: str | None, part: TenantSource, *, compiled: bool) -> Prefetch:
-        """The reading of a tenant's part, and its state.
-
-        Raises:
-            TapError: If the tenant failed before, or the stream cannot be read.
-        """
-        if part.connection.failure:
-            raise part.connection.failure
-        state = self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
-        reading = Extraction(
-            self.name,
-            part,
-            self.wanted_columns,
-            self.config,
-            tenant=tenant,
-            tracking=self.replication_key,
-            bookmark=self._bookmark_of(state),
-            compiled=compiled,
-        )
-        return Prefetch(reading, state)
-
-    @contextmanager
-    def _own_failure(self, part: TenantSource) -> Iterator[None]:
-        """Note the failure of one tenant's part; the others go on."""
-        try:
-            yield
-        except (TapError, ValueMismatchError) as error:
-            self._complete = False
-            self._acumatica.stream_failed(self.name, part.connection, error)
-
-    def _blocks(
-        self, turn: Prefetch, size: int
-    ) -> Generator[tuple[list[t.Any], RowBatch], None, None]:
-        """Rows in blocks of at most ``size``, and the stretches they are of."""
-        reading = turn.reading
-        with closing(turn.row_batches()) as row_batches:
-            for row_batch in row_batches:
-                if row_batch.rewind:
-                    reading.progress.rewind()
-                    self._save(turn)
-                for start in range(0, len(row_batch.rows), size):
-                    yield row_batch.rows[start : start + size], row_batch
-                reading.progress.end_range(row_batch)
-                reading.progress.log()
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether records leave as they are: nothing asks for the SDK's own path."""
-        (first, *others) = self.stream_maps
-        nested = any(len(path) > _COLUMN_DEPTH and not on for path, on in self.mask.items())
-        return (
-            not others
-            and isinstance(first, SameRecordTransform)
-            and first.stream_alias == self.name
-            and not first.flattening_enabled
-            and not nested
-        )
-
-    @functools.cached_property
-    def _lines(self) -> RecordLines:
-        return RecordLines(self.name, version=self._stream_version)
-
-    def _bookmark_of(self, state: Mapping[str, t.Any]) -> str | None:
-        """The bookmark of an earlier run, if it is of the same replication key."""
-        if self.replication_key and state.get("replication_key") == self.replication_key:
-            return t.cast("str | None", state.get("replication_key_value"))
-        return None
-
-    def _keep(self, turn: Prefetch) -> None:
-        if self.replication_method == REPLICATION_INCREMENTAL:
-            bookmark = turn.reading.progress.bookmark
-            if bookmark is not None:
-                turn.state["replication_key"] = self.replication_key
-                turn.state["replication_key_value"] = bookmark
-            else:
-                turn.state.pop("replication_key_value", None)
-
-    def _save(self, turn: Prefetch) -> None:
-        self._keep(turn)
-        self.state_manager.is_flushed = False
-        self._write_state_message()
-
-    def _activate(self) -> None:
-        """ACTIVATE_VERSION after the last record of a completed read.
-
-        The SDK writes it before the first one; a target with hard deletes then empties the table,
-        and a run that is cut off leaves it empty.
-        """
-        if self._stream_version is not None:
-            self._write_activate_version_message(self._stream_version)
-
-    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
-        """SCHEMA messages with precision and scale, which the SDK's schema does not carry."""
-        for message in super()._generate_schema_messages():
-            restore_facets(message.schema, self.schema)
-            yield message
+    @override
+    def complete_schema(self, schema: dict[str, t.Any]) -> None:
+        restore_facets(schema, self.schema)
 
     @property
     def wanted_columns(self) -> dict[str, dict[str, t.Any]]:
@@ -389,3 +125,194 @@ class EntitySetStream(Stream):
         return {
             name: schema for name, schema in properties.items() if self.mask["properties", name]
         }
+
+    # What the SDK asks
+
+    @property
+    @override
+    def is_sorted(self) -> bool:
+        """Incremental streams are read in the order of their replication key."""
+        return self.replication_key is not None
+
+    @property
+    @override
+    def emit_activate_version_messages(self) -> bool:
+        """Never before the first record, as the SDK would: see ``activate_version``."""
+        return False
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """None: the bookmark itself stops at the start of the run, see ``Progress``."""
+
+    @property
+    @override
+    def partitions(self) -> list[dict[str, t.Any]] | None:
+        """One partition per tenant, where tenants are configured."""
+        return [{TENANT_COLUMN: tenant} for tenant in self.definition.sources if tenant] or None
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Records of one tenant; no state is written.
+
+        Args:
+            context: ``{"_tenant": name}``, or None.
+        """
+        extraction = self._extraction((context or {}).get(TENANT_COLUMN), fast=False)
+        extraction.current.set()
+        for batch in extraction.batches():
+            yield from map(extraction.maker.record, batch.rows)
+
+    # What the run reads
+
+    def extractions(self) -> dict[Key, Callable[[], Extraction]]:
+        """What is to be read of the stream, in order: one extraction per tenant."""
+        return {
+            (self.name, tenant): functools.partial(self._extraction, tenant)
+            for tenant in self.definition.sources
+        }
+
+    def _extraction(self, tenant: str | None, *, fast: bool | None = None) -> Extraction:
+        """One tenant's share of the stream.
+
+        Args:
+            tenant: The tenant.
+            fast: Whether rows may be decoded straight into records; None where the way they are
+                written decides.
+
+        Raises:
+            TapError: If the tenant failed before, or the stream cannot be read.
+        """
+        source = self.definition.sources[tenant]
+        if source.connection.failure:
+            raise source.connection.failure
+        return Extraction(
+            self.name,
+            source,
+            self.wanted_columns,
+            self._run.site.settings,
+            tenant=tenant,
+            tracking=self.replication_key,
+            bookmark=self._bookmark_of(self._state_of(tenant)),
+            fast=self._uses_fast_path if fast is None else fast,
+        )
+
+    # The sync loop
+
+    @override
+    def sync_rows(self, batch_config: BatchConfig | None = None) -> None:
+        """Write all rows of all tenants; a tenant's failure is its own.
+
+        Args:
+            batch_config: Where BATCH files go; None for RECORD messages.
+        """
+        self._warn_of_missing_columns()
+        full = self.replication_method == REPLICATION_FULL_TABLE
+        if full and batch_config is None and self.config.get("emit_activate_version_messages"):
+            self.begin_version()
+        writer = self._writer(batch_config)
+        complete = all(c.failure is None for c in self._run.site.connections.values())
+        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+            for tenant in self.definition.sources:
+                complete &= self._sync_tenant(tenant, writer, counter)
+            if not complete:
+                timer.tags[Tag.STATUS] = Status.FAILED
+        if complete and self.record_limit is None:
+            self.activate_version()
+
+    def _sync_tenant(self, tenant: str | None, writer: RowWriter, counter: Counter) -> bool:
+        """Write one tenant's rows; whether that succeeded."""
+        try:
+            opener = functools.partial(self._extraction, tenant)
+            prefetch = self._run.take((self.name, tenant), opener)
+            self._write_rows(tenant, prefetch, writer, counter)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other streams go on
+            self._run.fail(self.name, self.definition.sources[tenant].connection, error)
+            return False
+        return True
+
+    def _write_rows(
+        self, tenant: str | None, prefetch: Prefetch, writer: RowWriter, counter: Counter
+    ) -> None:
+        extraction, limit = prefetch.extraction, self.record_limit
+        progress, size = extraction.progress, limit or writer.size
+
+        def write(rows: list[t.Any]) -> None:
+            writer.write(extraction.records(rows))
+
+        with closing(prefetch):
+            for block in blocks(prefetch.batches(), size, fill=writer.fills):
+                if limit is None:
+                    counter.increment(progress.write(block, write))
+                    progress.log()
+                    self._save(tenant, progress)
+                elif rows := [row for piece in block for row in piece.rows]:
+                    write(rows)
+                    break
+        if limit is None:
+            progress.complete()
+        self._save(tenant, progress)
+
+    @override
+    def report_failure(self, error: Exception) -> None:
+        """Take note of what a map did to the SCHEMA: no row of the stream is read."""
+        for source in self.definition.sources.values():
+            self._run.fail(self.name, source.connection, error)
+            break
+
+    def _writer(self, batch_config: BatchConfig | None) -> RowWriter:
+        lines = RecordLines(self.name, version=self.version)
+        if batch_config is None:
+            size = self._run.site.settings.batch_size
+            if self._uses_fast_path:
+                return RecordLineWriter(size, lines, self._run.writer.write_lines)
+            return MappedRecordWriter(size, self.write_record)
+        announce = functools.partial(self.write_batch, batch_config)
+        if self._uses_fast_path:
+            files = BatchFiles(
+                batch_config.storage,
+                f"{self.tap_name}--{self.name}",
+                compression=batch_config.encoding.compression,
+            )
+            return BatchFileWriter(batch_config.batch_size, lines, files, announce)
+        batcher = Batcher(self.tap_name, self.name, batch_config)
+        return EncodedBatchWriter(batch_config.batch_size, batcher.get_batches, announce)
+
+    @functools.cached_property
+    def _uses_fast_path(self) -> bool:
+        """Whether records leave as they are: nothing asks for the SDK's own way."""
+        nested = any(len(path) > _COLUMN_DEPTH and not on for path, on in self.mask.items())
+        files = self.get_batch_config(self.config)
+        jsonl = files is None or files.encoding.format == BatchFileFormat.JSONL
+        return self.record_limit is None and jsonl and self.is_unmapped and not nested
+
+    def _warn_of_missing_columns(self) -> None:
+        known = self.definition.shape.schema["properties"]
+        missing = [name for name in self.wanted_columns if name not in known]
+        if missing and self._run.site.settings.use_select:
+            self.logger.warning(
+                "%s: the service no longer has %s, which the catalog names; run discovery again "
+                "(a changed caption renames an inquiry's column). The other columns are read.",
+                self.name,
+                ", ".join(missing),
+            )
+
+    # State
+
+    def _state_of(self, tenant: str | None) -> dict[str, t.Any]:
+        return self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
+
+    def _bookmark_of(self, state: Mapping[str, t.Any]) -> str | None:
+        """The bookmark of an earlier run, if it is of the same replication key."""
+        if self.replication_key and state.get("replication_key") == self.replication_key:
+            return t.cast("str | None", state.get("replication_key_value"))
+        return None
+
+    def _save(self, tenant: str | None, progress: Progress) -> None:
+        if self.replication_method == REPLICATION_INCREMENTAL:
+            state = self._state_of(tenant)
+            if progress.bookmark is not None:
+                state["replication_key"] = self.replication_key
+                state["replication_key_value"] = progress.bookmark
+            else:
+                state.pop("replication_key_value", None)
+        self.write_state()

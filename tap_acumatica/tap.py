@@ -3,237 +3,160 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import typing as t
-import weakref
 
 import msgspec
-from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
-from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.tap_base import CliTestOptionValue
+from typing_extensions import override
 
-from tap_acumatica.acumatica.addresses import services
-from tap_acumatica.acumatica.connection import Connection
-from tap_acumatica.acumatica.pool import SessionPool
-from tap_acumatica.acumatica.session import Limits, Session
 from tap_acumatica.catalog import catalog_of, catalog_text, collector_paused, selected_entries
-from tap_acumatica.cli.main import TapCommand
 from tap_acumatica.discovery import Discovery
-from tap_acumatica.errors import AccessError, SettingsError, StreamError, TapError
-from tap_acumatica.http.rate_limit import RateLimiter
+from tap_acumatica.errors import AccessError, SettingsError, TapError
 from tap_acumatica.records.schema import restore_facets
-from tap_acumatica.settings.checks import check
-from tap_acumatica.settings.credentials import authenticators, meant
-from tap_acumatica.settings.table import SETTINGS, config_jsonschema, without_blanks
-from tap_acumatica.settings.values import time_zone_of, transport_of
-from tap_acumatica.singer import LineOutput
+from tap_acumatica.run import Run
+from tap_acumatica.settings.checks import check, check_environment
+from tap_acumatica.settings.connections import connect
+from tap_acumatica.settings.table import config_jsonschema, without_blanks
+from tap_acumatica.singer import SingerTap
 from tap_acumatica.streams import EntitySetStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import FrameType
+    import signal
+    from collections.abc import Mapping
 
     import click
-    from singer_sdk.plugin_base import _ConfigInput
 
-    from tap_acumatica.acumatica.addresses import Service
-    from tap_acumatica.auth.authenticators import Authenticator
+    from tap_acumatica.acumatica.connection import Connection
     from tap_acumatica.discovery import StreamDefinition
-    from tap_acumatica.extraction import Prefetch
+    from tap_acumatica.singer import ConfigInput
 
 
-class TapAcumatica(Tap):
+class TapAcumatica(SingerTap):
     """Singer tap for Acumatica ERP over OData."""
 
     name = "tap-acumatica"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = config_jsonschema()
     dynamic_catalog = True
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
-        """Set up the tap; discovery, and so the first request, may happen here."""
-        self._connections: dict[str | None, Connection] | None = None
-        self._leaving = False
-        self._definitions: list[StreamDefinition] | None = None
-        self.failures: list[str] = []
-        self.output = LineOutput()
-        self._closing: list[Connection | Prefetch] = []
-        # It would log whole addresses, with what rows are compared with and secret parameters.
-        logging.getLogger("urllib3").setLevel(logging.INFO)
-        self._finalizer = weakref.finalize(self, _close_all, self._closing)
-        try:
-            if kwargs.get("parse_env_config"):
-                self._check_environment()
-            super().__init__(*args, **kwargs)
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, **arguments: t.Any) -> None:
+        """Take settings, catalog and state; nothing is sent.
 
-    def _check_environment(self) -> None:
-        """Name a variable that should hold a number and does not, which the SDK would not.
-
-        Raises:
-            SettingsError: If there is one.
-        """
-        for setting in SETTINGS:
-            variable = f"TAP_ACUMATICA_{setting.name.upper()}"
-            value = os.environ.get(variable, "")
-            if setting.schema["type"] == "integer" and value and not value.strip().isdigit():
-                msg = f"setting '{setting.name}' is wrong: {variable} holds no whole number"
-                raise SettingsError(msg)
-
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings, with messages for people.
+        Args:
+            arguments: As :class:`SingerTap` takes them.
 
         Raises:
             SettingsError: If a setting is missing or wrong.
         """
-        self._config = without_blanks(self._config)
-        if raise_errors:
-            check(self._config)
-        return super()._validate_config(raise_errors=raise_errors)
+        self._run: Run | None = None
+        self._definitions: list[StreamDefinition] | None = None
+        self._closing = False
+        # It would log whole addresses, with filter values and secret parameters.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
+        super().__init__(**arguments)
 
-    # Connections
-
-    @property
-    def connections(self) -> Mapping[str | None, Connection]:
-        """Connections to all services, by tenant."""
-        if self._connections is None:
-            offered = services(
-                self.config["url"], self.config["interface"], self.config.get("tenants") or ()
-            )
-            found = {tenant: meant(self.config, service) for tenant, service in offered.items()}
-            agent = f"{self.name}/{self.plugin_version}"
-            signed = authenticators(self.config, found, user_agent=agent)
-            rate_limiter = RateLimiter(self.config.get("requests_per_minute"))
-            self._connections = {
-                tenant: self._connect(service, signed[tenant], rate_limiter, agent)
-                for tenant, service in found.items()
-            }
-            self._closing.extend(self._connections.values())
-        return self._connections
-
-    def _connect(
-        self, service: Service, auth: Authenticator, rate_limiter: RateLimiter, agent: str
-    ) -> Connection:
-        """A connection whose sessions share what signs in, and the brake."""
-        limits = Limits(
-            timeout=self.config["timeout"],
-            tries=self.config["max_retries"],
-            stay=self.config["pooling"],
-        )
-
-        def session(worth_waiting: bool) -> Session:  # noqa: FBT001  it is a callback
-            return Session(
-                pool.service,
-                auth=auth,
-                limits=limits,
-                rate_limiter=rate_limiter,
-                user_agent=agent,
-                waits_for_seat=worth_waiting,
-                transport=transport_of(self.config, service),
-            )
-
-        pool = SessionPool(
-            service,
-            session,
-            size=self.config["max_pool_size"],
-            wait=self.config["pool_wait_time"],
-        )
-        return Connection(service, pool, verbosity=self.config["verbosity"])
-
-    def setup_mapper(self) -> None:
-        """Map streams after their catalog entries are complete: the mapper takes keys from them."""
-        _ = self.streams
-        super().setup_mapper()
+    # Settings
 
     @classmethod
-    def append_builtin_config(cls, config_jsonschema: dict[str, t.Any]) -> None:
-        """Offer the SDK's own settings, the one for ACTIVATE_VERSION among them."""
-        Tap.append_builtin_config(config_jsonschema)
-        merge_missing_config_jsonschema(EMIT_ACTIVATE_VERSION_CONFIG, config_jsonschema)
+    @override
+    def check_environment(cls, environment: Mapping[str, str]) -> None:
+        check_environment(environment)
+
+    @override
+    def check_config(self, config: Mapping[str, t.Any], *, strict: bool) -> dict[str, t.Any]:
+        given = without_blanks(config)
+        if strict:
+            check(given)
+        return given
+
+    # The run
+
+    @property
+    def run(self) -> Run:
+        """What this run shares; nothing is sent before a connection is used."""
+        if self._run is None:
+            site = connect(self.config, user_agent=f"{self.name}/{self.plugin_version}")
+            self._run = Run(site, self.message_writer)
+        return self._run
 
     def close(self) -> None:
-        """Sign out of all services; may be called twice. A signal no longer interrupts it."""
-        self._leaving = True
-        self._finalizer()
+        """Stop reading and sign out of all services; may be called twice, never raises."""
+        self._closing = True
+        if self._run is not None:
+            self._run.close()
+
+    @override
+    def end_on_signal(self, signum: signal.Signals) -> None:
+        if not self._closing:  # signing out is not interrupted
+            super().end_on_signal(signum)
+
+    def sync(self) -> None:
+        """Write what the catalog selects.
+
+        Raises:
+            IncompleteError: If a stream or a tenant could not be read.
+        """
+        _ = self.mapper  # wrong maps are found before anything is read
+        openers = (
+            stream.extractions()
+            for stream in self.streams.values()
+            if isinstance(stream, EntitySetStream) and stream.selected
+        )
+        self.run.queue({key: opener for each in openers for key, opener in each.items()})
+        self.sync_all()
+        self.run.finish()
 
     # Streams
 
+    @override
     def discover_streams(self) -> list[EntitySetStream]:
         """The streams on offer; with an input catalog, only those that it selects."""
-        return [EntitySetStream(self, definition) for definition in self.definitions]
+        return [EntitySetStream(self, self.run, definition) for definition in self.definitions]
 
     @property
     def definitions(self) -> list[StreamDefinition]:
-        """What the streams are, found out once."""
+        """What the streams are; discovered when first asked for.
+
+        Raises:
+            TapError: If no tenant's metadata can be read.
+        """
         if self._definitions is None:
             with collector_paused():
                 self._definitions = self._discover()
         return self._definitions
 
     def _discover(self) -> list[StreamDefinition]:
-        usable = self._reachable()
         selected = self._selected_in_catalog()
-        config = self.config
-        discovery = Discovery(
-            usable,
-            include=config.get("entity_sets") or (),
-            exclude=config.get("exclude_entity_sets") or (),
-            tracking_fields=config["tracking_fields"] if config["tracking_type"] == "date" else (),
-            use_select=config["use_select"],
-            expand=config.get("expand"),
-            inquiry_parameters=config.get("inquiry_parameters"),
-            date_fields=config.get("date_fields") or (),
-            deletions=config["deleted_records"] == "soft",
-            time_zone=time_zone_of(config),
-        )
+        discovery = Discovery(self._reachable(), self.run.site.settings)
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
-            self._fail(
+            self.run.report(
                 name,
                 AccessError(
-                    f"{name} is selected in the catalog but not offered by the service "
+                    f"{name} is selected in the catalog, but the service does not offer it "
                     "(renamed, no longer exposed, or left out by 'entity_sets'); run discovery "
                     "again"
                 ),
             )
         return definitions
 
-    def begin_following(self, stream: EntitySetStream, tenant: str | None) -> None:
-        """Begin to read what is written after a tenant's part of a stream, as seats allow."""
-        further = self.config["max_pool_size"] - 1
-        if not further:
-            return
-        turns = [
-            (each, of)
-            for each in t.cast("Mapping[str, EntitySetStream]", self.streams).values()
-            if each.selected
-            for of in each.definition.parts
-        ]
-        here = turns.index((stream, tenant)) + 1
-        for each, of in turns[here : here + further]:
-            if begun := each.begin(of):
-                self._closing.append(begun)
-
     def _reachable(self) -> dict[str | None, Connection]:
-        """The connections whose metadata can be had.
+        """The connections whose metadata can be read.
 
         Raises:
             TapError: If there is none; a single one's own error.
         """
+        connections = self.run.site.connections
         usable: dict[str | None, Connection] = {}
-        for tenant, connection in self.connections.items():
+        for tenant, connection in connections.items():
             try:
                 connection.model()
                 usable[tenant] = connection
-            except TapError as failure:  # noqa: PERF203  one a tenant
-                if len(self.connections) == 1:
+            except TapError as failure:  # noqa: PERF203  one per tenant
+                if len(connections) == 1:
                     raise
-                self.stream_failed(None, connection, failure)
+                self.run.fail(None, connection, failure)
         if not usable:
-            self._raise_failures()
+            self.run.finish()
         return usable
 
     def _selected_in_catalog(self) -> set[str] | None:
@@ -247,8 +170,9 @@ class TapAcumatica(Tap):
         }
 
     @property
+    @override
     def catalog_dict(self) -> dict[str, t.Any]:
-        """The catalog; where none was given, without a stream being built for it."""
+        """The catalog; where none was given, made without building the streams."""
         if self.input_catalog is None:
             with collector_paused():
                 return catalog_of(self.definitions)
@@ -258,58 +182,20 @@ class TapAcumatica(Tap):
         return catalog
 
     @property
+    @override
     def catalog_json_text(self) -> str:
-        """The catalog as JSON."""
         return catalog_text(self.catalog_dict)
-
-    # Failures
-
-    def stream_failed(self, name: str | None, connection: Connection, error: Exception) -> None:
-        """Note that a stream, or with None a whole tenant, could not be read; the others go on."""
-        if isinstance(error, TapError) and not isinstance(error, StreamError):
-            if connection.failure is None:
-                connection.failure = error
-                self._fail(connection.service.where, error)
-            elif name:
-                self.failures.append(name)
-            return
-        where = name or connection.service.where
-        self._fail(where, error if where in str(error) else type(error)(f"{where}: {error}"))
-
-    def _fail(self, what: str, error: Exception) -> None:
-        if isinstance(error, AccessError) and self.config["on_stream_error"] == "skip":
-            self.logger.warning("Left out: %s", error)
-            return
-        self.logger.error("%s", error)
-        self.failures.append(what)
-
-    def _raise_failures(self) -> None:
-        """End the run with what went wrong.
-
-        Raises:
-            StreamError: If a stream or a tenant could not be read.
-        """
-        if self.failures:
-            names = ", ".join(dict.fromkeys(self.failures))
-            msg = f"not read to the end: {names}; all else is complete, and bookmarks are kept"
-            raise StreamError(msg)
 
     # Commands
 
     @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """The Singer command line, whose errors are one line each."""
-        command = super().get_singer_command()
-        command.__class__ = TapCommand
-        return command
-
-    @classmethod
+    @override
     def invoke(  # type: ignore[override]  # as Tap.invoke itself
         cls,
         *,
         about: bool = False,
         about_format: str | None = None,
-        config: _ConfigInput | None = None,
+        config: ConfigInput | None = None,
         state: t.IO[str] | None = None,
         catalog: t.IO[str] | None = None,
     ) -> None:
@@ -323,15 +209,14 @@ class TapAcumatica(Tap):
             state=_state(state) if state else None,
             catalog=_catalog(catalog) if catalog else None,
             parse_env_config=config.parse_env if config else False,
-            validate_config=True,
         )
         try:
-            tap.sync_all()
-            tap._raise_failures()
+            tap.sync()
         finally:
             tap.close()
 
     @classmethod
+    @override
     def cb_test(
         cls: type[TapAcumatica], ctx: click.Context, param: click.Option, value: str
     ) -> None:
@@ -339,7 +224,7 @@ class TapAcumatica(Tap):
         del param
         if value == CliTestOptionValue.Disabled.value:
             return
-        given: _ConfigInput | None = ctx.params.get("config")
+        given: ConfigInput | None = ctx.params.get("config")
         tap = cls(
             config=given.config if given else {},
             parse_env_config=given.parse_env if given else False,
@@ -349,44 +234,37 @@ class TapAcumatica(Tap):
                 tap.write_schemas()
             else:
                 tap.run_connection_test()
-            tap._raise_failures()
+            tap.run.finish()
         finally:
             tap.close()
         ctx.exit()
 
+    @override
     def run_discovery(self) -> str:
         """Write the catalog to standard output; fails where a tenant cannot be read."""
         try:
             with collector_paused():
                 text = self.catalog_json_text
-                self._raise_failures()
-                self.output.write(f"{text}\n".encode())
+                self.run.finish()
+                self.message_writer.write_lines(f"{text}\n".encode())
             return text
         finally:
             self.close()
-
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Unwind, so that sessions are signed out, and end with the signal's exit code."""
-        del frame
-        if self._leaving:
-            return
-        self.logger.info("Ending on %s", signal.Signals(signum).name)
-        self.output.end(signum)
 
 
 def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
     """A JSON object out of a file.
 
     Raises:
-        SettingsError: If there is none in it.
+        SettingsError: If it does not hold one.
     """
     try:
         document = msgspec.json.decode(file.read())
     except msgspec.DecodeError as error:
-        msg = f"the {what} file is no JSON ({error})"
+        msg = f"the {what} file is not JSON ({error})"
         raise SettingsError(msg) from error
     if not isinstance(document, dict):
-        msg = f"the {what} file holds no JSON object"
+        msg = f"the {what} file must hold a JSON object"
         raise SettingsError(msg)
     return document
 
@@ -404,8 +282,8 @@ def _state(file: t.IO[str]) -> dict[str, t.Any]:
     bookmarks = held.get("bookmarks", {})
     if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
         msg = (
-            "the state file holds no bookmarks by stream; "
-            "give the value of the last STATE message, or none to read all rows again"
+            "the state file does not hold bookmarks by stream; give the value of the last STATE "
+            "message, or no state to read all rows again"
         )
         raise SettingsError(msg)
     return held
@@ -415,20 +293,14 @@ def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
     """The input catalog without what it deselects: the SDK takes long over thousands of streams.
 
     Raises:
-        SettingsError: If it is none.
+        SettingsError: If it is not a catalog.
     """
     text = file.read()
     try:
         return selected_entries(text)
     except msgspec.ValidationError as error:
-        msg = f"the catalog file holds no catalog ({error}); write it anew with --discover"
+        msg = f"the catalog file does not hold a catalog ({error}); write a new one by --discover"
         raise SettingsError(msg) from error
     except msgspec.DecodeError as error:
-        msg = f"the catalog file is no JSON ({error})"
+        msg = f"the catalog file is not JSON ({error})"
         raise SettingsError(msg) from error
-
-
-def _close_all(held: Sequence[Connection | Prefetch]) -> None:
-    """Close what was opened, the last first: readings before the sessions they use."""
-    for each in reversed(held):
-        each.close()

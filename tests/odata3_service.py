@@ -17,6 +17,8 @@ from decimal import Decimal
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from typing_extensions import override
+
 from tests.odata_service import (
     NAMESPACE,
     Answer,
@@ -122,6 +124,7 @@ class OData3Service(ODataService):
         self.complex_types = complex_types or {}
         self.namespace = namespace
 
+    @override
     def _right(self, request: Request) -> Answer:
         headers = {name.lower(): value for name, value in request.headers.items()}
         form = self._form(request, headers.get("accept", "*/*"))
@@ -310,6 +313,7 @@ class OData3Service(ODataService):
 
     # Metadata
 
+    @override
     def csdl(self) -> str:
         """The metadata of the tables, in CSDL 3.0 or older."""
         kinds = "".join(

@@ -24,6 +24,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
+from typing_extensions import override
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -692,12 +694,14 @@ class _Reversed:
     def __init__(self, value: t.Any) -> None:
         self.value = value
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Reversed) and bool(self.value == other.value)
 
     def __lt__(self, other: _Reversed) -> bool:
         return bool(other.value < self.value)
 
+    @override
     def __hash__(self) -> int:
         return hash(self.value)
 
@@ -716,6 +720,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     service: ODataService
 
+    @override
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         """A client that was killed is no news."""
 
@@ -725,6 +730,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
+    @override
     def setup(self) -> None:
         self.server.service.connections += 1
         super().setup()
@@ -758,5 +764,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.service.log.append(Request(self.path, {}))
         self.wfile.write(b"HTTP/1.1 204 -\r\nContent-Length: 0\r\n\r\n")
 
-    def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002
+    @override
+    def log_message(self, format: str, *args: t.Any) -> None:
         """Tests read the service's own log."""

@@ -1,4 +1,4 @@
-"""Configurations for the sandbox, and its rows in the form the tap writes them in."""
+"""Configurations for the sandbox, and its rows in the form that the tap emits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def settings(site: Sandbox, **others: t.Any) -> dict[str, t.Any]:
 
 
 def wire(value: t.Any) -> t.Any:
-    """A value as the tests' reader of messages sees it: floats and decimals as text."""
+    """A value as the tests read it from messages: floats and decimals as text."""
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
     if isinstance(value, Decimal):
@@ -48,7 +48,7 @@ def expected(
 def upserted(
     records: list[dict[str, t.Any]], key: tuple[str, ...]
 ) -> dict[t.Any, dict[str, t.Any]]:
-    """What a target that upserts by key holds after the records."""
+    """The rows of a target that upserts the records by key."""
     return {tuple(record[name] for name in key): record for record in records}
 
 

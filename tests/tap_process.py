@@ -13,8 +13,9 @@ from tap_acumatica.errors import (
     RefusedError,
 )
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.query import address
+from tap_acumatica.odata.query import build_url
 from tap_acumatica.odata.types import is_timestamp
+from tap_acumatica.reading.blocks import blocks
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, Plan, plan_for
 from tap_acumatica.reading.progress import Progress, first_stamp
@@ -44,7 +45,7 @@ class ServiceSource:
 
     def get(self, options: QueryOptions) -> Page:
         """Answer a query."""
-        return self._ask(address(ROOT, self._name, options))
+        return self._ask(build_url(ROOT, self._name, options))
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names."""
@@ -99,6 +100,10 @@ def plan_of(service: ODataService, name: str, tracking: str | None, **others: t.
     )
 
 
+class _KilledError(Exception):
+    """The process ends here."""
+
+
 def run(  # noqa: PLR0913  a run has this many settings
     service: ODataService,
     name: str,
@@ -126,24 +131,23 @@ def run(  # noqa: PLR0913  a run has this many settings
         )
     progress = Progress(warehouse.bookmark, began=began, stamps=planned.stamps)
     start = first_stamp(progress.bookmark, start_date=start_date, time_offset=time_offset)
-    unsaved = written = 0
+    columns, written = service.tables[name].columns, 0
     first_load = tracking is not None and progress.bookmark is None
-    for row_batch in reader.read(start if tracking else None, first_load=first_load):
-        if row_batch.rewind:
-            progress.rewind()
-            warehouse.state(progress.bookmark)
-        for row in row_batch.rows:
+
+    def write(rows: list[t.Any]) -> None:
+        nonlocal written
+        for row in rows:
             if written == killed_after:
-                return
-            warehouse.take({column: row[column] for column in service.tables[name].columns})
+                raise _KilledError
+            warehouse.take({column: row[column] for column in columns})
             written += 1
-            progress.advance([row], row_batch)
-            unsaved += 1
-            if unsaved >= batch_size:
-                warehouse.state(progress.bookmark)
-                unsaved = 0
-        progress.end_range(row_batch)
-        if row_batch.mark and row_batch.mark.done:
+
+    batches = reader.read(start if tracking else None, first_load=first_load)
+    try:
+        for block in blocks(batches, batch_size, fill=False):
+            progress.write(block, write)
             warehouse.state(progress.bookmark)
+    except _KilledError:
+        return
     progress.complete()
     warehouse.state(progress.bookmark)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from typing_extensions import override
 
 from tests.odata3_service import ADO, Forms, OData3Service
 from tests.odata_service import (
@@ -316,7 +317,8 @@ class Feed(BaseHTTPRequestHandler):
         start, end = sent.body.index(b"<entry"), sent.body.index(b"</entry>") + len("</entry>")
         return sent.body[:start], sent.body[start:end], sent.body[end:]
 
-    def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002
+    @override
+    def log_message(self, format: str, *args: t.Any) -> None:
         """Say nothing."""
 
 

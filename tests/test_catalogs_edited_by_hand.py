@@ -91,7 +91,7 @@ def test_a_state_that_is_none_is_refused_in_one_line(run_tap: RunTap, state: t.A
     service = ODataService(simple("Rows", 2))
     with service.running():
         run = run_tap({"url": service.url}, state=state, check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert not run.messages
     assert "Traceback" not in run.errors
     assert "the state file" in run.errors

@@ -22,9 +22,9 @@ def service() -> ODataService:
     return ODataService(*(Table(name, columns, ["Id"], [row]) for name in ("Orders", "Rows")))
 
 
-def one_error(result: TapRun, *words: str) -> str:
-    """The only line of level ERROR; the run failed, and told no secret."""
-    assert result.exit_code == 1
+def one_error(result: TapRun, *words: str, exit_code: int = 1) -> str:
+    """The only line of level ERROR; the run failed, and no secret is shown."""
+    assert result.exit_code == exit_code
     assert "Traceback" not in result.errors
     assert SECRET not in result.errors + result.output
     errors = [line for line in result.errors.splitlines() if "ERROR" in line]
@@ -41,7 +41,7 @@ def test_a_dead_server_is_given_up_within_a_minute(run_tap: RunTap) -> None:
         began = time.monotonic()
         result = run_tap({"url": url, "max_retries": 3}, "--discover", check=False)
     assert time.monotonic() - began < 60
-    one_error(result, "url", "127.0.0.1")
+    one_error(result, "url", "127.0.0.1", exit_code=3)
 
 
 def test_a_host_that_does_not_exist(run_tap: RunTap) -> None:
@@ -56,7 +56,7 @@ def test_a_host_that_does_not_exist(run_tap: RunTap) -> None:
         "--discover",
         check=False,
     )
-    one_error(result, "url", "no-such-host.invalid")
+    one_error(result, "url", "no-such-host.invalid", exit_code=3)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_address_that_is_no_odata_service(run_tap: RunTap, status: int, body:
     plain.fail("$metadata", answer(status, body))
     with plain.running():
         result = run_tap({"url": plain.url, "max_retries": 1}, "--discover", check=False)
-    one_error(result, "'url'")
+    one_error(result, f"{plain.url}", "'url' was taken as the root", "'interface' decides")
 
 
 def test_a_wrong_password_is_sent_once(run_tap: RunTap) -> None:
@@ -82,7 +82,7 @@ def test_a_wrong_password_is_sent_once(run_tap: RunTap) -> None:
     with locked.running():
         config = {"url": locked.url, "username": "reader", "password": SECRET, "max_retries": 5}
         result = run_tap(config, check=False)
-    one_error(result, "'password'")
+    one_error(result, "'password'", exit_code=4)
     assert len([request for request in locked.log if request.credentials]) == 1
 
 
@@ -124,6 +124,7 @@ def test_a_stream_that_may_not_be_read_fails_alone_or_is_left_out(
     [
         ({"url": None}, ["'url'", "missing"]),
         ({"page_size": 0}, ["'page_size'", "1 to 10000"]),
+        ({"tenants": "Company"}, ["'tenants'", 'write ["Company"]']),
         ({"interface": "soap"}, ["'interface'", "dac, gi"]),
         ({"start_date": "last tuesday"}, ["'start_date'", "2024-01-31T00:00:00Z"]),
         ({"start_date": "2024-02-30"}, ["'start_date'"]),
@@ -131,7 +132,7 @@ def test_a_stream_that_may_not_be_read_fails_alone_or_is_left_out(
         ({"url": f"https://u:{SECRET}@example"}, ["'url'", "'password'"]),
         (
             {"tenant_credentials": {"A": {"password": SECRET, "user": "x"}}},
-            ["'tenant_credentials'"],
+            ["'tenant_credentials'", "tenant 'A'", "'user'", "allowed are username, password"],
         ),
         ({"time_zone": "Eastern"}, ["'time_zone'", "America/New_York"]),
         ({"locale": "Nowhere Land"}, ["'locale'", "de-CH"]),
@@ -152,7 +153,7 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(
 ) -> None:
     config = {"url": "http://127.0.0.1:9/odata", **setting}
     given = {name: value for name, value in config.items() if value is not None}
-    one_error(run_tap(given, "--discover", check=False), *words)
+    one_error(run_tap(given, "--discover", check=False), *words, exit_code=2)
 
 
 def test_a_bookmark_that_is_no_date_is_its_streams_error(run_tap: RunTap) -> None:
@@ -163,7 +164,7 @@ def test_a_bookmark_that_is_no_date_is_its_streams_error(run_tap: RunTap) -> Non
     }
     with service().running() as plain:
         result = run_tap({"url": plain.url}, state=spoilt, check=False)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Traceback" not in result.errors
     errors = [line for line in result.errors.splitlines() if "ERROR" in line]
     assert "Orders" in errors[0]

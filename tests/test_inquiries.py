@@ -98,12 +98,12 @@ def test_parameters_are_checked_against_the_metadata(sandbox: MakeSandbox, run_t
     site = sandbox(rows=20)
     for given, complaint in (
         ({"Warehous": "MAIN"}, "has no 'Warehous'; its parameters: Warehouse (Edm.String)"),
-        ({"Warehouse": 5}, "the value of Warehouse is no string"),
-        ({}, "lacks 'Warehouse'"),
+        ({"Warehouse": 5}, "the value of Warehouse is not a string"),
+        ({}, "needs 'Warehouse'"),
     ):
         config = settings(site, interface="gi", inquiry_parameters={"DB-StorageDetails": given})
         run = run_tap(config, "--discover", check=False)
-        assert run.exit_code == 1
+        assert run.exit_code == 2
         assert complaint in run.errors
 
 

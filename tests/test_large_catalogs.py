@@ -102,7 +102,7 @@ def test_what_is_no_catalog_is_said_so(run_tap: RunTap, text: str, tmp_path: Pat
     path = tmp_path / "some.json"
     path.write_text(text)
     run = run_tap({"url": "http://127.0.0.1:9"}, "--catalog", str(path), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert "the catalog file" in run.errors
     assert "Traceback" not in run.errors
 
@@ -120,7 +120,7 @@ def test_a_sync_asks_for_the_metadata_once_and_reads_the_types_it_needs(
     tap = TapAcumatica(config=config, catalog={"streams": chosen})
     try:
         assert list(tap.streams) == ["Customer", "SOOrder"]
-        model = tap.connections["Company"].model()
+        model = tap.run.site.connections["Company"].model()
         names = {name.rpartition(".")[2] for name in model.types}
         assert names == {"SOOrder", "Customer", "BAccount"}
         assert sum("$metadata" in record.path for record in site.requests) == 1

@@ -175,14 +175,14 @@ def test_a_callback_with_another_state_is_refused(
     assert page.status_code == 400
     assert "Not signed in" in page.text
     output, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1
+    assert process.returncode == 4
     assert "'state' differs" in errors
     assert "forged" not in output + errors + page.text
     assert site.identity.token_requests == 0
     assert not (tmp_path / "tokens.json").exists()
 
 
-def test_a_consent_that_is_refused_is_said_so(
+def test_a_refused_consent_is_reported(
     site: Sandbox, config: dict[str, t.Any], tmp_path: Path
 ) -> None:
     site.habits.deny_consent = True
@@ -191,8 +191,8 @@ def test_a_consent_that_is_refused_is_said_so(
         "Location"
     ]
     _, errors = process.communicate(location + "\n", timeout=SECONDS)
-    assert process.returncode == 1
-    assert "the consent was refused at the sign-in page" in errors
+    assert process.returncode == 4
+    assert "consent was refused on the sign-in page" in errors
     assert "Traceback" not in errors
 
 
@@ -200,7 +200,7 @@ def test_a_new_sign_in_takes_the_place_of_a_configured_token_that_is_dead(
     config: dict[str, t.Any], tmp_path: Path, run_tap: RunTap
 ) -> None:
     stale = {**config, "refresh_token": "dead-and-gone"}
-    assert run_tap(stale, check=False).exit_code == 1
+    assert run_tap(stale, check=False).exit_code == 4
     process = start(stale, tmp_path, "--no-browser")
     answer = submitted(address_in(process))
     _, errors = process.communicate(answer.headers["Location"] + "\n", timeout=SECONDS)
@@ -212,11 +212,11 @@ def test_a_new_sign_in_takes_the_place_of_a_configured_token_that_is_dead(
 def test_nobody_signing_in_ends_after_a_while(config: dict[str, t.Any], tmp_path: Path) -> None:
     process = start(config, tmp_path, "--wait", "1", BROWSER="true %s")
     _, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1
+    assert process.returncode == 4
     assert "nobody signed in within 1 seconds" in errors
 
 
-def test_a_port_that_is_taken_is_said_so(
+def test_a_port_that_is_taken_is_reported(
     config: dict[str, t.Any], tmp_path: Path, callback: str
 ) -> None:
     with socket.socket() as taken:
@@ -226,6 +226,40 @@ def test_a_port_that_is_taken_is_said_so(
         _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
     assert "'callback_url'" in errors
+
+
+def test_a_site_that_does_not_answer_is_a_temporary_failure(
+    site: Sandbox, config: dict[str, t.Any], tmp_path: Path
+) -> None:
+    process = start(config, tmp_path, "--no-browser")
+    location = submitted(address_in(process)).headers["Location"]
+    site.habits.token_status_on = dict.fromkeys(range(5), 503)
+    output, errors = process.communicate(location + "\n", timeout=SECONDS)
+    assert process.returncode == 3, errors
+    assert "try again later" in errors
+    assert "Traceback" not in output + errors
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "complaint"),
+    [
+        ({"url": None}, [], "'url' is missing: the address of the Acumatica site"),
+        ({"client_id": None}, [], "'client_id' is missing for tenant 'Company'"),
+        ({}, ["--tenant", "Other"], "--tenant 'Other' must be one of 'tenants' (Company)"),
+    ],
+)
+def test_a_wrong_setting_ends_with_an_exit_code_of_its_own(
+    config: dict[str, t.Any],
+    tmp_path: Path,
+    changes: dict[str, t.Any],
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    process = start(config | changes, tmp_path, *arguments)
+    output, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 2
+    assert errors.startswith(f"tap-acumatica-login: {complaint}")
+    assert (output, len(errors.splitlines())) == ("", 1)
 
 
 @pytest.mark.usefixtures("plugins")

@@ -60,7 +60,7 @@ def story(
 
 def test_the_first_run_loads_every_row_as_it_is(story: Story) -> None:
     assert _unequal(story.loaded) == []
-    assert [table.stream for table in story.loaded if table.gone] == []
+    assert [table.stream for table in story.loaded if table.deleted] == []
     assert sum(table.source for table in story.loaded) > ROWS
 
 

@@ -147,7 +147,7 @@ def test_a_dead_consent_is_one_request_and_says_to_sign_in_again(
     site = sandbox(rows=20)
     config = oauth(site, tmp_path, refresh_token="gone-for-good", entity_sets=None)
     run = run_tap(config, check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 4
     assert site.identity.token_requests == 1
     assert "sign in again with tap-acumatica-login" in run.errors
     assert "gone-for-good" not in run.errors + run.output
@@ -161,7 +161,7 @@ def test_a_consent_that_is_over_says_to_sign_in_again(
 
     site = sandbox(rows=20, habits=Habits(consent_seconds=0.0))
     run = run_tap(oauth(site, tmp_path), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 4
     assert "sign in again with tap-acumatica-login" in run.errors
 
 
@@ -170,7 +170,7 @@ def test_nobody_signed_in_yet_is_told_before_any_request(
 ) -> None:
     site = sandbox(rows=20)
     run = run_tap(oauth(site, tmp_path, refresh_token=None), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 4
     assert "sign in with tap-acumatica-login" in run.errors
     assert site.requests == []
 
@@ -182,7 +182,7 @@ def test_a_new_sign_in_wins_over_the_tokens_kept_before(
     config = oauth(site, tmp_path)
     run_tap(config)
     site.identity.end_consents()  # as an administrator does who ends all consents
-    assert run_tap(config, check=False).exit_code == 1
+    assert run_tap(config, check=False).exit_code == 4
     run_tap(oauth(site, tmp_path))
 
 
@@ -213,7 +213,7 @@ def test_a_wrong_password_in_the_password_flow_is_sent_once(
     site = sandbox(rows=20)
     config = oauth(site, tmp_path, refresh_token=None, oauth_flow="password", entity_sets=None)
     run = run_tap({**config, "username": "admin", "password": "wrong-one"}, check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 4
     assert site.identity.token_requests == 1
     assert "lock the account" in run.errors
     assert "wrong-one" not in run.errors + run.output
@@ -224,7 +224,7 @@ def test_a_client_id_of_another_tenant_is_refused_before_any_request(
 ) -> None:
     site = sandbox(rows=20)
     run = run_tap(oauth(site, tmp_path, tenants=[TENANT, OTHER]), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert f"'client_id' is wrong for tenant '{OTHER}'" in run.errors
     assert site.requests == []
 
@@ -267,7 +267,7 @@ def test_one_tenants_dead_consent_does_not_harm_the_other(
         tenant_credentials={OTHER: {"client_id": second, "refresh_token": "dead"}},
     )
     run = run_tap(config, check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 4
     assert {record["_tenant"] for record in run.records("Ledger")} == {TENANT}
     assert site.identity.refreshes == 1
 
@@ -304,7 +304,7 @@ def test_a_refresh_is_not_cut_off_by_a_signal(sandbox: MakeSandbox, tmp_path: Pa
     kept = json.loads((tmp_path / "tokens.json").read_text())
     (consents,) = kept["chains"].values()
     (consent,) = consents.values()
-    assert site.identity.is_good(consent["refresh_token"])
+    assert site.identity.is_valid(consent["refresh_token"])
 
 
 def test_the_token_file_is_its_owners_only(
@@ -329,6 +329,6 @@ def test_a_token_file_that_cannot_be_written_costs_no_refresh_token(
     (tmp_path / "file").write_text("")
     config = oauth(site, tmp_path, token_file=str(tmp_path / "file" / "tokens.json"))
     run = run_tap(config, check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert "'token_file'" in run.errors
     assert site.identity.token_requests == 0

@@ -128,6 +128,19 @@ def test_whole_service_roots_are_taken_as_given(
     assert site.sessions_opened == site.sessions_closed == 1
 
 
+@pytest.mark.parametrize("interface", ["gi-legacy", "dac-legacy"])
+def test_an_address_of_an_older_interface_that_holds_nothing_is_named(
+    sandbox: MakeSandbox, run_tap: RunTap, interface: str
+) -> None:
+    site = sandbox(rows=20)
+    config = {"username": "admin", "password": "secret", "interface": interface}
+    run = run_tap(config | {"url": f"{site.url}/Main"}, check=False)
+    root = f"{site.url}/Main/odata{'v4' if interface == 'dac-legacy' else ''}"
+    assert run.exit_code == 1
+    assert f"there is no OData service at {root} (HTTP 404); check 'url'" in run.errors
+    assert f"'interface', which decides what an address means: with {interface}" in run.errors
+
+
 def test_inquiries_take_their_parameters_as_query_options(
     sandbox: MakeSandbox, run_tap: RunTap
 ) -> None:

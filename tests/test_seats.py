@@ -78,7 +78,7 @@ def test_a_terminated_run_signs_out_and_leaves_whole_lines(
 def test_a_wrong_password_costs_one_request(sandbox: MakeSandbox, run_tap: RunTap) -> None:
     site = sandbox(rows=20)
     run = run_tap(settings(site, password="wrong-one"), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 4
     assert len(site.requests) == 1
     errors = [line for line in run.errors.splitlines() if "ERROR" in line]
     assert len(set(errors)) <= 2
@@ -89,9 +89,12 @@ def test_a_wrong_password_costs_one_request(sandbox: MakeSandbox, run_tap: RunTa
 
 def test_a_wrong_tenant_is_told_apart(sandbox: MakeSandbox, run_tap: RunTap) -> None:
     site = sandbox(rows=20)
-    run = run_tap(settings(site, tenants=["Nobody"]), check=False)
+    run = run_tap(settings(site, tenants=["Kompany"]), check=False)
     assert run.exit_code == 1
-    assert "check 'url' and 'tenants'" in run.errors
+    assert (
+        f"there is no Acumatica tenant 'Kompany' at {site.url} (HTTP 404); check 'url' (only the "
+        "site, no page address) and 'tenants' (login names as on the Tenants screen, SM203520)"
+    ) in run.errors
 
 
 def test_one_tenants_failure_does_not_harm_the_others(
@@ -220,7 +223,7 @@ def test_no_seat_for_long_names_the_screens_and_the_setting(
 
     site = sandbox(rows=10, habits=Habits(seats=0))
     run = run_tap(settings(site), check=False)
-    assert run.exit_code == 1
+    assert run.exit_code == 3
     for word in ("license seats", "SM201010", "SM604000", "max_pool_size"):
         assert word in run.errors
     assert len(site.requests) == 2

@@ -117,7 +117,7 @@ def test_oauth_tells_no_token_and_no_client_secret(
     told.run(config, "--discover")
     site.identity.end_consents()
     told.run(config)
-    assert told.exit_code == 1
+    assert told.exit_code == 4
     told.assert_none_of([CLIENT_SECRET, seed, *issued(site)])
     assert stat.S_IMODE(tokens.stat().st_mode) == 0o600
     kept = tokens.read_text()
@@ -148,7 +148,7 @@ def test_passwords_are_not_told(
     seen: list[str] = []
     site.on_request(lambda _: seen.extend(cookies(site)))
     told.run(config)
-    assert told.exit_code == (0 if right else 1), told.text
+    assert told.exit_code == (0 if right else 4), told.text
     assert bool(seen) is right
     header = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
     told.assert_none_of([PASSWORD, header, CLIENT_SECRET, *issued(site), *seen])

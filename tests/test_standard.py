@@ -1,4 +1,4 @@
-"""The standard tests that the SDK has for every tap."""
+"""The SDK's standard tests for taps."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIG: dict[str, t.Any] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _site() -> Iterator[None]:
-    """Sign out of the site, which the SDK's tests leave undone, and end it."""
+    """Sign out of the site, which the SDK's tests do not do, and stop it."""
     yield
     for tap in [held for held in gc.get_objects() if isinstance(held, TapAcumatica)]:
         tap.close()

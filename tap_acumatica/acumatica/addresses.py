@@ -1,4 +1,4 @@
-"""The interfaces of a site as values of one small type, and the service root an address means.
+"""The interfaces of a site, and the service that an address names.
 
 Address forms: AcumaticaRESTAPIClientForCSharp ``ApiClientExtensions.ConfigurePath``; Acumatica User
 Guide, "DAC-Based OData: General Information" and "Access to Exposed Inquiry Through OData: General
@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_plus, urljoin, urlsplit
 
-from tap_acumatica.errors import AddressError
+from tap_acumatica.errors import AddressError, SettingsError
 from tap_acumatica.odata.dialect import JSON, V3, V4
 
 if t.TYPE_CHECKING:
@@ -29,10 +29,10 @@ class Interface:
         name: Value of the setting ``interface``.
         path: Address below the site, with ``{tenant}``.
         inquiries: Whether its entity sets are generic inquiries (else data access classes).
-        dialect: How it is spoken to, unless it says that it is of another generation.
-        shared: Address below the site of the tenant that need not be named, None where it must.
-        common: Whether services of others have such addresses too, so that one is only taken for
-            the interface where the setting or the host says so.
+        dialect: How to speak to it, unless its own answers show another generation.
+        shared: Address below the site where no tenant is named, None where one must be.
+        common: Whether other services have such addresses too, so that an address is this
+            interface's only where the setting or the host says so.
     """
 
     name: str
@@ -79,20 +79,19 @@ _ROOTS = tuple((interface.pattern, interface) for interface in INTERFACES.values
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One OData service to read: a tenant's interface, or any service root taken as given.
+    """One OData service to read: a tenant's interface, or any other service.
 
     Attributes:
         root: Address of the service, without a slash at its end.
-        site: Address of the Acumatica site, None for a service that is none.
+        site: Address of the Acumatica site, None for any other service.
         tenant: Login name of the tenant, None where the address has none.
-        interface: The Acumatica interface, None for a service that is none.
+        interface: The Acumatica interface, None for any other service.
     """
 
     root: str
     site: str | None = None
     tenant: str | None = None
     interface: Interface | None = None
-    otherwise: Service | None = None
 
     @property
     def where(self) -> str:
@@ -134,17 +133,20 @@ class Service:
 def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str | None, Service]:
     """The services to read, by tenant.
 
+    >>> services("https://h", "gi", ["Company"])["Company"].root
+    'https://h/t/Company/api/odata/gi'
+
     Args:
-        url: A site, or a whole service root.
+        url: A site, or the root of an OData service.
         interface: Name of the interface to read of a site.
-        tenants: Login names; blanks may be given as ``%20``.
+        tenants: Login names; spaces may be given as ``%20``.
 
     Returns:
-        One service a tenant; or, where no tenants are given, the one that ``url`` names, under
+        One service per tenant; or, where no tenants are given, the one that ``url`` names, under
         None.
 
     Raises:
-        AddressError: If ``url`` is no http address.
+        SettingsError: If ``url`` is not an http address.
     """
     checked = _checked(url)
     wanted = INTERFACES[interface]
@@ -157,39 +159,47 @@ def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str 
     return {name: Service(chosen.root(site, name), site, name, chosen) for name in names}
 
 
+def url_fault(url: str) -> str | None:
+    """What is wrong with the setting ``url``, as a predicate; None where nothing is."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return "must be an address such as https://company.acumatica.com"
+    if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
+        return "must begin with https:// or http:// and name a host: https://company.acumatica.com"
+    if "@" in parts.netloc:
+        return "must not hold a user name; use 'username' and 'password'"
+    return None
+
+
 def _recognise(url: str, wanted: Interface) -> Service | None:
+    """The service whose root an address is, None where it is not one of Acumatica's."""
     for pattern, interface in _ROOTS:
-        if match := pattern.fullmatch(url):
-            sure = not interface.common or bool(_HOSTED.match(url))
-            if sure or interface == wanted:
-                tenant = unquote(match["tenant"]) if match["tenant"] else None
-                otherwise = None if sure else Service(url)
-                return Service(url, match["site"], tenant, interface, otherwise)
+        match = pattern.fullmatch(url)
+        if match and (interface == wanted or not interface.common or _HOSTED.match(url)):
+            tenant = unquote(match["tenant"]) if match["tenant"] else None
+            return Service(url, match["site"], tenant, interface)
     return None
 
 
 def _spellings(root: str, reached: Service, wanted: Interface) -> set[str]:
-    """What the tenant in an address may be, blanks being written as ``%20`` or as ``+``."""
+    """What the tenant in an address may be: spaces are written as ``%20`` or as ``+``."""
     plus = _recognise(unquote_plus(root), wanted)
     return {name.casefold() for one in (reached, plus) if one and (name := one.tenant)}
 
 
 def _without_tenant(url: str, wanted: Interface) -> Service:
-    """What an address without tenant means: a whole service root, or a site's only tenant."""
-    given = Service(url)
+    """The service of an address without a tenant: a site's only one, or a root taken as given."""
     if wanted.shared is None:
-        return given
-    return Service(f"{url}/{wanted.shared}", url, None, wanted, otherwise=given)
+        return Service(url)
+    return Service(f"{url}/{wanted.shared}", url, None, wanted)
 
 
 def _checked(url: str) -> str:
     """The address with what must be encoded encoded once, and nothing after its path."""
+    if fault := url_fault(url):
+        msg = f"'url' {fault}"
+        raise SettingsError(msg)
     parts = urlsplit(url.strip())
-    if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
-        msg = "setting 'url' is wrong: it must begin with https:// or http:// and name a host"
-        raise AddressError(msg)
-    if "@" in parts.netloc:
-        msg = "setting 'url' is wrong: it holds a user name; use 'username' and 'password' instead"
-        raise AddressError(msg)
     path = quote(parts.path, safe="/%!$&'()*+,;=:@~").rstrip("/").removesuffix("/$metadata")
     return f"{parts.scheme.lower()}://{parts.netloc}{path.rstrip('/')}"

@@ -6,7 +6,14 @@ import datetime as dt
 import logging
 import typing as t
 
-from tap_acumatica.errors import AccessError, AddressError, AnswerError
+from tap_acumatica.errors import (
+    AddressError,
+    AnswerError,
+    BusyError,
+    NotFoundError,
+    StreamError,
+    UnreachableError,
+)
 from tap_acumatica.http.request_log import PLANS
 from tap_acumatica.odata.csdl import open_metadata
 from tap_acumatica.odata.dialect import dialect_of
@@ -32,8 +39,8 @@ class Connection:
     Attributes:
         service: The service.
         sessions: Sessions with it.
-        failure: Why nothing more can be had of it in this run, None while all is well.
-        zone_checked: Whether its rows were held against its clock.
+        failure: Why nothing more can be read from it in this run, None while all is well.
+        zone_checked: Whether the time zone of its rows was checked against its clock.
     """
 
     def __init__(self, service: Service, sessions: SessionPool, *, verbosity: int = 1) -> None:
@@ -53,7 +60,7 @@ class Connection:
 
     @property
     def began(self) -> dt.datetime:
-        """Start of the run by the service's clock; by this machine's where it tells none."""
+        """Start of the run by the service's clock, or by this machine's where it sends none."""
         return self.sessions.server_time or self._began
 
     @property
@@ -61,41 +68,23 @@ class Connection:
         """The time by the service's clock."""
         return dt.datetime.now(dt.timezone.utc) + self.sessions.ahead
 
-    def _tell_clock(self) -> None:
-        """Say how the service's clock differs from this machine's."""
-        seconds = round(self.sessions.ahead.total_seconds())
-        where = "ahead of" if seconds > 0 else "behind"
-        text = f"The clock of {self.service.where} is {abs(seconds)} s {where} this machine's"
-        if abs(seconds) > _MOST_SECONDS:
-            logger.warning("%s; bookmarks follow the service's.", text)
-        elif self._verbosity >= PLANS:
-            logger.info("%s.", text)
-
     def model(self) -> Model:
-        """The service's model, asked for once a run.
+        """The service's model; its metadata is asked for once per run.
 
         Raises:
-            AddressError: If the address holds no OData service.
-            TapError: If it cannot be had.
+            AddressError: If the address does not hold a readable OData service.
+            TapError: If the service cannot be asked.
         """
         if self._model is None:
             self._model = self._fetch_model()
-            self._tell_clock()
+            self._log_clock()
         return self._model
 
-    def _fetch_model(self) -> Model:
-        what = f"the metadata of {self.service.where}"
-        try:
-            return self._fetch_or_turn(what)
-        except (AnswerError, AccessError) as error:
-            msg = f"{error}; {self._advice()}"
-            raise AddressError(msg) from error
-
-    def settle(self) -> None:
-        """Let go of what discovery did not ask of the model, and warn of what it left out."""
+    def release_metadata(self) -> None:
+        """Release the parts of the model that were never used; warn of what it leaves out."""
         if self._model is None:
             return
-        self._model.forget_unread()
+        self._model.drop_unread()
         if skipped := self._model.skipped:
             some = "; ".join(f"{item.name}: {item.reason}" for item in skipped[:_NAMED])
             logger.warning(
@@ -105,31 +94,38 @@ class Connection:
                 some,
             )
 
-    def _fetch_or_turn(self, what: str) -> Model:
-        """The model of what the address means first; where there is none, of the other."""
+    def _fetch_model(self) -> Model:
+        service = self.service
+        # Before its generation is known, a service may refuse the headers of the other one.
+        own = service.interface.dialect.headers if service.interface else {}
         try:
-            return self._fetched(what)
-        except (AnswerError, AccessError):
-            first, other = self.service, self.service.otherwise
-            if other is None or other.root == first.root:
-                raise
-            self._turn_to(other)
-            try:
-                return self._fetched(f"the metadata of {other.where}")
-            except (AnswerError, AccessError):
-                self._turn_to(first)
-            raise
+            return self.sessions.fetch(
+                f"{service.root}/$metadata",
+                _model_of,
+                what=f"the metadata of {service.where}",
+                headers={"Accept": "application/xml", **own},
+                stream=True,
+            )
+        except NotFoundError as error:
+            msg = f"there is no {_kind(service)} (HTTP 404); {_advice(service)}"
+            raise AddressError(msg) from error
+        except BusyError as error:
+            raise UnreachableError(str(error)) from error
+        except AnswerError as error:
+            msg = f"{error}; {_advice(service)}"
+            raise AddressError(msg) from error
+        except StreamError as error:
+            raise AddressError(str(error)) from error
 
-    def _fetched(self, what: str) -> Model:
-        interface = self.service.interface
-        # Of a generation that is not known yet, the headers of either may be refused.
-        headers = {"Accept": "application/xml", **(interface.dialect.headers if interface else {})}
-        url = f"{self.service.root}/$metadata"
-        return self.sessions.fetch(url, _model_of, what=what, headers=headers, stream=True)
-
-    def _turn_to(self, service: Service) -> None:
-        self.service = service
-        self.sessions.turn_to(service)
+    def _log_clock(self) -> None:
+        """Log how the service's clock differs from this machine's."""
+        seconds = round(self.sessions.ahead.total_seconds())
+        where = "ahead of" if seconds > 0 else "behind"
+        text = f"The clock of {self.service.where} is {abs(seconds)} s {where} this machine's"
+        if abs(seconds) > _MOST_SECONDS:
+            logger.warning("%s; bookmarks follow the service's.", text)
+        elif self._verbosity >= PLANS:
+            logger.info("%s.", text)
 
     @property
     def dialect(self) -> Dialect:
@@ -140,11 +136,6 @@ class Connection:
             return interface.dialect
         return dialect_of(version)
 
-    def _advice(self) -> str:
-        if self.service.site:
-            return "check 'url' and 'tenants' (login names as on the Tenants screen, SM203520)"
-        return "check 'url'; if it is an Acumatica site, set 'tenants' to the login names to read"
-
     def close(self) -> None:
         """Sign out."""
         self.sessions.close()
@@ -154,3 +145,29 @@ def _model_of(body: Body) -> Model:
     said = (body.headers.get(name, "") for name in _VERSION_HEADERS)
     versions = [text.partition(";")[0].strip() for text in said if text]
     return open_metadata(body.read(), version=versions[0] if versions else None)
+
+
+def _kind(service: Service) -> str:
+    """What a service should have been, and where."""
+    if service.site and service.tenant:
+        return f"Acumatica tenant '{service.tenant}' at {service.site}"
+    return f"OData service at {service.root}"
+
+
+def _advice(service: Service) -> str:
+    """What to set where an address holds something else than its service."""
+    if service.interface is None:
+        return (
+            "'url' was taken as the root of an OData service; for an Acumatica site, set 'tenants' "
+            "to the login names to read (Tenants screen, SM203520). 'interface' decides what an "
+            "address means: for /odata/Tenant, set gi-legacy"
+        )
+    if service.tenant is None:
+        return (
+            "check 'url' (only the site, no page address) and 'interface', which decides what an "
+            f"address means: with {service.interface.name}, this one is {service.root}"
+        )
+    return (
+        "check 'url' (only the site, no page address) and 'tenants' (login names as on the Tenants "
+        "screen, SM203520)"
+    )

@@ -1,8 +1,8 @@
-"""What a service offers, one entry a stream: aliases joined, names made safe.
+"""What a service offers, one entry per stream: aliases joined, names made safe.
 
 Sources: Acumatica User Guide, "DAC-Based OData" (up to three entity sets address one DAC) and
 "Access to Exposed Inquiry Through OData" (``<Title>_WithParameters``; keys of every joined table,
-those that are no result columns at the end).
+those that are not result columns at the end).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Entity:
     Attributes:
         stream: Name of its stream.
         entity_set: The set or singleton to ask for.
-        aliases: Every name it goes by: its sets, its type, its stream.
+        aliases: All its names: those of its sets, its type and its stream.
         inquiry: Whether it is a generic inquiry.
         dac: Whether it is a data access class.
         restricted: Properties under ``NonFilterableProperties``. Of a DAC, Acumatica can neither
@@ -58,7 +58,7 @@ def entities(model: Model, interface: Interface | None = None) -> list[Entity]:
 
     Args:
         model: The service's model.
-        interface: What the address says it is; None where it says nothing.
+        interface: The Acumatica interface, None where the address does not show one.
     """
     groups = _groups(model, interface)
     classes = Counter(name.rpartition(".")[2] for name in model.types)
@@ -88,7 +88,7 @@ def entities(model: Model, interface: Interface | None = None) -> list[Entity]:
 
 
 def appended_keys(properties: Sequence[str], key: Sequence[str]) -> frozenset[str]:
-    """Keys of an inquiry that are no result columns: they stand at the end of its properties.
+    """Keys of an inquiry that are not result columns: they stand at the end of its properties.
 
     A filter on them answers with rows that the unfiltered inquiry does not contain.
     """
@@ -102,7 +102,7 @@ def appended_keys(properties: Sequence[str], key: Sequence[str]) -> frozenset[st
 
 
 def _groups(model: Model, interface: Interface | None) -> list[list[EntitySet]]:
-    """Entity sets that are one and the same, the one to ask for first."""
+    """Entity sets in groups that hold the same rows, each with the set to ask for first."""
     by_type: dict[str, list[EntitySet]] = {}
     for entity_set in model.sets.values():
         by_type.setdefault(entity_set.type, []).append(entity_set)
@@ -165,10 +165,10 @@ def _stripped(title: str) -> str:
 
 
 def _safe_names(titles: Sequence[str]) -> dict[str, str]:
-    """A name without dashes, blanks or dots for every title.
+    """A name without dashes, spaces or dots for every title.
 
-    Titles whose names would be the same, even to a warehouse that does not tell upper from lower
-    case, get a suffix made of the title itself, all but the one that needed least change.
+    Where names would be the same, even ignoring case, all but the one that needed least change get
+    a suffix made from their title.
     """
     taken: set[str] = set()
     names: dict[str, str] = {}

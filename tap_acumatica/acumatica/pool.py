@@ -64,12 +64,6 @@ class SessionPool:
         """The most sessions at once; less than what was set where the license gave no more."""
         return self._size
 
-    def turn_to(self, service: Service) -> None:
-        """Read another service of the same site."""
-        self.service = service
-        for session in self._all:
-            session.service = service
-
     @property
     def ahead(self) -> dt.timedelta:
         """How far the service's clock is ahead of this machine's, by its first answer."""

@@ -28,6 +28,7 @@ from tap_acumatica.errors import (
     EmptyAnswerError,
     EmptyPayloadError,
     MetadataError,
+    NotFoundError,
     PayloadError,
     RefusedError,
     SeatsTakenError,
@@ -322,7 +323,9 @@ class Session:
                 seats=True,
             )
         self._opened = True
-        if status in {requests.codes.forbidden, requests.codes.not_found, requests.codes.gone}:
+        if status == requests.codes.not_found:
+            raise NotFoundError(message)
+        if status in {requests.codes.forbidden, requests.codes.gone}:
             raise AccessError(message)
         if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
             raise RefusedError(message)

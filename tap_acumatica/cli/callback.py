@@ -1,4 +1,4 @@
-"""The callback on loopback: one request is taken, then the door is closed (RFC 8252, 7.3)."""
+"""The callback on loopback: takes one request, then listens no longer (RFC 8252, section 7.3)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from socket import AF_INET6
 from urllib.parse import parse_qsl, urlsplit
+
+from typing_extensions import override
+
+from tap_acumatica.errors import CallbackError, LoginError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,10 +25,6 @@ _PAGE = """<!DOCTYPE html>
 <style>body {{ font: 1.1em sans-serif; margin: 15vh auto; max-width: 34em; }}</style></head>
 <body><h1>{title}</h1><p>{text}</p></body></html>
 """
-
-
-class CallbackError(Exception):
-    """No callback came, or it cannot be listened for."""
 
 
 class Outcome(t.NamedTuple):
@@ -65,7 +65,7 @@ class CallbackServer:
             take: Takes the callback's parameters and says what to show.
 
         Raises:
-            CallbackError: If the port is taken.
+            CallbackError: If the address cannot be listened on.
         """
         parts = urlsplit(callback_url)
         host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
@@ -78,8 +78,9 @@ class CallbackServer:
             self._server = _Server((host, port), _handler(self, parts.path or "/"))
         except OSError as error:
             msg = (
-                f"cannot listen on {host}:{port} ({error.strerror}); end what does, set another "
-                "'callback_url' here and in the connected application, or use --no-browser"
+                f"cannot listen on {host}:{port} ({error.strerror}); stop the program that does, "
+                "set another 'callback_url' here and in the connected application (SM303010), or "
+                "use --no-browser"
             )
             raise CallbackError(msg) from error
         self._thread = threading.Thread(
@@ -90,12 +91,15 @@ class CallbackServer:
     def wait(self, seconds: float) -> None:
         """Wait until a callback was taken and its outcome shown.
 
+        Args:
+            seconds: How long to wait at most.
+
         Raises:
-            CallbackError: If none came in time.
+            LoginError: If none came in time.
         """
         if not self._shown.wait(seconds):
-            msg = f"nobody signed in within {seconds:g} seconds; start again"
-            raise CallbackError(msg)
+            msg = f"nobody signed in within {seconds:g} seconds; start again, or set --wait"
+            raise LoginError(msg)
 
     def close(self) -> None:
         """Listen no longer."""
@@ -112,7 +116,7 @@ class CallbackServer:
             return self._outcome
 
     def shown(self) -> None:
-        """Note that the browser has got its page."""
+        """Record that the browser has received its page."""
         self._shown.set()
 
 
@@ -148,7 +152,8 @@ def _handler(owner: CallbackServer, path: str) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
             self.wfile.flush()
 
-        def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002  its name
+        @override
+        def log_message(self, format: str, *args: t.Any) -> None:
             """Write nothing: the address holds the code."""
 
     return Handler
@@ -165,5 +170,6 @@ class _Server(ThreadingHTTPServer):
             self.address_family = AF_INET6
         super().__init__(address, handler)
 
+    @override
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-        """A browser that went away is no error."""
+        """Ignore it: a browser may go away at any time."""

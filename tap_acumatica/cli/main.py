@@ -1,53 +1,69 @@
-"""How the command ends: errors as one line for the person who reads them, with exit code 1."""
+"""``tap-acumatica``: the Singer command, whose errors are one line each."""
 
 from __future__ import annotations
 
 import logging
-import os
+import signal
 import sys
 import typing as t
 
-from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.plugin_base import SingerCommand
+from typing_extensions import override
 
-from tap_acumatica.errors import SettingsError, TapError
+from tap_acumatica.errors import ExitCode, TapError
+from tap_acumatica.tap import TapAcumatica
 
 if t.TYPE_CHECKING:
     import click
+
+_SIGNAL_EXIT = 128
 
 
 class TapCommand(SingerCommand):
     """The Singer command line, without tracebacks."""
 
+    @override
     def main(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
-        """Run the command; on an error log one line and exit with code 1.
+        """Run the command; on an error log one line and end with the error's exit code.
 
-        The traceback of an unforeseen error is logged at DEBUG.
+        The traceback is logged at DEBUG.
         """
         try:
             return super().main(*args, **kwargs)
-        except (SettingsError, TapError) as error:
-            self._end(str(error))
-        except ConfigValidationError as error:
-            self._end("; ".join(error.errors))
-        except OSError as error:
-            self._end(str(error))
-        except (SingerSDKError, ValueError) as error:
-            kind = type(error).__name__  # the SDK reads files with a JSON library of its own
-            what = "the configuration file is no JSON" if kind == "JSONDecodeError" else kind
-            self._end(f"{what}: {error}")
+        except KeyboardInterrupt:
+            sys.exit(_SIGNAL_EXIT + signal.SIGINT)
+        except TapError as error:
+            self._end(str(error), error.exit_code)
+        except Exception as error:  # noqa: BLE001  whatever it is, people get one line
+            self._end(*_foreseen(error))
 
-    def invoke(self, ctx: click.Context) -> t.Any:
-        """Run it, and say so where the target ended first: Click would end without a word."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # The interpreter would complain again when it flushes standard output at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._end("the target closed the pipe; see its own messages")
-
-    def _end(self, message: str) -> t.NoReturn:
+    def _end(self, message: str, code: ExitCode) -> t.NoReturn:
         self.logger.error(" ".join(message.split()))
         self.logger.debug("Traceback:", exc_info=sys.exc_info())
         logging.shutdown()
-        sys.exit(1)
+        sys.exit(code)
+
+
+def _foreseen(error: Exception) -> tuple[str, ExitCode]:
+    """One line and an exit code for an error that is not the tap's own."""
+    kind = type(error).__name__
+    if kind == "JSONDecodeError":  # the SDK reads configuration files with its own JSON library
+        return f"the configuration file is not JSON: {error}", ExitCode.SETTINGS
+    if isinstance(error, OSError):
+        return str(error), ExitCode.FAILED
+    if isinstance(error, SingerSDKError):
+        return f"{kind}: {error}", ExitCode.SETTINGS
+    return f"{kind}: {error}", ExitCode.FAILED
+
+
+def command() -> click.Command:
+    """The Singer command line of the tap."""
+    made = TapAcumatica.cli  # sets up logging as well
+    made.__class__ = TapCommand
+    return made
+
+
+def main() -> None:
+    """Run the command with the process's arguments."""
+    command()()

@@ -1,7 +1,7 @@
-"""ATOM answers, read as they arrive: at no time is more than one entry held as XML.
+"""Parses ATOM responses while they arrive; holds only one entry as XML at a time.
 
-Values are taken as text; what they mean, the metadata says. Sources: OData 3.0 Atom format,
-sections 6 to 8, feed customization among them; OData Atom Format 4.0 for the newer names.
+Values are read as text; the metadata says what they mean. Sources: OData 3.0 Atom format, sections
+6 to 8 (including feed customization); OData Atom Format 4.0 for the newer names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 from lxml import etree
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
-from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, error_text
+from tap_acumatica.odata.payload import NESTED_NEXT_LINK, decode_name, error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,96 +22,100 @@ if t.TYPE_CHECKING:
 
 Row = dict[str, t.Any]
 Value = t.Any
-"""Text, None, a list of values (collections) or a dict of them (complex types)."""
+"""Text, None, a list of values (collections) or a dict of values (complex types)."""
 
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _METADATA = (
     "{http://schemas.microsoft.com/ado/2007/08/dataservices/metadata}",
     "{http://docs.oasis-open.org/odata/ns/metadata}",
 )
-_RELATED = (
+_NAVIGATION_RELATIONS = (
     "http://schemas.microsoft.com/ado/2007/08/dataservices/related/",
     "http://docs.oasis-open.org/odata/ns/related/",
 )
 _NULL, _TYPE = (tuple(f"{namespace}{name}" for namespace in _METADATA) for name in ("null", "type"))
 _ENTRY, _FEED, _LINK = f"{_ATOM}entry", f"{_ATOM}feed", f"{_ATOM}link"
-_BASE = "{http://www.w3.org/XML/1998/namespace}base"
-_CHUNK = 65536
-_BLANKS = b"\xef\xbb\xbf \t\r\n"
+_XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+_CHUNK_SIZE = 65536
+_WHITESPACE = b"\xef\xbb\xbf \t\r\n"
 
 
 class Readable(t.Protocol):
-    """Something to read bytes from, piece by piece."""
+    """A binary stream."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next piece, empty at the end."""
+        """Return the next bytes; empty at the end."""
 
 
-class Answer:
-    """The body of an answer whose form shows at its beginning."""
+class ResponseBody:
+    """A response body whose first bytes show its format: JSON, XML or HTML."""
 
     def __init__(self, source: Readable) -> None:
-        """Read as much of it as shows the form.
+        """Read the first bytes.
+
+        Args:
+            source: The body, decompressed.
 
         Raises:
-            EmptyPayloadError: If there is nothing.
+            EmptyPayloadError: If the body is empty or only white space.
         """
         self._source = source
-        self._head = source.read(_CHUNK)
-        while not self._head.strip(_BLANKS):
-            more = source.read(_CHUNK)
+        self._head = source.read(_CHUNK_SIZE)
+        while not self._head.strip(_WHITESPACE):
+            more = source.read(_CHUNK_SIZE)
             if not more:
-                msg = "the answer is empty"
+                msg = "the response is empty"
                 raise EmptyPayloadError(msg)
             self._head += more
 
     @property
     def is_xml(self) -> bool:
-        """Whether it is XML, or HTML, and no JSON."""
-        return self._head.lstrip(_BLANKS)[:1] == b"<"
+        """Whether the body is XML or HTML rather than JSON."""
+        return self._head.lstrip(_WHITESPACE)[:1] == b"<"
 
     @property
     def is_html(self) -> bool:
-        """Whether it is a page for people."""
+        """Whether the body is an HTML page."""
         return b"<html" in self._head[:2000].lower()
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next piece; with no size, all the rest."""
-        head, self._head = self._head.lstrip(_BLANKS), b""
+        """Return the next bytes; without a size, all that remain."""
+        head, self._head = self._head.lstrip(_WHITESPACE), b""
         return head if head and size >= 0 else head + self._source.read(size)
 
 
 class AtomReader:
-    """The rows of a feed, or the one of an entry.
+    """Iterates over the rows of a feed, or over the one row of an entry.
 
     Attributes:
-        next_link: Address of the following part, once all rows were read; None for none.
-        base: What addresses in it are relative to, once all rows were read; None for none.
+        next_link: URL of the next page, known once all rows are read; None if there is none.
+        base: ``xml:base`` of the document, known once all rows are read; None if there is none.
     """
 
-    def __init__(self, answer: Answer, places: Mapping[str, str] | None = None) -> None:
-        """Prepare.
+    def __init__(self, body: ResponseBody, feed_paths: Mapping[str, str] | None = None) -> None:
+        """Create a reader.
 
         Args:
-            answer: The body.
-            places: Where in an entry a property is told whose value is not in its content.
+            body: The response body.
+            feed_paths: For each property with feed customization, the lxml path of its value
+                within the entry.
         """
-        self._answer = answer
-        self._places = places or {}
+        self._body = body
+        self._feed_paths = feed_paths or {}
         self.next_link: str | None = None
         self.base: str | None = None
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows in the order received.
+        """Yield the rows in the order received.
 
         Raises:
-            PayloadError: If it is HTML, cut off, no feed, or an error that came amid the rows.
+            PayloadError: If the body is HTML, is cut off, is not a feed, or contains an error.
         """
-        if self._answer.is_html:
-            msg = "the answer is an HTML page"
+        if self._body.is_html:
+            msg = "the response is an HTML page"
             raise PayloadError(msg)
         events = etree.iterparse(
-            self._answer,
+            self._body,
             events=("start", "end"),
             tag=[_ENTRY, *(f"{name}error" for name in _METADATA)],
             resolve_entities=False,
@@ -124,33 +128,33 @@ class AtomReader:
         try:
             for event, element in events:
                 if element.tag != _ENTRY:
-                    self._fail(event, element)
+                    self._raise_error(event, element)
                 elif event == "start":
                     depth += 1
                 else:
                     depth -= 1
                     if depth == 0:
-                        yield _row(element, self._places)
-                        _forget(element)
+                        yield _row(element, self._feed_paths)
+                        _release(element)
         except etree.XMLSyntaxError as error:
-            msg = f"the answer is cut off or no XML ({error.msg})"
+            msg = f"the response is cut off or is not XML ({error.msg})"
             raise PayloadError(msg) from error
         root = events.root
         if root.tag not in {_ENTRY, _FEED}:
-            msg = "the answer is XML, but no feed of rows"
+            msg = "the response is XML but not a feed of rows"
             raise PayloadError(msg)
-        self.base = root.get(_BASE)
+        self.base = root.get(_XML_BASE)
         self.next_link = _next_link(root) if root.tag == _FEED else None
 
     @staticmethod
-    def _fail(event: str, element: Element) -> None:
+    def _raise_error(event: str, element: Element) -> None:
         if event == "end":
-            said = error_text(etree.tostring(element))
-            msg = f"the answer is an error although its status is success: {said}"
+            text = error_text(etree.tostring(element))
+            msg = f"the response has a success status but contains an error: {text}"
             raise PayloadError(msg)
 
 
-def _forget(entry: Element) -> None:
+def _release(entry: Element) -> None:
     entry.clear()
     parent = entry.getparent()
     if parent is not None:
@@ -160,49 +164,50 @@ def _forget(entry: Element) -> None:
 def _next_link(feed: Element) -> str | None:
     for link in feed.iterchildren(_LINK):
         if link.get("rel") in {"next", "http://www.iana.org/assignments/relation/next"}:
-            # Relative to xml:base, which itself may be relative to the address asked for.
-            return urljoin(_base(link), link.get("href", "")) if link.get("href") else None
+            # Relative to xml:base, which itself may be relative to the request URL.
+            return urljoin(_base_url(link), link.get("href", "")) if link.get("href") else None
     return None
 
 
-def _base(element: Element) -> str:
+def _base_url(element: Element) -> str:
     parent = element.getparent()
-    outer = _base(parent) if parent is not None else ""
-    return urljoin(outer, element.get(_BASE, ""))
+    outer = _base_url(parent) if parent is not None else ""
+    return urljoin(outer, element.get(_XML_BASE, ""))
 
 
-def _row(entry: Element, places: Mapping[str, str]) -> Row:
+def _row(entry: Element, feed_paths: Mapping[str, str]) -> Row:
     row: Row = {}
     for link in entry.iterchildren(_LINK):
         inline = _child(link, "inline")
-        if inline is not None and (name := _related(link)):
-            row[name] = _inline(inline)
+        if inline is not None and (name := _navigation_name(link)):
+            row[name] = _expanded_value(inline)
             feed = inline.find(_FEED)
             if feed is not None and (further := _next_link(feed)):
-                row[f"{name}{NESTED_LINK}"] = further
-    properties = _child(entry, "properties")  # of a media link entry, beside its content
+                row[f"{name}{NESTED_NEXT_LINK}"] = further
+    # A media link entry has its properties next to the content, not in it.
+    properties = _child(entry, "properties")
     if properties is None:
         content = entry.find(f"{_ATOM}content")
         properties = None if content is None else _child(content, "properties")
     if properties is not None:
         for element in properties.iterchildren("{*}*"):
             text = element.text
-            # Most elements are plain; what else there may be is looked for only where it may be.
-            plain = text is not None and not len(element)
-            row[_name(element.tag)] = text if plain else _value(element)
-    for name, place in places.items():
+            # Most elements hold only text: skip the checks that the others need.
+            only_text = text is not None and not len(element)
+            row[_property_name(element.tag)] = text if only_text else _value(element)
+    for name, path in feed_paths.items():
         if name not in row:
-            row[name] = _told(entry, place)
+            row[name] = _customized_value(entry, path)
     return row
 
 
-def _related(link: Element) -> str:
+def _navigation_name(link: Element) -> str:
     relation = link.get("rel", "")
-    start = next((start for start in _RELATED if relation.startswith(start)), None)
-    return decoded_name(relation[len(start) :]) if start else ""
+    start = next((start for start in _NAVIGATION_RELATIONS if relation.startswith(start)), None)
+    return decode_name(relation[len(start) :]) if start else ""
 
 
-def _inline(inline: Element) -> Value:
+def _expanded_value(inline: Element) -> Value:
     feed = inline.find(_FEED)
     if feed is not None:
         return [_row(entry, {}) for entry in feed.iterchildren(_ENTRY)]
@@ -214,17 +219,17 @@ def _value(element: Element) -> Value:
     if _attribute(element, _NULL) == "true":
         return None
     children = list(element.iterchildren("{*}*"))
-    if children and all(_local(child) == "element" for child in children):
+    if children and all(_local_name(child) == "element" for child in children):
         return [_value(child) for child in children]
     if children:
-        return {_name(child.tag): _value(child) for child in children}
+        return {_property_name(child.tag): _value(child) for child in children}
     if _attribute(element, _TYPE).lstrip("#").startswith("Collection("):
         return []
     return element.text or ""
 
 
-def _told(entry: Element, place: str) -> str | None:
-    path, _, attribute = place.partition("@")
+def _customized_value(entry: Element, path: str) -> str | None:
+    path, _, attribute = path.partition("@")
     element = entry.find(path.rstrip("/")) if path else entry
     if element is None:
         return None
@@ -243,10 +248,10 @@ def _attribute(element: Element, names: tuple[str, ...]) -> str:
     return next((value for name in names if (value := element.get(name)) is not None), "")
 
 
-def _local(element: Element) -> str:
+def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
 @functools.lru_cache(10_000)
-def _name(tag: str) -> str:
-    return decoded_name(tag.rpartition("}")[2])
+def _property_name(tag: str) -> str:
+    return decode_name(tag.rpartition("}")[2])

@@ -1,8 +1,8 @@
 """Reads ``$metadata``: CSDL XML 4.0 and, by the same local names, 3.0 and 2.0.
 
-20 MB with thousands of types are usual, of which a run needs a few: the members of a type are read
-when they are first asked for. Element names are compared without their namespace: the older
-versions changed it with each release.
+Documents of 20 MB with thousands of types are common, and a run needs only a few of the types. So
+the members of a type are parsed on first use. Element names are compared without their namespace,
+which the older versions changed with each release.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 from lxml import etree
 
 from tap_acumatica.errors import MetadataError
-from tap_acumatica.odata import feed
+from tap_acumatica.odata.feed_customization import feed_path, feed_paths
 from tap_acumatica.odata.model import (
     EDM,
     NO_FACETS,
@@ -30,51 +30,49 @@ from tap_acumatica.odata.model import (
     StructuredType,
     split_collection,
 )
-from tap_acumatica.odata.slices import sliced
+from tap_acumatica.odata.slices import slice_document
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lxml.etree import _Element as Element
 
-    from tap_acumatica.odata.slices import Slices
+    from tap_acumatica.odata.slices import SlicedDocument
 
 _DESCRIPTION = ("Org.OData.Core.V1.Description", "Core.Description")
 _FILTER_RESTRICTIONS = (
     "Org.OData.Capabilities.V1.FilterRestrictions",
     "Capabilities.FilterRestrictions",
 )
-_VERSIONED = "DataServices"
-_OLDER = "{http://schemas.microsoft.com/ado/"
+_DATA_SERVICES = "DataServices"
+_ADO_NAMESPACE = "{http://schemas.microsoft.com/ado/"
 
 
 def parse_metadata(document: bytes, *, version: str | None = None) -> Model:
-    """Build the model of a service from its metadata document, every type read.
+    """Build the model of a service from its metadata document, with all types parsed.
 
-    What cannot be read is left out and counted in ``Model.skipped``; the rest is kept.
+    Declarations that cannot be read are left out and listed in ``Model.skipped``.
 
     Args:
         document: The body of ``GET {root}/$metadata``, as bytes of XML.
-        version: What the answer's headers say the version is; the document itself knows better.
-
-    Returns:
-        The model.
+        version: OData version from the response headers; a version in the document takes
+            precedence.
 
     Raises:
-        MetadataError: If the document is no CSDL at all: not XML, HTML, or no entity container.
+        MetadataError: If the document is not CSDL: not XML, HTML, or without an entity set.
     """
-    model = _Reader(version).read(document)
+    model = _MetadataReader(version).read(document)
     for declared in model.types.values():
         _ = declared.members
     return model
 
 
 def open_metadata(document: bytes, *, version: str | None = None) -> Model:
-    """The same model, whose types are read when they are first asked for.
+    """Build the same model as :func:`parse_metadata`, but parse each type on first use.
 
-    ``Model.skipped`` counts what was left out of what was read. Reading a type raises
-    ``MetadataError`` where its part of the document is not well-formed. The document is held
-    until :meth:`Model.forget_unread`.
+    ``Model.skipped`` covers only what has been parsed so far. Parsing a type raises
+    ``MetadataError`` if its part of the document is not well-formed. The document stays in memory
+    until :meth:`Model.drop_unread` is called.
 
     Args:
         document: As for :func:`parse_metadata`.
@@ -83,19 +81,19 @@ def open_metadata(document: bytes, *, version: str | None = None) -> Model:
     Raises:
         MetadataError: As :func:`parse_metadata`.
     """
-    slices = sliced(document)
+    slices = slice_document(document)
     if slices:
         try:
-            return _Reader(version, slices).read(slices.skeleton)
+            return _MetadataReader(version, slices).read(slices.skeleton)
         except MetadataError:
-            pass  # the document as a whole says what is wrong with it, if it is not the slicing
-    return _Reader(version).read(document)
+            pass  # parse the whole document: it names the fault, unless slicing caused it
+    return _MetadataReader(version).read(document)
 
 
-class _Reader:
-    """Collects declarations, and joins them at the end."""
+class _MetadataReader:
+    """Collects the declarations, then resolves the references between them."""
 
-    def __init__(self, version: str | None, slices: Slices | None = None) -> None:
+    def __init__(self, version: str | None, slices: SlicedDocument | None = None) -> None:
         self.model = Model()
         self.version = version
         self.slices = slices
@@ -106,25 +104,25 @@ class _Reader:
         self.set_annotations: list[tuple[str, Element]] = []
 
     def read(self, document: bytes) -> Model:
-        root = _tree(document)
+        root = _parse_xml(document)
         outer = [root, *root, *(grandchild for child in root for grandchild in child)]
-        schemas = [element for element in outer if _local(element) == "Schema"]
+        schemas = [element for element in outer if _local_name(element) == "Schema"]
         if not schemas:
-            msg = "the metadata document holds no CSDL schema"
+            msg = "the metadata document has no CSDL schema"
             raise MetadataError(msg)
         for element in outer:
-            if _local(element) in {"Edmx", _VERSIONED}:
+            if _local_name(element) in {"Edmx", _DATA_SERVICES}:
                 self._read_version(element)
         for schema in schemas:
             self._read_schema(schema)
-        self._join()
+        self._resolve_references()
         return self.model
 
     def _read_schema(self, schema: Element) -> None:
         self.namespace = schema.get("Namespace", "")
-        # A document may not say its version, but its namespaces tell the generation.
-        older = schema.tag.startswith(_OLDER)
-        self.version = self.version or ("3.0" if older else None)
+        # A document without a version still shows its generation by its namespaces.
+        is_ado = schema.tag.startswith(_ADO_NAMESPACE)
+        self.version = self.version or ("3.0" if is_ado else None)
         if alias := schema.get("Alias"):
             self.model.aliases[alias] = self.namespace
         readers = {
@@ -139,7 +137,7 @@ class _Reader:
             "Annotations": self._read_annotations,
         }
         for element in schema:
-            if reader := readers.get(_local(element)):
+            if reader := readers.get(_local_name(element)):
                 reader(element)
 
     def _read_using(self, element: Element) -> None:
@@ -158,7 +156,7 @@ class _Reader:
     def _read_type(self, element: Element) -> None:
         name = element.get("Name")
         if not name:
-            self._skip(_local(element), "has no name")
+            self._skip(_local_name(element), "has no name")
             return
         qualified = f"{self.namespace}.{name}"
         self.model.types[qualified] = StructuredType(
@@ -170,13 +168,13 @@ class _Reader:
 
     def _members(self, owner: str, declared: Element) -> Members:
         body = self.slices.body(declared.text) if self.slices else None
-        element = declared if body is None else _within(declared, body)
+        element = declared if body is None else _parse_body(declared, body)
         key: tuple[str, ...] = ()
         for child in element.iterchildren("{*}Key"):
             key = tuple(ref.get("Name", "") for ref in child.iterchildren("{*}PropertyRef"))
         found = (self._property(child, owner) for child in element.iterchildren("{*}Property"))
         properties = {prop.name: prop for prop in found if prop}
-        self._place(declared, owner, properties)
+        self._customize_feed(declared, owner, properties)
         targets = map(self._navigation, element.iterchildren("{*}NavigationProperty"))
         return Members(key, properties, {target.name: target for target in targets if target})
 
@@ -184,7 +182,7 @@ class _Reader:
         name = element.get("Name")
         declared = element.get("Type")
         if not name or not declared:
-            self._skip(f"{owner}.{name or '?'}", "property without name or type")
+            self._skip(f"{owner}.{name or '?'}", "property without a name or a type")
             return None
         type_name, collection = split_collection(declared)
         return Property(
@@ -194,22 +192,24 @@ class _Reader:
             element.get("Nullable") != "false",
             _facets(element),
             _description(element) if len(element) else None,
-            feed.place(element),
+            feed_path(element),
         )
 
-    def _place(self, declared: Element, owner: str, properties: dict[str, Property]) -> None:
-        """Take in the feed customization that an entity type declares for its properties."""
-        for path, place in feed.places(declared):
-            if path in properties:
-                properties[path] = properties[path]._replace(place=place)
+    def _customize_feed(
+        self, declared: Element, owner: str, properties: dict[str, Property]
+    ) -> None:
+        """Apply the feed customization that an entity type declares for its properties."""
+        for name, path in feed_paths(declared):
+            if name in properties:
+                properties[name] = properties[name]._replace(feed_path=path)
             else:
-                self._skip(f"{owner}.{path}", "is told outside of the content of ATOM entries")
+                self._skip(f"{owner}.{name}", "its value is outside the content of ATOM entries")
 
     def _navigation(self, element: Element) -> NavigationProperty | None:
         name = element.get("Name", "")
         if declared := element.get("Type"):
             return NavigationProperty(name, *split_collection(declared))
-        # OData 2.0 and 3.0: the association says where it leads.
+        # OData 2.0 and 3.0: the association declares the target.
         ends = self.association_ends.get(self.model.resolve(element.get("Relationship", "")), {})
         end = ends.get(element.get("ToRole", ""))
         return NavigationProperty(name, *end) if end else None
@@ -218,7 +218,7 @@ class _Reader:
         self.association_ends[f"{self.namespace}.{element.get('Name')}"] = {
             end.get("Role", ""): (end.get("Type", ""), end.get("Multiplicity") == "*")
             for end in element
-            if _local(end) == "End"
+            if _local_name(end) == "End"
         }
 
     def _read_enumtype(self, element: Element) -> None:
@@ -236,13 +236,13 @@ class _Reader:
         if element.get("IsBound") == "true":
             return
         returns = next(
-            (child.get("Type") for child in element if _local(child) == "ReturnType"), None
+            (child.get("Type") for child in element if _local_name(child) == "ReturnType"), None
         )
         self.functions[f"{self.namespace}.{element.get('Name')}"] = (_parameters(element), returns)
 
     def _read_entitycontainer(self, element: Element) -> None:
         for child in element:
-            kind = _local(child)
+            kind = _local_name(child)
             name = child.get("Name")
             if kind in {"EntitySet", "Singleton"}:
                 declared = child.get("EntityType") or child.get("Type")
@@ -250,7 +250,7 @@ class _Reader:
                     self._skip(name or kind, "has no name or no type")
                     continue
                 entity_set = EntitySet(name, declared, singleton=kind == "Singleton")
-                _restrict(entity_set, child)
+                _apply_filter_restrictions(entity_set, child)
                 self.model.sets[name] = entity_set
             elif kind == "FunctionImport" and name:
                 self._read_function_import(name, child)
@@ -272,9 +272,9 @@ class _Reader:
         if "/" in target:
             self.set_annotations.append((target.rpartition("/")[2], element))
 
-    # Joining
+    # References
 
-    def _join(self) -> None:
+    def _resolve_references(self) -> None:
         self.model.version = self.version or self.model.version
         for name, function, entity_set in self.imports:
             parameters, returns = self.functions.get(self.model.resolve(function or ""), ((), None))
@@ -283,7 +283,7 @@ class _Reader:
             )
         for set_name, element in self.set_annotations:
             if set_name in self.model.sets:
-                _restrict(self.model.sets[set_name], element)
+                _apply_filter_restrictions(self.model.sets[set_name], element)
         for name, entity_set_ in list(self.model.sets.items()):
             resolved = self.model.resolve(entity_set_.type)
             entity_set_.type = resolved
@@ -291,14 +291,14 @@ class _Reader:
                 self._skip(name, f"its entity type {resolved} is not declared")
                 del self.model.sets[name]
         if not self.model.sets and not self.model.skipped:
-            msg = "the metadata document declares no entity set"
+            msg = "the metadata document has no entity set"
             raise MetadataError(msg)
 
     def _skip(self, name: str, reason: str) -> None:
         self.model.skipped.append(Skipped(name, reason))
 
 
-def _tree(document: bytes) -> Element:
+def _parse_xml(document: bytes) -> Element:
     if not document.strip():
         msg = "the metadata document is empty"
         raise MetadataError(msg)
@@ -316,16 +316,16 @@ def _tree(document: bytes) -> Element:
         raise MetadataError(msg) from error
 
 
-def _within(element: Element, body: bytes) -> Element:
-    """The body of an element as a tree, with the prefixes that are known to the element."""
-    names = element.nsmap.items()
-    known = "".join(
-        f" xmlns{':' if name else ''}{name or ''}={quoteattr(uri)}" for name, uri in names
+def _parse_body(element: Element, body: bytes) -> Element:
+    """Parse the body of an element, with the namespace prefixes that are in scope there."""
+    declarations = "".join(
+        f" xmlns{':' if name else ''}{name or ''}={quoteattr(uri)}"
+        for name, uri in element.nsmap.items()
     )
-    return _tree(b"<Body%b>%b</Body>" % (known.encode(), body))
+    return _parse_xml(b"<Body%b>%b</Body>" % (declarations.encode(), body))
 
 
-def _local(element: Element) -> str:
+def _local_name(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
@@ -333,17 +333,17 @@ def _facets(element: Element) -> Facets:
     precision, scale = element.get("Precision"), element.get("Scale")
     if not (precision or scale):
         return NO_FACETS
-    return Facets(_int(precision), _int(scale), floating=scale == "floating")
+    return Facets(_int_or_none(precision), _int_or_none(scale), floating=scale == "floating")
 
 
-def _int(text: str | None) -> int | None:
+def _int_or_none(text: str | None) -> int | None:
     return int(text) if text and text.isdigit() else None
 
 
 def _parameters(element: Element) -> tuple[Parameter, ...]:
     found = []
     for child in element:
-        if _local(child) != "Parameter":
+        if _local_name(child) != "Parameter":
             continue
         type_name, collection = split_collection(child.get("Type", "Edm.String"))
         nullable = child.get("Nullable") != "false"
@@ -364,8 +364,8 @@ def _description(element: Element) -> str | None:
     return None
 
 
-def _restrict(entity_set: EntitySet, element: Element) -> None:
-    """Apply ``Capabilities.FilterRestrictions`` found directly below ``element``."""
+def _apply_filter_restrictions(entity_set: EntitySet, element: Element) -> None:
+    """Apply the ``Capabilities.FilterRestrictions`` annotations directly below ``element``."""
     for annotation in _annotations(element, _FILTER_RESTRICTIONS):
         for value in annotation.iterfind(".//{*}PropertyValue"):
             if value.get("Property") == "Filterable":

@@ -1,6 +1,6 @@
-"""``$expand`` expressions: read from a setting, checked against the metadata, written out.
+"""``$expand`` expressions: parsed from a setting, checked against the metadata, written to a URL.
 
-Grammar (a part of OData 4.01 Part 2, section 5.1.3)::
+Grammar (a subset of OData 4.01 Part 2, section 5.1.3)::
 
     item    = name [ "(" option *( ";" option ) ")" ]
     option  = "$select=" name *( "," name ) | "$expand=" item *( "," item )
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+
+from typing_extensions import override
 
 from tap_acumatica.errors import ExpandError
 
@@ -21,12 +23,19 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """One navigation property to bring along, with what is to come of it."""
+    """One navigation property to expand.
+
+    Attributes:
+        navigation: The navigation property.
+        select: Properties to return of the related entities; empty for all of them.
+        nested: Navigation properties to expand within the related entities.
+    """
 
     navigation: NavigationProperty
     select: tuple[str, ...]
     nested: tuple[Expansion, ...] = ()
 
+    @override
     def __str__(self) -> str:
         options = [f"$select={','.join(self.select)}"] if self.select else []
         if self.nested:
@@ -40,10 +49,10 @@ def render(expansions: Sequence[Expansion]) -> str:
 
 
 def as_paths(expansions: Sequence[Expansion]) -> tuple[str, tuple[str, ...]]:
-    """The values of ``$expand`` and what joins ``$select``, as OData 1.0 to 3.0 have them.
+    """The value of ``$expand`` and the paths to add to ``$select``, for OData 1.0 to 3.0.
 
-    There are no options in brackets: everything is a path (OData 3.0 URL Conventions, sections
-    5.1.7 and 5.1.8).
+    These versions have no options in parentheses: everything is a path (OData 3.0 URL Conventions,
+    sections 5.1.7 and 5.1.8).
     """
     expand: list[str] = []
     select: list[str] = []
@@ -62,15 +71,15 @@ def as_paths(expansions: Sequence[Expansion]) -> tuple[str, tuple[str, ...]]:
 
 
 def parse_expand(items: Sequence[str], type_name: str, model: Model) -> tuple[Expansion, ...]:
-    """Read ``$expand`` items and check every name in them.
+    """Parse ``$expand`` items and check every name in them.
 
     Args:
         items: For example ``["AccountByAccountID($select=AccountCD)", "SOLineCollection"]``.
-        type_name: Qualified name of the entity type that is read.
+        type_name: Qualified name of the entity type to expand.
         model: The service's model.
 
     Raises:
-        ExpandError: If an item is malformed or names what the type does not have.
+        ExpandError: If an item is malformed, or names a property that the type does not have.
     """
     return tuple(_parse_item(item.strip(), type_name, model) for item in items)
 
@@ -91,7 +100,7 @@ def _parse_item(item: str, type_name: str, model: Model) -> Expansion:
         elif keyword.strip() == "$expand" and equals:
             nested = parse_expand(list(_split(value, ",")), navigation.type, model)
         else:
-            msg = f"'{option}' is neither $select=… nor $expand=…"
+            msg = f"'{option}' must be $select=… or $expand=…"
             raise ExpandError(msg)
     if unknown := [part for part in select if part not in known]:
         msg = f"{navigation.type} has no property '{unknown[0]}'"
@@ -102,13 +111,13 @@ def _parse_item(item: str, type_name: str, model: Model) -> Expansion:
 def _open(item: str) -> tuple[str, str]:
     name, bracket, rest = item.partition("(")
     if bracket and not rest.endswith(")"):
-        msg = f"'{item}' lacks its closing bracket"
+        msg = f"'{item}' must end with a closing parenthesis"
         raise ExpandError(msg)
     return name.strip(), rest[:-1] if bracket else ""
 
 
 def _split(text: str, separator: str) -> Iterator[str]:
-    """Split at separators that stand outside brackets."""
+    """Split at separators outside parentheses."""
     depth = start = 0
     for position, character in enumerate(text):
         depth += (character == "(") - (character == ")")

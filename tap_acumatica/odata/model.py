@@ -16,8 +16,11 @@ _COLLECTION = "Collection("
 class Facets(t.NamedTuple):
     """Type facets of a property (CSDL 4.01, section 7.2).
 
-    ``scale`` is None where it is not given, ``variable`` or ``floating``; only a floating one may
-    have infinities and NaN.
+    Attributes:
+        precision: Maximum number of significant digits; None if not given.
+        scale: Maximum number of digits after the decimal point; None if not given, ``variable`` or
+            ``floating``.
+        floating: Whether ``Scale`` is ``floating``; only then can a value be infinite or NaN.
     """
 
     precision: int | None = None
@@ -32,15 +35,15 @@ class Property(t.NamedTuple):
     """A structural property.
 
     Attributes:
-        name: Name on the wire.
+        name: Name in responses and in query options.
         type: Qualified type name, ``Edm.String`` or ``Some.Namespace.Type``, without
             ``Collection()``.
         collection: Whether the value is a list.
-        nullable: What the metadata says; services send null all the same.
+        nullable: What the metadata declares; services send null anyway.
         facets: Precision and scale.
         description: Text of ``Org.OData.Core.V1.Description``, for people.
-        place: Where in an ATOM entry the value is told that its content lacks (OData 2.0 and 3.0,
-            feed customization): a path for lxml, with ``@name`` at its end for an attribute.
+        feed_path: With feed customization (OData 2.0 and 3.0), the lxml path of the value within
+            an ATOM entry, ending with ``@name`` for an attribute; None if it is in the content.
     """
 
     name: str
@@ -49,11 +52,11 @@ class Property(t.NamedTuple):
     nullable: bool = True
     facets: Facets = NO_FACETS
     description: str | None = None
-    place: str | None = None
+    feed_path: str | None = None
 
 
 class NavigationProperty(t.NamedTuple):
-    """A navigation property: to one entity, or to many (``collection``)."""
+    """A navigation property: to one entity or, with ``collection``, to many."""
 
     name: str
     type: str
@@ -61,7 +64,7 @@ class NavigationProperty(t.NamedTuple):
 
 
 class Members(t.NamedTuple):
-    """What a structured type declares itself."""
+    """The members that a structured type itself declares, without those of its base types."""
 
     key: tuple[str, ...] = ()
     properties: Mapping[str, Property] = MappingProxyType({})
@@ -73,8 +76,8 @@ class StructuredType:
 
     Attributes:
         name: Qualified name.
-        base: Qualified name of the base type, as it is spelled.
-        abstract: Whether there are only values of derived types.
+        base: Qualified name of the base type, as spelled in the document; it may use an alias.
+        abstract: Whether only values of derived types exist.
     """
 
     __slots__ = ("_members", "_read", "abstract", "base", "name")
@@ -93,10 +96,10 @@ class StructuredType:
         Args:
             name: Qualified name.
             base: Qualified name of the base type.
-            abstract: Whether it is abstract.
-            members: What it declares.
-            read: Finds that out at the first question: a service has thousands of types, of which
-                a run needs a few.
+            abstract: Whether only values of derived types exist.
+            members: The members it declares.
+            read: Called on first use to get the members: a service has thousands of types, and a
+                run needs only a few.
         """
         self.name = name
         self.base = base
@@ -106,7 +109,7 @@ class StructuredType:
 
     @property
     def members(self) -> Members:
-        """What it declares, read when it is first asked for."""
+        """The members it declares, read on first use."""
         if self._members is None:
             self._members = self._read() if self._read else Members()
             self._read = None
@@ -114,12 +117,12 @@ class StructuredType:
 
     @property
     def is_read(self) -> bool:
-        """Whether its members were asked for."""
+        """Whether its members have been read."""
         return self._members is not None
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Names of the key properties, where it declares a key."""
+        """Names of its key properties; empty if it declares no key itself."""
         return self.members.key
 
     @property
@@ -140,14 +143,14 @@ class StructuredType:
 
 @dataclass(slots=True)
 class EntitySet:
-    """An entity set or, with ``singleton``, a single entity at an address of its own.
+    """An entity set or, with ``singleton``, a single entity with a URL of its own.
 
     Attributes:
-        name: Name in the address.
+        name: Name in the URL.
         type: Qualified name of the entity type.
-        singleton: Whether the address answers with one entity.
-        filterable: False where ``FilterRestrictions/Filterable`` says so.
-        non_filterable: Property names under ``NonFilterableProperties``.
+        singleton: Whether the response is one entity.
+        filterable: False if ``FilterRestrictions/Filterable`` says so.
+        non_filterable: Property names in ``FilterRestrictions/NonFilterableProperties``.
     """
 
     name: str
@@ -169,7 +172,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class FunctionImport:
-    """A function that can be called at the service root, with the set its result comes from."""
+    """A function that can be called at the service root.
+
+    Attributes:
+        name: Name in the URL.
+        parameters: Its parameters, in declared order.
+        entity_set: Name of the entity set that the result belongs to.
+        returns: Type of the result, as spelled in the document.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -179,7 +189,7 @@ class FunctionImport:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something in the metadata that could not be read, and why."""
+    """A declaration in the metadata that could not be read, and why."""
 
     name: str
     reason: str
@@ -187,9 +197,9 @@ class Skipped:
 
 @dataclass(slots=True)
 class Model:
-    """All that a service declares, and look-ups over it.
+    """Everything a service declares, with look-ups.
 
-    Names may be no legal CSDL identifiers (``PM-Project Summary``): nothing here depends on it.
+    Names need not be valid CSDL identifiers: Acumatica has ``PM-Project Summary``.
     """
 
     version: str = "4.0"
@@ -201,62 +211,62 @@ class Model:
     aliases: dict[str, str] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
 
-    def forget_unread(self) -> None:
-        """Let go of the types that nobody asked for, and so of the document they are in.
+    def drop_unread(self) -> None:
+        """Drop the types that nobody used, and with them the document that holds their members.
 
-        Types that the read ones are made of are read first: what is left is closed in itself.
+        Types that the used ones refer to are read first, so no reference is left dangling.
         """
-        waiting = [declared for declared in self.types.values() if declared.is_read]
-        while waiting:
-            declared = waiting.pop()
+        pending = [declared for declared in self.types.values() if declared.is_read]
+        while pending:
+            declared = pending.pop()
             related = {prop.type for prop in declared.properties.values()}
             for name in (*related, declared.base):
-                found = self.structured(name) if name and not name.startswith(EDM) else None
+                found = self.structured_type(name) if name and not name.startswith(EDM) else None
                 if found and not found.is_read:
                     _ = found.members
-                    waiting.append(found)
+                    pending.append(found)
         self.types = {name: found for name, found in self.types.items() if found.is_read}
 
     def resolve(self, name: str) -> str:
-        """Replace a schema alias at the head of a qualified name by its namespace."""
+        """Replace a schema alias at the start of a qualified name with its namespace."""
         if not self.aliases:
             return name
         head, dot, tail = name.rpartition(".")
         return f"{self.aliases[head]}{dot}{tail}" if head in self.aliases else name
 
-    def structured(self, name: str) -> StructuredType | None:
-        """The entity or complex type of that qualified name, if declared."""
+    def structured_type(self, name: str) -> StructuredType | None:
+        """The entity type or complex type with this qualified name, or None."""
         return self.types.get(name) or self.types.get(self.resolve(name))
 
     def lineage(self, name: str) -> Iterator[StructuredType]:
-        """The type and its base types, derived first, as far as they are declared."""
+        """Yield the type and its base types, the derived type first."""
         seen: set[str] = set()
-        current = self.structured(name)
+        current = self.structured_type(name)
         while current is not None and current.name not in seen:
             seen.add(current.name)
             yield current
-            current = self.structured(current.base) if current.base else None
+            current = self.structured_type(current.base) if current.base else None
 
     def properties(self, name: str) -> dict[str, Property]:
-        """All structural properties of a type, those of its base types first."""
+        """All structural properties of a type by name, those of its base types first."""
         merged: dict[str, Property] = {}
         for declared in reversed(list(self.lineage(name))):
             merged.update(declared.properties)
         return merged
 
     def navigation(self, name: str) -> dict[str, NavigationProperty]:
-        """All navigation properties of a type, inherited ones included."""
+        """All navigation properties of a type by name, including inherited ones."""
         merged: dict[str, NavigationProperty] = {}
         for declared in reversed(list(self.lineage(name))):
             merged.update(declared.navigation)
         return merged
 
     def key(self, name: str) -> tuple[str, ...]:
-        """Key property names; a key is declared once, on the type or on one of its bases."""
+        """Names of a type's key properties; the key may be declared on a base type."""
         return next((declared.key for declared in self.lineage(name) if declared.key), ())
 
-    def underlying(self, prop: Property) -> Property:
-        """The property with its type definition, if it has one, replaced by the primitive type."""
+    def resolve_definition(self, prop: Property) -> Property:
+        """The property with its type definition, if any, replaced with the underlying type."""
         if not self.definitions:
             return prop
         definition = self.definitions.get(self.resolve(prop.type))
@@ -268,12 +278,12 @@ class Model:
         )
 
     def is_enum(self, name: str) -> bool:
-        """Whether the qualified name is an enumeration type."""
+        """Whether this is the qualified name of an enumeration type."""
         return self.resolve(name) in self.enums
 
 
 def split_collection(type_name: str) -> tuple[str, bool]:
-    """Split ``Collection(X)`` into ``X`` and True; any other name into itself and False."""
+    """Split ``Collection(X)`` into ``X`` and True; return any other name with False."""
     if type_name.startswith(_COLLECTION) and type_name.endswith(")"):
         return type_name[len(_COLLECTION) : -1], True
     return type_name, False

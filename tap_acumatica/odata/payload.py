@@ -1,8 +1,8 @@
-"""JSON answers: the collection or entity inside, the next link, and what is no answer at all.
+"""Parses JSON responses: the collection or entity, the next link, and errors in disguise.
 
-Spellings covered (OData JSON Format 4.01 sections 4.5 and 4.6, OData 3.0 JSON Light and Verbose):
-``value`` with ``@odata.nextLink`` or ``@nextLink``, ``odata.nextLink``, ``d.results`` with
-``__next``, ``d`` alone of OData 1.0. Errors are read in XML as well.
+Supported forms (OData JSON Format 4.01 sections 4.5 and 4.6, OData 3.0 JSON Light and Verbose):
+``value`` with ``@odata.nextLink``, ``@nextLink`` or ``odata.nextLink``; ``d.results`` with
+``__next``; ``d`` alone, from OData 1.0. Errors are also read from XML.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from tap_acumatica.errors import EmptyPayloadError, PayloadError
 
 Row = dict[str, t.Any]
 
-NESTED_LINK = "@odata.nextLink"
-"""What follows a name of which only a part came along."""
+NESTED_NEXT_LINK = "@odata.nextLink"
+"""Follows the name of an expanded property whose collection was cut short."""
 _NEXT_LINKS = ("@odata.nextLink", "@nextLink", "odata.nextLink", "__next")
 _CONTEXTS = ("@odata.context", "@context", "odata.metadata")
-_AROUND_A_LIST = frozenset({"results", "__metadata", "__count", "__next"})
+_LIST_WRAPPER = frozenset({"results", "__metadata", "__count", "__next"})
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-_SHOWN = 200
+_MAX_ERROR_LENGTH = 200
 _DATE = re.compile(r"/Date\((-?\d+)([+-]\d+)?\)/", re.ASCII)
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  the clock that is read may be any zone's
-_ENCODED = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  local time in any zone
+_ENCODED_CHARACTER = re.compile(r"_x([0-9A-Fa-f]{8}|[0-9A-Fa-f]{4})_")
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One decoded answer.
+    """A decoded response.
 
     Attributes:
-        rows: The entities in the order received, control information still inside.
-        next_link: Address of the following part as the service spelled it, or None.
-        context: Context address, or None.
+        rows: The entities in the order received, including their control information.
+        next_link: URL of the next page, as the service wrote it, or None.
+        context: Context URL, or None.
     """
 
     rows: list[Row]
@@ -48,24 +48,29 @@ class Payload:
 
 
 def parse_collection(body: bytes) -> Payload:
-    """Decode an answer that must hold a collection.
+    """Decode a response that must contain a collection.
 
     Raises:
-        PayloadError: If it is empty, HTML, cut off, an error in disguise, or no collection.
+        PayloadError: If the body is empty, HTML, cut off, an error, or not a collection.
     """
     document = _decode(body)
-    inner = _inner(document)
-    if isinstance(inner, list):
-        return Payload(_entities(inner))
-    rows = inner.get("value", inner.get("results")) if isinstance(inner, dict) else None
+    content = _content(document)
+    if isinstance(content, list):
+        return Payload(_entities(content))
+    rows = content.get("value", content.get("results")) if isinstance(content, dict) else None
     if not isinstance(rows, list):
-        msg = "the answer holds no collection of rows ('value' is missing)"
+        msg = "the response has no collection of rows ('value' is missing)"
         raise PayloadError(msg)
-    return Payload(_entities(rows), _first(inner, _NEXT_LINKS), _first(document, _CONTEXTS))
+    return Payload(
+        _entities(rows), _first_text(content, _NEXT_LINKS), _first_text(document, _CONTEXTS)
+    )
 
 
 def parse_entity(body: bytes) -> Payload:
-    """Decode an answer that must hold one entity, such as a singleton's; ``null`` is none.
+    """Decode a response that must contain one entity, such as a singleton.
+
+    Returns:
+        One row; no row if the body is ``null``.
 
     Raises:
         PayloadError: As :func:`parse_collection`.
@@ -73,29 +78,29 @@ def parse_entity(body: bytes) -> Payload:
     if body.strip() == b"null":
         return Payload([])
     document = _decode(body)
-    inner = _inner(document)
-    if not isinstance(inner, dict):
-        msg = "the answer holds no entity"
+    content = _content(document)
+    if not isinstance(content, dict):
+        msg = "the response has no entity"
         raise PayloadError(msg)
-    if set(inner) <= {"value", *_CONTEXTS} and isinstance(inner.get("value"), list):
-        return Payload(_entities(inner["value"]), context=_first(document, _CONTEXTS))
-    return Payload([inner], context=_first(document, _CONTEXTS))
+    if set(content) <= {"value", *_CONTEXTS} and isinstance(content.get("value"), list):
+        return Payload(_entities(content["value"]), context=_first_text(document, _CONTEXTS))
+    return Payload([content], context=_first_text(document, _CONTEXTS))
 
 
 def is_control_information(name: str) -> bool:
-    """Whether a member of an entity is control information or an annotation, no property."""
+    """Whether a member of an entity is control information or an annotation, not a property."""
     return "@" in name or name.startswith(("odata.", "__"))
 
 
-def decoded_name(name: str) -> str:
-    """A property's name with its ``_x0020_`` taken for the character it stands for.
+def decode_name(name: str) -> str:
+    """Replace escapes such as ``_x0020_`` in a property name with their characters.
 
-    Names that are no names of XML elements are written so, by some services everywhere, by others
-    in ATOM only.
+    Services escape names that are not valid XML names, some of them everywhere, others only in
+    ATOM.
     """
     if "_x" not in name:
         return name
-    found = _ENCODED.sub(lambda match: _character(int(match[1], 16)), name)
+    found = _ENCODED_CHARACTER.sub(lambda match: _character(int(match[1], 16)), name)
     return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -103,37 +108,37 @@ def _character(number: int) -> str:
     return chr(number) if number < 0x110000 else "\ufffd"  # noqa: PLR2004  the end of Unicode
 
 
-def _inner(document: dict[str, t.Any]) -> t.Any:
-    """What a document holds: of a verbose one, in which ``d`` is all there is, in plain form."""
-    return _plain(document["d"]) if set(document) == {"d"} else document
+def _content(document: dict[str, t.Any]) -> t.Any:
+    """The content of a document; JSON Verbose, which has only ``d`` at the top, is unwrapped."""
+    return _unwrap_verbose(document["d"]) if set(document) == {"d"} else document
 
 
-def _plain(value: t.Any, depth: int = 0) -> t.Any:
-    """A verbose value without what is about it: lists bare, deferred links and metadata gone."""
+def _unwrap_verbose(value: t.Any, depth: int = 0) -> t.Any:
+    """Reduce a JSON Verbose value to its data: no ``results``, deferred links or metadata."""
     if isinstance(value, str):
-        return _iso(value) if value.startswith("/Date(") else value
+        return _iso_date_time(value) if value.startswith("/Date(") else value
     if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in value]
+        return [_unwrap_verbose(item, depth + 1) for item in value]
     if not isinstance(value, dict):
         return value
-    if depth and isinstance(value.get("results"), list) and set(value) <= _AROUND_A_LIST:
-        return [_plain(item, depth + 1) for item in value["results"]]
-    plain = {
-        name: item if name in _NEXT_LINKS else _plain(item, depth + 1)
+    if depth and isinstance(value.get("results"), list) and set(value) <= _LIST_WRAPPER:
+        return [_unwrap_verbose(item, depth + 1) for item in value["results"]]
+    unwrapped = {
+        name: item if name in _NEXT_LINKS else _unwrap_verbose(item, depth + 1)
         for name, item in value.items()
         if name != "__metadata" and not (isinstance(item, dict) and "__deferred" in item)
     }
     for name, item in value.items():
         if isinstance(item, dict) and "results" in item and (link := item.get("__next")):
-            plain[f"{name}{NESTED_LINK}"] = link
-    return plain
+            unwrapped[f"{name}{NESTED_NEXT_LINK}"] = link
+    return unwrapped
 
 
-def _iso(text: str) -> str:
-    """What ``/Date(milliseconds+minutes)/`` of OData 1.0 and 2.0 says, in the form of ISO 8601.
+def _iso_date_time(text: str) -> str:
+    """Convert ``/Date(milliseconds+minutes)/`` from OData 1.0 and 2.0 to ISO 8601.
 
-    The milliseconds since 1970 are those of the clock that is read, whatever its zone; the minutes
-    are its offset, and are there for ``Edm.DateTimeOffset`` only. So Microsoft's services write it.
+    The milliseconds since 1970 count local time, in whatever zone. The minutes are the offset of
+    that zone, and only ``Edm.DateTimeOffset`` has them. Microsoft's services write it like this.
     """
     match = _DATE.fullmatch(text)
     if match is None:
@@ -151,35 +156,35 @@ def _iso(text: str) -> str:
 def _decode(body: bytes) -> dict[str, t.Any]:
     text = body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not text:
-        msg = "the answer is empty"
+        msg = "the response is empty"
         raise EmptyPayloadError(msg)
     if text[:1] == b"<":
         kind = "an HTML page" if b"<html" in text[:2000].lower() else "XML"
-        msg = f"the answer is {kind} instead of JSON"
+        msg = f"the response is {kind} instead of JSON"
         raise PayloadError(msg)
     try:
         document = _DECODER.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        msg = f"the answer is cut off or no JSON ({error})"
+        msg = f"the response is cut off or is not JSON ({error})"
         raise PayloadError(msg) from error
     if not isinstance(document, dict):
-        msg = "the answer is no JSON object"
+        msg = "the response is not a JSON object"
         raise PayloadError(msg)
     for name in ("error", "@odata.error", "odata.error"):
         if isinstance(document.get(name), dict):
-            msg = f"the answer is an error although its status is success: {error_text(body)}"
+            msg = f"the response has a success status but contains an error: {error_text(body)}"
             raise PayloadError(msg)
     return document
 
 
 def _entities(rows: list[t.Any]) -> list[Row]:
     if not all(isinstance(row, dict) for row in rows):
-        msg = "the answer's collection holds something that is no entity"
+        msg = "the collection in the response contains something that is not an entity"
         raise PayloadError(msg)
     return rows
 
 
-def _first(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
+def _first_text(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
     for name in names:
         value = members.get(name)
         if isinstance(value, str) and value:
@@ -188,13 +193,13 @@ def _first(members: dict[str, t.Any], names: tuple[str, ...]) -> str | None:
 
 
 def error_text(body: bytes) -> str:
-    """The readable part of an error answer: OData's message, .NET's texts, or plain text.
+    """Extract the readable part of an error response: OData's message, .NET's, or plain text.
 
     Args:
-        body: The body as received, in whatever form.
+        body: The body as received, in any format.
 
     Returns:
-        One line of at most 200 characters; empty where the body is empty or a page of HTML.
+        One line of at most 200 characters; empty if the body is empty or HTML.
     """
     try:
         document = _DECODER.decode(body)
@@ -205,7 +210,7 @@ def error_text(body: bytes) -> str:
 
 
 def _xml_message(body: bytes) -> str:
-    """The message of ``m:error`` in XML, the innermost one; empty for a page of HTML."""
+    """The innermost message of an ``m:error`` in XML; empty for HTML."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=False)
     try:
         root = etree.fromstring(body, parser)
@@ -237,4 +242,4 @@ def _deepest_message(document: t.Any) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_SHOWN]
+    return " ".join(text.split())[:_MAX_ERROR_LENGTH]

@@ -1,4 +1,4 @@
-"""Addresses and query options, percent-encoded once (OData 4.01 Part 2, sections 2 and 5)."""
+"""Builds URLs and query options, percent-encoded once (OData 4.01 Part 2, sections 2 and 5)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,22 @@ if t.TYPE_CHECKING:
 _QUERY_SAFE = "$,()':*@;/!"
 _SEGMENT_SAFE = "!*@"
 _ARGUMENT_SAFE = "':"
-_PLAIN_IN_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '._:-")
+_SAFE_IN_PATH = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 '._:-")
 
 
 @dataclass(frozen=True, slots=True)
 class QueryOptions:
     """System query options of one request; those that are None or empty are left out.
 
-    ``filter`` holds comparisons that must all be met; ``custom`` further name and value pairs, such
-    as parameter aliases.
+    Attributes:
+        filter: Comparisons, joined with ``and``.
+        orderby: Column names, each optionally followed by ``asc`` or ``desc``.
+        select: Names or paths.
+        expand: The value of ``$expand``.
+        top: The number of rows to return.
+        skip: The number of rows to skip.
+        format: The value of ``$format``.
+        custom: Other names and values, such as parameter aliases.
     """
 
     filter: tuple[str, ...] = ()
@@ -56,14 +63,14 @@ class QueryOptions:
         )
 
 
-def address(root: str, segment: str, options: QueryOptions | None = None) -> str:
-    """Join a service root, one encoded path segment and query options to an address."""
+def build_url(root: str, segment: str, options: QueryOptions | None = None) -> str:
+    """Build a URL from a service root, one encoded path segment and query options."""
     query = options.encoded() if options else ""
     path = f"{root.rstrip('/')}/{segment}"
     return f"{path}?{query}" if query else path
 
 
-def segment(name: str) -> str:
+def path_segment(name: str) -> str:
     """Percent-encode an entity set's name as one path segment."""
     return quote(name, safe=_SEGMENT_SAFE)
 
@@ -75,39 +82,37 @@ def function_call(
     version: str = "4.0",
     time_zone: ServiceTimeZone | None = None,
 ) -> tuple[str, dict[str, str]]:
-    """Spell the call of a function import.
+    """Write the call of a function import.
 
-    Values that a web server may not accept inside a path travel as parameter aliases
-    (OData 4.01 Part 2, section 5.3.2). In OData 1.0 to 3.0 all are query options (OData 3.0 URL
-    Conventions, section 6).
+    Values that a web server may reject in a path are sent as parameter aliases (OData 4.01 Part 2,
+    section 5.3.2). In OData 1.0 to 3.0 all values are query options (OData 3.0 URL Conventions,
+    section 6).
 
     Args:
-        function: The function import as declared.
-        values: Wire value of every parameter, by name.
+        function: The function import.
+        values: Wire value of each parameter, by name.
         version: OData version of the service.
-        time_zone: The service's clock.
+        time_zone: Time zone of the service, for local times in literals; UTC if None.
 
     Returns:
-        The encoded path segment, and the query options that carry values.
+        The encoded path segment, and the query options that hold values.
     """
     arguments: list[str] = []
     aliases: dict[str, str] = {}
     for parameter in function.parameters:
-        spelled = literal(
-            parameter.type, values[parameter.name], version=version, time_zone=time_zone
-        )
+        text = literal(parameter.type, values[parameter.name], version=version, time_zone=time_zone)
         if not version.startswith("4"):
-            aliases[parameter.name] = spelled
-        elif set(spelled) <= _PLAIN_IN_PATH:
-            arguments.append(f"{parameter.name}={quote(spelled, safe=_ARGUMENT_SAFE)}")
+            aliases[parameter.name] = text
+        elif set(text) <= _SAFE_IN_PATH:
+            arguments.append(f"{parameter.name}={quote(text, safe=_ARGUMENT_SAFE)}")
         else:
             arguments.append(f"{parameter.name}=@{parameter.name}")
-            aliases[f"@{parameter.name}"] = spelled
+            aliases[f"@{parameter.name}"] = text
     call = f"({','.join(arguments)})" if version.startswith("4") else ""
-    return f"{segment(function.name)}{call}", aliases
+    return f"{path_segment(function.name)}{call}", aliases
 
 
-def compare(  # noqa: PLR0913  what decides how a comparison is spelled
+def compare(  # noqa: PLR0913  all of them decide how it is written
     name: str,
     operator: str,
     type_name: str,
@@ -116,5 +121,5 @@ def compare(  # noqa: PLR0913  what decides how a comparison is spelled
     version: str = "4.0",
     time_zone: ServiceTimeZone | None = None,
 ) -> str:
-    """One comparison, for example ``OrderNbr gt 'SO0001'``."""
+    """Write one comparison, for example ``OrderNbr gt 'SO0001'``; see :func:`literal`."""
     return f"{name} {operator} {literal(type_name, value, version=version, time_zone=time_zone)}"

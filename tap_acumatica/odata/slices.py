@@ -1,11 +1,11 @@
-"""Takes a metadata document apart unparsed, so that only what is asked for need be parsed.
+"""Splits a metadata document without parsing it, so that only the parts in use need parsing.
 
-Nine tenths of 20 MB are the bodies of entity types, and what sets say of navigation. Finding where
-they begin and end takes a tenth of the time and of the memory that a parser needs for them.
+Nine tenths of a 20 MB document are the bodies of entity types and the navigation bindings of entity
+sets. Finding where they start and end takes a tenth of the time and memory of parsing them.
 
-In well-formed XML ``<`` begins nothing but markup, so outside of comments, CDATA sections,
-processing instructions and a DTD each ``<EntityType`` is one. A document that has any of these
-after its head, or another encoding, is left whole.
+In well-formed XML, ``<`` only starts markup. So each ``<EntityType`` outside comments, CDATA
+sections, processing instructions and a DTD is an element. A document that has any of these after
+its head, or is not UTF-8, is not split.
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ _HEAD = re.compile(
 )
 _ENCODING = re.compile(rb"""encoding\s*=\s*["'](?!utf-8["']|us-ascii["'])""", re.IGNORECASE)
 _REST_OF_TAG = re.compile(rb"""(?:\s+[^\s=<>"'/]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*>""")
-_MARK = "slice "
+_PLACEHOLDER = "slice "
 
 
-class Slices(t.NamedTuple):
-    """A document in parts.
+class SlicedDocument(t.NamedTuple):
+    """A metadata document and the bodies that were cut out of it.
 
     Attributes:
-        skeleton: The document with a mark in place of each body.
-        bodies: What stood there.
+        skeleton: The document with a placeholder in place of each body.
+        bodies: The bodies, in the order of their placeholders.
     """
 
     skeleton: bytes
     bodies: Sequence[bytes]
 
-    def body(self, mark: str | None) -> bytes | None:
-        """The body that a mark, the text of an element, stands for; None for any other text."""
-        if mark and mark.startswith(_MARK):
-            return self.bodies[int(mark.removeprefix(_MARK))]
+    def body(self, placeholder: str | None) -> bytes | None:
+        """The body that belongs to a placeholder; None for any other text of an element."""
+        if placeholder and placeholder.startswith(_PLACEHOLDER):
+            return self.bodies[int(placeholder.removeprefix(_PLACEHOLDER))]
         return None
 
 
-def sliced(document: bytes) -> Slices | None:
-    """Take a document apart; None where it is to be read as a whole."""
+def slice_document(document: bytes) -> SlicedDocument | None:
+    """Split a metadata document; None if it must be parsed as a whole."""
     head = _HEAD.match(document)
     start = head.end() if head else 0
     declared = head["declared"] if head else None
-    foreign = declared is not None and _ENCODING.search(declared)
-    if foreign or any(document.find(mark, start) >= 0 for mark in (b"<!", b"<?")):
+    other_encoding = declared is not None and _ENCODING.search(declared)
+    if other_encoding or any(document.find(text, start) >= 0 for text in (b"<!", b"<?")):
         return None
     types = list(_contents(document, b"EntityType", start))
     bodies = [document[begin:end] for begin, end in types]
-    marks = [f"{_MARK}{number}".encode() for number in range(len(bodies))]
-    skeleton = _replaced(document, types, marks)
+    placeholders = [f"{_PLACEHOLDER}{number}".encode() for number in range(len(bodies))]
+    skeleton = _replace_spans(document, types, placeholders)
     for name in (b"EntitySet", b"Singleton"):
         sets = list(_contents(skeleton, name))
-        # Of what a set holds only annotations count.
+        # The model needs only the annotations of an entity set.
         kept = [skeleton[_annotation(skeleton, begin, end) : end] for begin, end in sets]
-        skeleton = _replaced(skeleton, sets, kept)
-    return Slices(skeleton, bodies)
+        skeleton = _replace_spans(skeleton, sets, kept)
+    return SlicedDocument(skeleton, bodies)
 
 
 def _contents(document: bytes, name: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
-    """Where the contents of elements of a name begin and end.
+    """Yield where the content of each element with this name starts and ends.
 
-    Those without any are left out, and those whose tags are written in an unusual way.
+    Skips elements without content, and tags that are written in an unusual way.
     """
     opening, closing = b"<" + name, b"</" + name
     at = document.find(opening, start)
@@ -82,7 +82,9 @@ def _annotation(document: bytes, begin: int, end: int) -> int:
     return end if found < 0 else found
 
 
-def _replaced(document: bytes, spans: Sequence[tuple[int, int]], texts: Sequence[bytes]) -> bytes:
+def _replace_spans(
+    document: bytes, spans: Sequence[tuple[int, int]], texts: Sequence[bytes]
+) -> bytes:
     pieces: list[bytes] = []
     position = 0
     for (begin, end), text in zip(spans, texts, strict=True):

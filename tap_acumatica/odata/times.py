@@ -1,8 +1,8 @@
-"""Date-times as text: any offset and zero to seven fraction digits in, one canonical UTC form out.
+"""Date-times as text, converted to one canonical UTC form.
 
-The canonical form is ``YYYY-MM-DDTHH:MM:SS.ffffff+00:00``: always UTC, always six digits, so that
-two values compare as strings as they compare as times. A seventh digit (100 ns) is cut off, never
-rounded up: a bookmark or a filter made from it may then be early, but never late.
+The canonical form is ``YYYY-MM-DDTHH:MM:SS.ffffff+00:00``: always UTC and six fraction digits, so
+that two values compare as strings as they do as instants. A seventh digit (100 ns) is cut off, not
+rounded up: a bookmark or a filter made from it may be early, but never late.
 """
 
 from __future__ import annotations
@@ -16,43 +16,41 @@ from tap_acumatica.errors import ValueMismatchError
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_INSTANT = re.compile(
+_DATE_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:\.(\d+))?(Z|z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d)$", re.ASCII)
 _REST = re.compile(r"([0-5]\d)(?:\.(\d+))?(?:Z|[+-]00:00)?", re.ASCII)
-_MINUTE = len("2024-03-01T10:11:")
+_MINUTE_LENGTH = len("2024-03-01T10:11:")
 _UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
-_MOST_OFFSET_HOURS = 23
-_MOST_MINUTES = 59
-_NOT_IN_CALENDAR = "is no date-time of the calendar"
+_MAX_OFFSET_HOURS = 23
+_MAX_OFFSET_MINUTES = 59
+_NOT_A_DATE_TIME = "is not a date-time"
+_NOT_IN_CALENDAR = "is not a valid date-time"
 _EARLIEST = "0001-01-01T00:00:00.000000+00:00"
 _LATEST = "9999-12-31T23:59:59.999999+00:00"
 
 
 def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
-    """Rewrite an ``Edm.DateTimeOffset`` or ``Edm.DateTime`` in the canonical UTC form.
+    """Convert an ``Edm.DateTimeOffset`` or ``Edm.DateTime`` value to the canonical UTC form.
 
     Args:
-        text: For example ``2024-03-01T10:11:12.123Z`` or ``2024-03-01T10:11:12+02:00``.
-        zone: Zone of a text without offset. Where its clock was changed, the offset before the
-            change counts.
-
-    Returns:
-        The same instant, in UTC, with six fraction digits.
+        text: A date-time with any offset or none, and any number of fraction digits; for example
+            ``2024-03-01T10:11:12.123Z`` or ``2024-03-01T10:11:12+02:00``.
+        zone: Zone of a text without an offset. When its clock changes, the offset before the
+            change applies.
 
     Raises:
-        ValueMismatchError: If the text is no date-time.
+        ValueMismatchError: If the text is not a date-time.
     """
     if text[-1:] == "Z":
         try:
-            return _MINUTES[text[:_MINUTE]] + _RESTS[text[_MINUTE:]]
+            return _MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]]
         except KeyError:
-            pass  # said what is wrong below, if anything is
-    match = _INSTANT.fullmatch(text)
+            pass  # handled below
+    match = _DATE_TIME.fullmatch(text)
     if match is None:
-        msg = "is no date-time"
-        raise ValueMismatchError(msg)
+        raise ValueMismatchError(_NOT_A_DATE_TIME)
     date, minutes, seconds, fraction, offset = match.groups()
     local = f"{date}T{minutes}{seconds or ':00'}"
     micros = (fraction or "")[:6].ljust(6, "0")
@@ -69,26 +67,26 @@ def to_canonical(text: str, zone: dt.tzinfo = dt.timezone.utc) -> str:
         return _EARLIEST if distance > dt.timedelta() else _LATEST
 
 
-class _Pieces(dict[str, str]):
-    """Canonical forms of pieces of date-times; what is no such piece is a ``KeyError``."""
+class _PieceCache(dict[str, str]):
+    """Caches the canonical form of parts of date-times; raises ``KeyError`` for other text."""
 
-    def __init__(self, form: Callable[[str], str | None], most: int) -> None:
+    def __init__(self, canonical_piece: Callable[[str], str | None], max_size: int) -> None:
         super().__init__()
-        self._form = form
-        self._most = most
+        self._canonical_piece = canonical_piece
+        self._max_size = max_size
 
     def __missing__(self, piece: str) -> str:
-        found = self._form(piece)
+        found = self._canonical_piece(piece)
         if found is None:
             raise KeyError(piece)
-        if len(self) >= self._most:
+        if len(self) >= self._max_size:
             self.clear()
         self[piece] = found
         return found
 
 
-def _minute(text: str) -> str | None:
-    """A date-time up to the minute, as in ``2024-03-01T10:11:``."""
+def _up_to_minute(text: str) -> str | None:
+    """The canonical form of a date-time up to the minute, such as ``2024-03-01T10:11:``."""
     if text[4:17:3] != "--T::":
         return None
     try:
@@ -98,62 +96,62 @@ def _minute(text: str) -> str | None:
     return text
 
 
-def _rest(text: str) -> str | None:
-    """What follows the minute, in UTC."""
+def _after_minute(text: str) -> str | None:
+    """The canonical form of the seconds and the offset of a date-time in UTC."""
     match = _REST.fullmatch(text)
     return f"{match[1]}.{(match[2] or '')[:6]:0<6}+00:00" if match else None
 
 
-_MINUTES = _Pieces(_minute, 5_000)
-_RESTS = _Pieces(_rest, 20_000)
+_MINUTES = _PieceCache(_up_to_minute, 5_000)
+_RESTS = _PieceCache(_after_minute, 20_000)
 
 
 def utc_column(texts: Iterable[str]) -> list[str]:
-    """What :func:`to_canonical` makes of many texts, none of which comes often.
+    """Apply :func:`to_canonical` to many texts in UTC that rarely repeat.
 
     Raises:
-        KeyError: If one is not in UTC, or is no date-time.
-        TypeError: If one is None.
+        KeyError: If a text is not in UTC, or is not a date-time.
+        TypeError: If a text is None.
     """
-    return [_MINUTES[text[:_MINUTE]] + _RESTS[text[_MINUTE:]] for text in texts]
+    return [_MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]] for text in texts]
 
 
 def is_local(text: str) -> bool:
-    """Whether a date-time carries no offset."""
+    """Whether a date-time has no offset."""
     return _OFFSET.search(text) is None
 
 
-def plain_date(text: str) -> str:
-    """The date that a date-time as sent shows, whatever its offset.
+def date_part(text: str) -> str:
+    """The date of a date-time as received, whatever its offset.
 
     Raises:
-        ValueMismatchError: If the text is no date-time.
+        ValueMismatchError: If the text is not a date-time.
     """
     to_canonical(text)
     return text[:10]
 
 
-def wall(text: str, zone: dt.tzinfo) -> str:
-    """What a clock in ``zone`` shows at a canonical text: the same form without an offset."""
-    return _within(parse(text), zone).replace(tzinfo=None).isoformat(timespec="microseconds")
+def to_local(text: str, zone: dt.tzinfo) -> str:
+    """Convert a canonical text to local time in ``zone``: the same form without an offset."""
+    return _as_zone(parse(text), zone).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 def in_zone(text: str, zone: dt.tzinfo) -> str:
-    """A canonical text as a clock in ``zone`` shows it, with its offset.
+    """Convert a canonical text to local time in ``zone``, with its offset.
 
-    RFC 3339 knows offsets in minutes only: those of the nineteenth century are cut to minutes, and
-    the clock put right.
+    RFC 3339 offsets have no seconds. Offsets from the nineteenth century do: they are cut to
+    minutes, and the local time is adjusted accordingly.
     """
-    moment = _within(parse(text), zone)
+    moment = _as_zone(parse(text), zone)
     offset = moment.utcoffset() or dt.timedelta()
     if offset.seconds % 60:
         minutes = dt.timezone(offset - dt.timedelta(seconds=offset.seconds % 60))
-        moment = _within(parse(text), minutes)
+        moment = _as_zone(parse(text), minutes)
     return moment.isoformat(timespec="microseconds")
 
 
-def _within(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-    """A moment in a zone; in UTC where the calendar ends."""
+def _as_zone(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """Convert a moment to a zone; leave it in UTC at the ends of the calendar."""
     try:
         return moment.astimezone(zone)
     except OverflowError:
@@ -162,7 +160,7 @@ def _within(moment: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
 
 def _offset(text: str) -> dt.timedelta:
     digits = text[1:].replace(":", "")
-    if int(digits[:2]) > _MOST_OFFSET_HOURS or int(digits[2:]) > _MOST_MINUTES:
+    if int(digits[:2]) > _MAX_OFFSET_HOURS or int(digits[2:]) > _MAX_OFFSET_MINUTES:
         msg = "has an offset that does not exist"
         raise ValueMismatchError(msg)
     offset = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
@@ -170,17 +168,17 @@ def _offset(text: str) -> dt.timedelta:
 
 
 def parse(canonical: str) -> dt.datetime:
-    """A canonical text as an aware ``datetime`` in UTC."""
+    """Convert a canonical text to an aware ``datetime`` in UTC."""
     return dt.datetime.fromisoformat(canonical)
 
 
 def canonical(moment: dt.datetime) -> str:
-    """An aware ``datetime`` in the canonical form."""
+    """Convert an aware ``datetime`` to the canonical form."""
     return moment.astimezone(dt.timezone.utc).isoformat(timespec="microseconds")
 
 
 def shifted(text: str, *, seconds: float) -> str:
-    """A canonical text moved by ``seconds``, held within the calendar's range."""
+    """Add seconds to a canonical text; the result stays within the calendar's range."""
     try:
         return canonical(parse(text) + dt.timedelta(seconds=seconds))
     except OverflowError:

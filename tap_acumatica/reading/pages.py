@@ -56,9 +56,9 @@ class PagedResult:
         while True:
             self.total += len(page.rows)
             yield page.rows
-            if page.rest is not None:
+            if page.next_part is not None:
                 try:
-                    page = page.rest()
+                    page = page.next_part()
                 except BrokenOffError as error:
                     if not self._seeks:
                         raise

@@ -28,7 +28,7 @@ class Page(t.Protocol):
     @property
     def next_link(self) -> str | None: ...  # noqa: D102
     @property
-    def rest(self) -> Callable[[], Page] | None: ...  # noqa: D102
+    def next_part(self) -> Callable[[], Page] | None: ...  # noqa: D102
 
 
 class Source(t.Protocol):

@@ -1,7 +1,7 @@
 """How far one stream of one tenant is written: bookmark, watermark, rewind, end of a range.
 
-Whoever writes rows tells ``Progress`` afterwards, never before. The bookmark then says what the
-next run need not read again, so it never passes a row that has not been written.
+Rows count once they have been written, never before. The bookmark says what the next run need not
+read again, so it never passes a row that has not been written.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
 
+    from tap_acumatica.reading.blocks import Piece
     from tap_acumatica.reading.by_time import RangeMark, RowBatch
     from tap_acumatica.reading.plan import Row
 
@@ -71,6 +72,27 @@ class Progress:
         self.bookmark = self._initial
         self.rows = 0
         self._began = self._logged = time.monotonic()
+
+    def write(self, block: Sequence[Piece], write: Callable[[list[Row]], None]) -> int:
+        """Write a block and let the bookmark follow: only what is out counts.
+
+        Args:
+            block: What is written together.
+            write: Writes rows; when it returns, they are out.
+
+        Returns:
+            How many rows were written.
+        """
+        rows = [row for piece in block for row in piece.rows]
+        if rows:
+            write(rows)
+        for piece in block:
+            if piece.batch.rewind:
+                self.rewind()
+            self.advance(piece.rows, piece.batch)
+            if piece.last:
+                self.end_range(piece.batch)
+        return len(rows)
 
     def advance(self, rows: Sequence[Row], batch: RowBatch) -> None:
         """Take note that rows were written.

@@ -6,6 +6,8 @@ import queue
 import threading
 import typing as t
 
+from typing_extensions import override
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,6 +72,7 @@ class _Producer(threading.Thread, t.Generic[T]):
         self._items = items
         self._stopped = threading.Event()
 
+    @override
     def run(self) -> None:
         try:
             for item in self._items:

@@ -18,14 +18,13 @@ from tap_acumatica.errors import (
     TapError,
     ValueMismatchError,
 )
-from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.dialect import JSON, V4
-from tap_acumatica.odata.query import QueryOptions, address
+from tap_acumatica.odata.query import QueryOptions, build_url
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.odata.atom import Readable
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
@@ -35,13 +34,46 @@ logger = logging.getLogger(__name__)
 _SMALLEST_PAGE = 10
 
 
+T = t.TypeVar("T")
+
+
+class Service(t.Protocol):
+    """The service that is read."""
+
+    @property
+    def root(self) -> str:
+        """Address of the service root."""
+
+    def check_answer(self, url: str, context: str | None) -> None:
+        """Raise if the answer to a request comes from another service."""
+
+
+class Sessions(t.Protocol):
+    """Whatever sends requests to a service."""
+
+    @property
+    def service(self) -> Service:
+        """The service."""
+
+    def fetch(
+        self,
+        url: str,
+        parse: Callable[[t.Any], T],
+        *,
+        what: str,
+        patient: bool = ...,
+        **options: t.Any,
+    ) -> T:
+        """What ``parse`` makes of the answer to a request."""
+
+
 class Codec(t.Protocol):
     """Decodes answers."""
 
     def decode(self, body: bytes) -> Page:
         """The rows of an answer."""
 
-    def begin(self, answer: Answer) -> Page:
+    def decode_stream(self, body: ResponseBody) -> Page:
         """The first rows of an answer that arrives meanwhile."""
 
 
@@ -79,7 +111,7 @@ class EntitySource:
 
     def __init__(  # noqa: PLR0913  a request is made of these
         self,
-        sessions: SessionPool,
+        sessions: Sessions,
         segment: str,
         codec: Codec,
         *,
@@ -102,7 +134,7 @@ class EntitySource:
             data_format: ``json`` or ``atom``.
         """
         self._headers = {"Accept": dialect.accept(data_format), **dialect.headers}
-        self._streams = dialect.streams(data_format)
+        self._streams = dialect.is_streamed(data_format)
         self._sessions = sessions
         self._root = sessions.service.root
         self._count = count
@@ -116,12 +148,12 @@ class EntitySource:
         """Answer a query.
 
         Raises:
-            TapError: As :meth:`SessionPool.fetch`.
+            TapError: As the sessions raise it.
             AnswerError: If a value does not fit its type.
         """
         while True:
             top = self._count.at_most(options.top)
-            url = address(self._root, self._segment, replace(options, top=top))
+            url = build_url(self._root, self._segment, replace(options, top=top))
             try:
                 return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
             except SlowAnswerError as error:
@@ -154,10 +186,12 @@ class EntitySource:
         return self._guarded(page)
 
     def _begin(self, body: Readable) -> Page:
-        return self._codec.begin(Answer(body))
+        return self._codec.decode_stream(ResponseBody(body))
 
     def _guarded(self, page: Page) -> Page:
-        return page._replace(rest=partial(self._go_on, page.rest)) if page.rest else page
+        if page.next_part is None:
+            return page
+        return page._replace(next_part=partial(self._go_on, page.next_part))
 
     def _go_on(self, rest: Callable[[], Page]) -> Page:
         """The next part of an answer.

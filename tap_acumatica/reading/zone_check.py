@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tap_acumatica.errors import TapError
 from tap_acumatica.odata import times
-from tap_acumatica.odata.time_zone import offset_of, zones_by_offset
+from tap_acumatica.odata.time_zone import utc_offset, zones_by_offset
 
 if t.TYPE_CHECKING:
     from tap_acumatica.reading.plan import Plan, Source
@@ -53,7 +53,7 @@ def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
     ahead = times.parse(times.to_canonical(stamps[len(stamps) // 2])) - now
     if ahead <= _TOLERANCE:
         return ""
-    least = offset_of(time_zone.zone, now) + ahead - _TOLERANCE
+    least = utc_offset(time_zone.zone, now) + ahead - _TOLERANCE
     fitting = next((held for held in zones_by_offset(now) if held[0] >= least), None)
     hours = ahead.total_seconds() / 3600
     found = f"its newest rows are stamped {hours:.1f} hours after {now:%H:%M} UTC by its own clock"

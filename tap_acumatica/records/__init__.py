@@ -1,1 +1,1 @@
-"""From Edm types to JSON Schema, and from a page of bytes to Singer records."""
+"""Edm types to JSON Schema, and the bytes of a page to Singer records."""

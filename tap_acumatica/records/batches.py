@@ -1,4 +1,4 @@
-"""BATCH files: JSON lines, compressed by gzip, wherever the SDK's storage writes to."""
+"""BATCH files: JSON lines, compressed with gzip, written to the SDK's storage."""
 
 from __future__ import annotations
 
@@ -7,28 +7,41 @@ import typing as t
 from uuid import uuid4
 
 if t.TYPE_CHECKING:
-    from singer_sdk.helpers._batch import BatchConfig
+    from contextlib import AbstractContextManager
 
-_FAST = 1  # three times as fast as the default, for files that are read once and thrown away
+_FAST = 1  # three times as fast as the default, for files that are read once
+
+
+class Storage(t.Protocol):
+    """Where files go: the SDK's storage target."""
+
+    prefix: str | None
+
+    def open(self, filename: str, mode: str = ...) -> AbstractContextManager[t.IO[t.Any]]:
+        """Open a file."""
+
+    def get_url(self, filename: str) -> str:
+        """The address of a file."""
 
 
 class BatchFiles:
-    """Numbered files of one stream."""
+    """Writes the numbered BATCH files of one stream."""
 
-    def __init__(self, config: BatchConfig, name: str) -> None:
-        """Begin a series.
+    def __init__(self, storage: Storage, name: str, *, compression: str | None) -> None:
+        """Start a series of files.
 
         Args:
-            config: The SDK's batch configuration.
-            name: What the names of the files begin with, after the configured prefix.
+            storage: Where the files go.
+            name: Start of the file names, after the storage's prefix.
+            compression: ``none``, or anything else for gzip.
         """
-        self._storage = config.storage
-        self._compress = config.encoding.compression != "none"
-        self._stem = f"{config.storage.prefix or ''}{name}-{uuid4()}"
+        self._storage = storage
+        self._compress = compression != "none"
+        self._stem = f"{storage.prefix or ''}{name}-{uuid4()}"
         self._number = 0
 
     def write(self, lines: bytes) -> str:
-        """Write the next file and return its address."""
+        """Write the next file and return its URL."""
         self._number += 1
         suffix = "json.gz" if self._compress else "json"
         filename = f"{self._stem}-{self._number}.{suffix}"

@@ -1,7 +1,7 @@
-"""From the bytes of an answer to rows of wire values, and from rows to records.
+"""Decodes the bytes of a response to rows of wire values, and builds records from rows.
 
-A row holds what the service sent, value by value in its wire form, for the properties that were
-asked for. A record is what leaves: the selected columns, with those that the tap adds.
+A row has the wire value of each requested property. A record is what the tap emits: the selected
+columns and those that the tap adds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from itertools import islice
 import msgspec
 
 from tap_acumatica.errors import PayloadError, ValueMismatchError
-from tap_acumatica.odata.atom import Answer, AtomReader
-from tap_acumatica.odata.payload import NESTED_LINK, decoded_name, parse_collection, parse_entity
+from tap_acumatica.odata.atom import AtomReader, ResponseBody
+from tap_acumatica.odata.payload import (
+    NESTED_NEXT_LINK,
+    decode_name,
+    parse_collection,
+    parse_entity,
+)
 from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
@@ -35,33 +40,37 @@ if t.TYPE_CHECKING:
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 Row = dict[str, t.Any]
-_PART_ROWS = 1000
+_ROWS_PER_PART = 1000
 
 
 class Page(t.NamedTuple):
-    """Rows of one answer in wire values, and the next link as the service spelled it.
+    """The rows of one response.
 
-    A row is read by column name; it is a dict or a compiled row. Where an answer is read while it
-    arrives, ``rest`` waits for its next part; the next link comes with the last one.
+    Attributes:
+        rows: The rows, read by column name: dicts or compiled rows, with wire values.
+        next_link: URL of the next page, as the service wrote it, or None.
+        context: Context URL, or None.
+        next_part: For a response that is decoded while it arrives, waits for its next part and
+            returns it; None on the last part, which has the next link.
     """
 
     rows: list[t.Any]
     next_link: str | None = None
     context: str | None = None
-    rest: Callable[[], Page] | None = None
+    next_part: Callable[[], Page] | None = None
 
 
 class RowCodec:
-    """Decodes answers of one entity set."""
+    """Decodes the responses of one entity set."""
 
-    def __init__(  # noqa: PLR0913  what decides a row is this much
+    def __init__(  # noqa: PLR0913  all of them decide what a row is
         self,
         model: Model,
         properties: Mapping[str, Property],
         *,
         key: Sequence[str] = (),
         expansions: Sequence[Expansion] = (),
-        extra: Mapping[str, Mapping[str, t.Any]] | None = None,
+        undeclared: Mapping[str, Mapping[str, t.Any]] | None = None,
         singleton: bool = False,
         time_zone: ServiceTimeZone | None = None,
         dates: Iterable[str] = (),
@@ -71,14 +80,14 @@ class RowCodec:
 
         Args:
             model: The service's model.
-            properties: Properties to keep; a row that lacks one has null there.
-            key: Names of the key properties, to name a row by in errors.
-            expansions: Navigation properties that come along.
-            extra: JSON Schemas of columns the metadata does not declare but the catalog names.
-            singleton: Whether an answer is one entity.
-            time_zone: The service's clock; UTC where it is None.
-            dates: Date-times that are plain dates.
-            deletion: When rows were deleted, where that is wanted.
+            properties: Properties to keep; null in rows that lack them.
+            key: Names of the key properties, to identify a row in errors.
+            expansions: Expanded navigation properties.
+            undeclared: JSON Schemas of columns in the catalog that the metadata does not declare.
+            singleton: Whether a response is one entity.
+            time_zone: Time zone of the service; UTC if None.
+            dates: Names of timestamp columns to emit as dates.
+            deletion: How to tell when a row was deleted; None without such a column.
         """
         self._key = tuple(key)
         self.time_zone = time_zone or ServiceTimeZone()
@@ -88,88 +97,90 @@ class RowCodec:
         self._model = model
         self._properties = properties
         self._expansions = expansions
-        self._extra = extra or {}
+        self._undeclared = undeclared or {}
         self.nested_links = tuple(
-            f"{expansion.navigation.name}{NESTED_LINK}"
+            f"{expansion.navigation.name}{NESTED_NEXT_LINK}"
             for expansion in expansions
             if expansion.navigation.collection
         )
         self._convert = self._conversions(Conversions(model, self.time_zone))
-        self._plain_names = {name: decoded_name(name) for name in self._convert}
-        self._places = {
-            self._plain_names[name]: prop.place for name, prop in properties.items() if prop.place
+        self._decoded_names = {name: decode_name(name) for name in self._convert}
+        self._feed_paths = {
+            self._decoded_names[name]: prop.feed_path
+            for name, prop in properties.items()
+            if prop.feed_path
         }
 
     def _conversions(self, conversions: Conversions) -> dict[str, Convert]:
         found: dict[str, Convert] = {
-            name: conversions.date if name in self.dates else conversions.of(prop)
+            name: conversions.date_part if name in self.dates else conversions.for_property(prop)
             for name, prop in self._properties.items()
         }
         for expansion in self._expansions:
-            found[expansion.navigation.name] = conversions.of_expansion(expansion)
-        for name, schema in self._extra.items():
+            found[expansion.navigation.name] = conversions.for_expansion(expansion)
+        for name, schema in self._undeclared.items():
             is_time = schema.get("format") == "date-time"
-            found[name] = self._time_or_as_it_is if is_time else _keep
+            found[name] = self._undeclared_time if is_time else _unchanged
         return found
 
     @cached_property
     def _convert_text(self) -> dict[str, Convert]:
-        return self._conversions(Conversions(self._model, self.time_zone, text=True))
+        return self._conversions(Conversions(self._model, self.time_zone, from_xml=True))
 
-    def _time_or_as_it_is(self, value: t.Any) -> t.Any:
+    def _undeclared_time(self, value: t.Any) -> t.Any:
         return self.time_zone.to_output(value) if isinstance(value, str) else value
 
     def converter(self, name: str) -> Convert:
-        """What turns the JSON value of a column into its wire value."""
-        return self._convert.get(name, _keep)
+        """The conversion of a column's JSON value to its wire value."""
+        return self._convert.get(name, _unchanged)
 
     def decode(self, body: bytes) -> Page:
-        """Decode an answer.
+        """Decode a response.
 
         Raises:
-            PayloadError: If it is none.
-            ValueMismatchError: If a value does not fit its type; the message names key, property
-                and kind.
+            PayloadError: If the body is not the expected collection or entity.
+            ValueMismatchError: If a value does not fit its type; the message names the row's key,
+                the property and the kind of value.
         """
-        answer = Answer(io.BytesIO(body))
-        if answer.is_xml:
-            return whole(self.begin(answer))
+        response = ResponseBody(io.BytesIO(body))
+        if response.is_xml:
+            return join_parts(self.decode_stream(response))
         payload = self._parse(body)
         names = None
         if any("_x" in name for raw in payload.rows[:1] for name in (*raw, *self._convert)):
-            names = self._plain_names
-            payload.rows[:] = [_with_plain_names(raw) for raw in payload.rows]
+            names = self._decoded_names
+            payload.rows[:] = [_decode_names(raw) for raw in payload.rows]
         rows = [self._row(raw, self._convert, names) for raw in payload.rows]
         return Page(rows, payload.next_link, payload.context)
 
-    def begin(self, answer: Answer) -> Page:
-        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it.
+    def decode_stream(self, body: ResponseBody) -> Page:
+        """Decode a response while it arrives: the first part of XML, all of JSON.
 
         Raises:
-            PayloadError: As :meth:`decode`; from ``rest`` as well.
-            ValueMismatchError: Likewise.
+            PayloadError: As :meth:`decode`; also raised by ``next_part``.
+            ValueMismatchError: As :meth:`decode`; also raised by ``next_part``.
         """
-        if not answer.is_xml:
-            return self.decode(answer.read())
-        reader = AtomReader(answer, self._places)
-        return self._part(reader, iter(reader))
+        if not body.is_xml:
+            return self.decode(body.read())
+        reader = AtomReader(body, self._feed_paths)
+        return self._decode_part(reader, iter(reader))
 
-    def _part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
+    def _decode_part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
         rows = [
-            self._row(raw, self._convert_text, self._plain_names)
-            for raw in islice(entries, _PART_ROWS)
+            self._row(raw, self._convert_text, self._decoded_names)
+            for raw in islice(entries, _ROWS_PER_PART)
         ]
-        if len(rows) < _PART_ROWS:
+        if len(rows) < _ROWS_PER_PART:
             return Page(rows, reader.next_link, reader.base and reader.base.rstrip("/"))
-        return Page(rows, rest=partial(self._part, reader, entries))
+        return Page(rows, next_part=partial(self._decode_part, reader, entries))
 
     def _row(
         self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None
     ) -> Row:
         for link in self.nested_links:
             if raw.get(link):
-                name = link.removesuffix(NESTED_LINK)
-                msg = f"only a part of {name} came along; leave it out of 'expand'"
+                name = link.removesuffix(NESTED_NEXT_LINK)
+                msg = f"the service returned only a part of {name}; remove it from 'expand'"
                 raise PayloadError(msg)
         row = {}
         for name, convert in conversions.items():
@@ -178,18 +189,20 @@ class RowCodec:
                 try:
                     value = convert(value)
                 except ValueMismatchError as error:
-                    raise ValueMismatchError(self._complaint(raw, name, value, error)) from error
+                    raise ValueMismatchError(
+                        self._mismatch_message(raw, name, value, error)
+                    ) from error
             row[name] = value
         if self.deletion:
-            row[DELETED_COLUMN] = self.deletion.at(row)
+            row[DELETED_COLUMN] = self.deletion.deleted_at(row)
         return row
 
-    def _complaint(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
-        key = ", ".join(f"{part}={raw.get(part)}" for part in self._key) or "without a key"
-        return f"row {key}: the value of {name} (a {_kind(value)}) {error}"
+    def _mismatch_message(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
+        key = ", ".join(f"{part}={raw.get(part)}" for part in self._key) or "(no key)"
+        return f"row {key}: the value of {name} (a {_json_type(value)}) {error}"
 
 
-def _kind(value: t.Any) -> str:
+def _json_type(value: t.Any) -> str:
     kinds = {
         str: "text",
         bool: "boolean",
@@ -201,25 +214,25 @@ def _kind(value: t.Any) -> str:
     return kinds.get(type(value), type(value).__name__)
 
 
-def _keep(value: t.Any) -> t.Any:
+def _unchanged(value: t.Any) -> t.Any:
     return value
 
 
-def _with_plain_names(raw: Row) -> Row:
-    return {decoded_name(name): value for name, value in raw.items()}
+def _decode_names(raw: Row) -> Row:
+    return {decode_name(name): value for name, value in raw.items()}
 
 
-def whole(page: Page) -> Page:
-    """An answer's parts as one page."""
+def join_parts(page: Page) -> Page:
+    """Read the remaining parts of a response, and return one page."""
     rows = page.rows
-    while rest := page.rest:
-        page = rest()
+    while next_part := page.next_part:
+        page = next_part()
         rows = rows + page.rows
     return page._replace(rows=rows)
 
 
 class RecordMaker:
-    """Makes records of rows: selected columns, the tap's own ones, the catalog's types."""
+    """Builds records from rows: selected columns, added columns, the catalog's types."""
 
     def __init__(
         self,
@@ -230,14 +243,14 @@ class RecordMaker:
         trim: bool = False,
         overrides: Mapping[str, Convert] | None = None,
     ) -> None:
-        """Compile what to do with a row.
+        """Configure the records.
 
         Args:
-            columns: Names to keep, ``_tenant`` and ``_key`` among them where wanted.
+            columns: Names of the columns to emit, with ``_tenant`` and ``_key`` if selected.
             key: Entity key, hashed into ``_key``.
             tenant: Login name for ``_tenant``.
-            trim: Whether to cut trailing blanks of texts.
-            overrides: Conversions to types that the catalog asks for.
+            trim: Whether to remove trailing spaces from strings.
+            overrides: Conversions to the types in the catalog; see :func:`catalog_conversions`.
         """
         wanted = dict.fromkeys(columns)
         self._tenant = tenant if TENANT_COLUMN in wanted else None
@@ -248,10 +261,10 @@ class RecordMaker:
         self._overrides = dict(overrides or {})
 
     def record(self, row: Row) -> Row:
-        """The record of a row; the row is left as it is.
+        """Build the record of a row, without changing the row.
 
         Raises:
-            ValueMismatchError: If a value cannot be what the catalog asks for.
+            ValueMismatchError: If a value cannot be converted to its type in the catalog.
         """
         record: Row = {}
         if self._tenant is not None:
@@ -267,49 +280,48 @@ class RecordMaker:
                     record[name] = value.rstrip(" ")
         for name, convert in self._overrides.items():
             if record.get(name) is not None:
-                record[name] = _overridden(name, record[name], convert)
+                record[name] = _convert_to_catalog_type(name, record[name], convert)
         return record
 
 
-def _overridden(name: str, value: t.Any, convert: Convert) -> t.Any:
+def _convert_to_catalog_type(name: str, value: t.Any, convert: Convert) -> t.Any:
     try:
         return convert(value)
     except (ValueError, ArithmeticError, ValueMismatchError) as error:
-        msg = f"the value of {name} (a {_kind(value)}) is not of the type the catalog gives it"
+        msg = f"the value of {name} (a {_json_type(value)}) does not fit its type in the catalog"
         raise ValueMismatchError(msg) from error
 
 
 def hashed_key(row: t.Any, key: Sequence[str]) -> str:
-    """128 bits, in hexadecimal, over the key values of a row.
+    """Hash the key values of a row: 128 bits in hexadecimal.
 
-    The keys of grouped or outer-joined inquiries may all be null; such rows are told apart by all
-    their values.
+    In grouped or outer-joined inquiries, all key values may be null; then all values are hashed.
     """
     values = [row[name] for name in key]
     hashed = values if any(value is not None for value in values) else sorted(row.items())
     return hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16).hexdigest()
 
 
-def overrides(
+def catalog_conversions(
     declared: Mapping[str, Mapping[str, t.Any]], wanted: Mapping[str, Mapping[str, t.Any]]
 ) -> dict[str, Convert]:
-    """Conversions for columns to which the catalog gives another type than the metadata.
+    """Conversions for columns whose type in the catalog differs from the metadata.
 
     Args:
-        declared: JSON Schemas as discovered, by column.
-        wanted: JSON Schemas of the input catalog.
+        declared: Discovered JSON Schemas, by column.
+        wanted: JSON Schemas in the input catalog, by column.
     """
     found: dict[str, Convert] = {}
     for name, schema in wanted.items():
         if name not in declared or not isinstance(schema, dict):
             continue
-        before, after = _first_type(declared[name]), _first_type(schema)
+        before, after = _non_null_type(declared[name]), _non_null_type(schema)
         if after != before and after in _TO_TYPE:
             found[name] = _TO_TYPE[after]
     return found
 
 
-def _first_type(schema: Mapping[str, t.Any]) -> str | None:
+def _non_null_type(schema: Mapping[str, t.Any]) -> str | None:
     kinds = schema.get("type")
     listed = [kinds] if isinstance(kinds, str) else kinds or []
     return next((kind for kind in listed if kind != "null"), None)

@@ -1,9 +1,9 @@
-"""The fast way from bytes to rows: a struct compiled from a stream's columns.
+"""The fast path from bytes to rows: a struct type compiled from a stream's columns.
 
-A page is decoded straight into structs whose fields are the columns of a record, in the record's
-order; what the C decoder cannot say (date-times, hashed keys, nested objects) is put right column
-by column. The slower :class:`RowCodec` defines what every value means: it takes over for a page
-that the struct does not fit, and raises the error that names the value if there is one.
+A page is decoded directly into structs whose fields are the columns of a record, in the record's
+order. What the C decoder cannot produce (date-times, hashed keys, nested objects) is then converted
+column by column. The slower :class:`RowCodec` defines what each value means: it decodes the pages
+that the struct does not fit, and raises the error that names a wrong value.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from operator import attrgetter
 import msgspec
 
 from tap_acumatica.errors import ValueMismatchError
-from tap_acumatica.odata.payload import decoded_name
-from tap_acumatica.odata.time_zone import Cache
-from tap_acumatica.odata.times import plain_date
+from tap_acumatica.odata.payload import decode_name
+from tap_acumatica.odata.time_zone import ConversionCache
+from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec, hashed_key
 from tap_acumatica.records.deletion import DELETED_COLUMN
@@ -29,7 +29,7 @@ from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tap_acumatica.odata.atom import Answer
+    from tap_acumatica.odata.atom import ResponseBody
     from tap_acumatica.odata.model import Property
 
 _ENVELOPE = {
@@ -40,15 +40,15 @@ _ENVELOPE = {
     "context401": "@context",
     "context3": "odata.metadata",
 }
-"""Members of an answer, in OData 4.0, 4.01 and 3.0."""
+"""Members of a response in OData 4.0, 4.01 and 3.0, by field name."""
 _NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
 _URL_SAFE = frozenset("-_")
 _NULL = msgspec.Raw(b"null")
-_DIGITS = b"0123456789.-+eEnul"
-"""What JSON numbers and null are made of."""
+_NUMBER_CHARACTERS = b"0123456789.-+eEnul"
+"""The characters of JSON numbers and null."""
 
-_DIRECT: dict[str, t.Any] = {
+_DECODED_TYPES: dict[str, t.Any] = {
     "Edm.String": str,
     "Edm.Boolean": bool,
     "Edm.Decimal": Decimal,
@@ -62,7 +62,7 @@ _DIRECT: dict[str, t.Any] = {
 
 
 class CompiledRow(msgspec.Struct):
-    """Base of the compiled rows: read by column name, as a dict is."""
+    """Base of the compiled rows: read by column name, like a dict."""
 
     def __getitem__(self, name: str) -> t.Any:
         """The wire value of a column."""
@@ -71,13 +71,13 @@ class CompiledRow(msgspec.Struct):
     @classmethod
     def fields_by_name(cls) -> dict[str, str]:
         """Attribute names by column name."""
-        raise NotImplementedError  # each compiled class has its own
+        raise NotImplementedError  # each compiled class defines it
 
 
 class CompiledCodec:
-    """Decodes answers of one entity set into rows that are records already."""
+    """Decodes the responses of one entity set into rows that can be emitted as records."""
 
-    def __init__(  # noqa: PLR0913  what decides a row is this much
+    def __init__(  # noqa: PLR0913  all of them decide what a row is
         self,
         exact: RowCodec,
         columns: Sequence[str],
@@ -85,73 +85,75 @@ class CompiledCodec:
         *,
         key: Sequence[str] = (),
         tenant: str | None = None,
-        long_as_text: bool = False,
+        int64_as_text: bool = False,
     ) -> None:
-        """Compile.
+        """Compile the row type.
 
         Args:
-            exact: Decodes the same rows, and defines what they mean.
-            columns: Columns of a record, in order, with ``_tenant`` and ``_key`` where wanted.
-            properties: Properties by column; a column without one is of any type.
+            exact: Decodes the same rows, and defines what their values mean.
+            columns: Columns of a record, in order, with ``_tenant`` and ``_key`` if selected.
+            properties: Properties by column; a column without one can have any type.
             key: Entity key, hashed into ``_key``.
             tenant: Login name for ``_tenant``.
-            long_as_text: Whether ``Edm.Int64`` comes as text, as OData 3.0 has it.
+            int64_as_text: Whether JSON has ``Edm.Int64`` values as strings, as in OData 3.0.
         """
-        self._after = frozenset({"Edm.Int64"} if long_as_text else ())
+        self._converted_types = frozenset({"Edm.Int64"} if int64_as_text else ())
         self._exact = exact
         self._key = tuple(key)
-        self._hashes = KEY_COLUMN in columns
+        self._has_key_column = KEY_COLUMN in columns
         self._tenant = tenant
         self._columns = tuple(columns)
         self._fields = {name: f"c{number}" for number, name in enumerate(columns)}
         self._properties = properties
-        self._numbers = self._passed_on(exact)
+        self._passthrough = self._passthrough_columns(exact)
         self._compile()
-        dates = Cache(plain_date)
-        self._times = [
-            (self._fields[name], dates if name in exact.dates else exact.time_zone.forms)
+        dates = ConversionCache(date_part)
+        self._time_fields = [
+            (self._fields[name], dates if name in exact.dates else exact.time_zone.conversions)
             for name, prop in properties.items()
             if name in self._fields and is_timestamp(prop.type) and not prop.collection
         ]
-        times = [field for field, _ in self._times]
-        self._get_times = _getter(times)
-        self._set_times = _setter(times) if times else None
-        self._others = [
+        times = [field for field, _ in self._time_fields]
+        self._get_times = _compile_getter(times)
+        self._set_times = _compile_setter(times) if times else None
+        self._converted_fields = [
             (self._fields[name], exact.converter(name))
             for name in columns
             if name not in {TENANT_COLUMN, KEY_COLUMN}
             and self._field_type(properties.get(name)) is t.Any
         ]
-        # Names that are none in XML may be spelled in two ways.
-        self._direct = all(name.isidentifier() and decoded_name(name) == name for name in columns)
+        # Names that are not valid in XML may be written in two ways.
+        self._names_are_unambiguous = all(
+            name.isidentifier() and decode_name(name) == name for name in columns
+        )
         floating = any(
             properties[name].type in {"Edm.Double", "Edm.Single"}
             or properties[name].facets.floating
             for name in columns
             if name in properties
         )
-        self._marks = (
+        self._exact_codec_marks = (
             *(_NOT_FINITE if floating else ()),
             *(link.encode() for link in exact.nested_links),
         )
-        # Binary is text, and all but a little of it as it leaves: only the rest is converted.
-        self._binaries = [
+        # Most binary values can be emitted as received: only the others are converted.
+        self._binary_fields = [
             self._fields[name]
             for name, prop in properties.items()
             if name in self._fields and prop.type == "Edm.Binary" and not prop.collection
         ]
-        self._texts = [
+        self._text_fields = [
             field
             for name, field in self._fields.items()
             if self._field_type(properties.get(name)) in {str, t.Any}
         ]
 
-    def _passed_on(self, exact: RowCodec) -> list[str]:
-        """Columns whose digits leave as they came, without becoming numbers in between.
+    def _passthrough_columns(self, exact: RowCodec) -> list[str]:
+        """Columns whose digits are emitted as received, without being parsed as numbers.
 
-        Not what rows are told apart or asked for by.
+        Key columns are not among them, as their values are hashed and used in filters.
         """
-        if self._hashes or exact.deletion:
+        if self._has_key_column or exact.deletion:
             return []
         return [
             name
@@ -163,13 +165,13 @@ class CompiledCodec:
         ]
 
     def _compile(self) -> None:
-        """Make the type of a row, and what decodes it."""
+        """Create the row type and its decoder."""
         fields: list[tuple[str, t.Any, t.Any]] = []
         for name, field in self._fields.items():
             kind = self._field_type(self._properties.get(name))
             if name in {TENANT_COLUMN, KEY_COLUMN}:
                 fields.append((field, t.Any, self._tenant if name == TENANT_COLUMN else None))
-            elif name in self._numbers:
+            elif name in self._passthrough:
                 fields.append((field, msgspec.Raw, _NULL))
             else:
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
@@ -188,7 +190,7 @@ class CompiledCodec:
         envelope = msgspec.defstruct(
             "Envelope",
             [
-                ("value", list[self.row_type]),  # type: ignore[name-defined]  # made just now
+                ("value", list[self.row_type]),  # type: ignore[name-defined]  # created at run time
                 *((field, t.Optional[str], None) for field in _ENVELOPE),  # noqa: UP045  at run time
                 ("error", t.Any, None),
                 ("error3", t.Any, None),
@@ -198,93 +200,96 @@ class CompiledCodec:
         self._decoder: t.Any = msgspec.json.Decoder(envelope, float_hook=Decimal)
 
     def _field_type(self, prop: Property | None) -> t.Any:
-        """Type of a struct field; Any for what is converted afterwards."""
-        if prop is None or prop.collection or prop.type in self._after:
+        """Type of a struct field; ``Any`` if the value is converted after decoding."""
+        if prop is None or prop.collection or prop.type in self._converted_types:
             return t.Any
-        if prop.type in _DIRECT:
-            return _DIRECT[prop.type]
+        if prop.type in _DECODED_TYPES:
+            return _DECODED_TYPES[prop.type]
         schema = edm_type(prop.type).schema
         if schema["type"] == "integer":
             return t.Annotated[int, msgspec.Meta(ge=schema["minimum"], le=schema["maximum"])]
         return t.Any
 
     def decode(self, body: bytes) -> Page:
-        """Decode an answer.
+        """Decode a response.
 
         Raises:
-            PayloadError: If it is none.
-            ValueMismatchError: If a value does not fit its type.
+            PayloadError: As :meth:`RowCodec.decode`.
+            ValueMismatchError: As :meth:`RowCodec.decode`.
         """
-        if self._direct and not any(mark in body for mark in self._marks):
+        if self._names_are_unambiguous and not any(
+            mark in body for mark in self._exact_codec_marks
+        ):
             try:
-                answer = self._decoded(body)
+                answer = self._decode_answer(body)
                 if answer.error is None and answer.error3 is None:
-                    self._put_right(answer.value)
+                    self._convert_columns(answer.value)
                     link = answer.next_link or answer.next_link401 or answer.next_link3
                     context = answer.context or answer.context401 or answer.context3
                     return Page(answer.value, link, context)
             except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
-                pass  # the exact codec says what is wrong, or takes it
-        return self._compiled(self._exact.decode(body))
+                pass  # the exact codec accepts it, or raises the error that names the value
+        return self._compile_page(self._exact.decode(body))
 
-    def _decoded(self, body: bytes) -> t.Any:
+    def _decode_answer(self, body: bytes) -> t.Any:
         answer = self._decoder.decode(body)
-        if _are_numbers(answer.value, [self._fields[name] for name in self._numbers]):
+        if _are_json_numbers(answer.value, [self._fields[name] for name in self._passthrough]):
             return answer
-        # Decimals come as text here, as they do where IEEE754Compatible is set, or are none at all.
-        self._numbers = []
+        # Decimals are strings here, as with IEEE754Compatible=true, or are not numbers at all.
+        self._passthrough = []
         self._compile()
         return self._decoder.decode(body)
 
-    def begin(self, answer: Answer) -> Page:
-        """Decode the first part of an answer that arrives meanwhile; of JSON, all of it."""
-        return (
-            self._compiled(self._exact.begin(answer))
-            if answer.is_xml
-            else self.decode(answer.read())
+    def decode_stream(self, body: ResponseBody) -> Page:
+        """Decode a response while it arrives; see :meth:`RowCodec.decode_stream`."""
+        if body.is_xml:
+            return self._compile_page(self._exact.decode_stream(body))
+        return self.decode(body.read())
+
+    def _compile_page(self, page: Page) -> Page:
+        next_part = partial(self._decode_next_part, page.next_part) if page.next_part else None
+        return page._replace(
+            rows=[self._compiled_row(row) for row in page.rows], next_part=next_part
         )
 
-    def _compiled(self, page: Page) -> Page:
-        rest = partial(self._rest, page.rest) if page.rest else None
-        return page._replace(rows=[self._from_wire(row) for row in page.rows], rest=rest)
+    def _decode_next_part(self, next_part: Callable[[], Page]) -> Page:
+        return self._compile_page(next_part())
 
-    def _rest(self, rest: Callable[[], Page]) -> Page:
-        return self._compiled(rest())
-
-    def _put_right(self, rows: list[t.Any]) -> None:
+    def _convert_columns(self, rows: list[t.Any]) -> None:
         if rows and self._set_times:
             columns = zip(*map(self._get_times, rows), strict=True)
             forms = (
-                forms.column(texts) for (_, forms), texts in zip(self._times, columns, strict=True)
+                forms.column(texts)
+                for (_, forms), texts in zip(self._time_fields, columns, strict=True)
             )
             self._set_times(rows, *forms)
-        for field in self._binaries:
+        for field in self._binary_fields:
             texts = list(filter(None, map(attrgetter(field), rows)))
             if any(length % 4 for length in set(map(len, texts))) or _URL_SAFE & set(
                 "".join(texts)
             ):
-                _convert(rows, field, edm_type("Edm.Binary").parse)
-        for field, convert in self._others:
-            _convert(rows, field, convert)
-        self._add_own(rows)
+                _convert_field(rows, field, edm_type("Edm.Binary").parse)
+        for field, convert in self._converted_fields:
+            _convert_field(rows, field, convert)
+        self._add_tap_columns(rows)
 
-    def _add_own(self, rows: list[t.Any]) -> None:
-        """The columns that the tap works out of the others."""
+    def _add_tap_columns(self, rows: list[t.Any]) -> None:
+        """Fill the columns that the tap derives from the others."""
         if self._exact.deletion:
-            field, deleted_at = self._fields[DELETED_COLUMN], self._exact.deletion.at
+            field, deleted_at = self._fields[DELETED_COLUMN], self._exact.deletion.deleted_at
             for row in rows:
                 setattr(row, field, deleted_at(row))
-        if self._hashes:
+        if self._has_key_column:
             field = self._fields[KEY_COLUMN]
             for row in rows:
-                setattr(row, field, self._hash(row))
+                setattr(row, field, self._hashed_key(row))
 
     def trimmed(self, rows: Sequence[t.Any]) -> list[t.Any]:
-        """The rows without the blanks at the ends of texts.
+        """Return the rows without trailing spaces in strings.
 
-        Copies where there are some: what is read next is asked for by the values as they came.
+        Copies a row before changing it: the next request filters by the received values.
         """
-        texts = self._texts
+        texts = self._text_fields
         found = []
         for row in rows:
             padded = [
@@ -298,7 +303,7 @@ class CompiledCodec:
             found.append(kept)
         return found
 
-    def _hash(self, row: CompiledRow) -> str:
+    def _hashed_key(self, row: CompiledRow) -> str:
         if any(row[name] is not None for name in self._key):
             return hashed_key(row, self._key)
         return hashed_key(self._as_dict(row), self._key)
@@ -307,34 +312,36 @@ class CompiledCodec:
         own = {TENANT_COLUMN, KEY_COLUMN}
         return {name: row[name] for name in self._columns if name not in own}
 
-    def _from_wire(self, values: Mapping[str, t.Any]) -> CompiledRow:
+    def _compiled_row(self, values: Mapping[str, t.Any]) -> CompiledRow:
         row = self.row_type(
             **{self._fields[name]: value for name, value in values.items() if name in self._fields}
         )
-        if self._hashes:
-            setattr(row, self._fields[KEY_COLUMN], self._hash(row))
+        if self._has_key_column:
+            setattr(row, self._fields[KEY_COLUMN], self._hashed_key(row))
         return row
 
 
-def _convert(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any], t.Any]) -> None:
-    """Put a column right value by value."""
+def _convert_field(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any], t.Any]) -> None:
+    """Convert a column, value by value."""
     for row, value in zip(rows, map(attrgetter(field), rows), strict=True):
         if value is not None:
             setattr(row, field, convert(value))
 
 
-def _getter(fields: Sequence[str]) -> Callable[[t.Any], tuple[t.Any, ...]]:
-    """What takes the values of some fields out of a row."""
+def _compile_getter(fields: Sequence[str]) -> Callable[[t.Any], tuple[t.Any, ...]]:
+    """Create a function that returns the values of some fields of a row."""
     if len(fields) > 1:
         return attrgetter(*fields)
     return lambda row: tuple(getattr(row, field) for field in fields)
 
 
-def _setter(fields: Sequence[str]) -> Callable[..., None]:
-    """What puts columns into the fields of rows: a loop that names them, seven times as fast.
+def _compile_setter(fields: Sequence[str]) -> Callable[..., None]:
+    """Create a function that assigns columns to fields of rows.
+
+    Its generated loop names the attributes, which is seven times as fast as ``setattr``.
 
     Args:
-        fields: Attributes of a compiled row: a letter and a number each.
+        fields: Attributes of a compiled row: each a letter and a number.
     """
     values = [f"v{number}" for number in range(len(fields))]
     body = "".join(f"        row.{f} = {v}\n" for f, v in zip(fields, values, strict=True))
@@ -343,20 +350,20 @@ def _setter(fields: Sequence[str]) -> Callable[..., None]:
         f"    for row, {', '.join(values)} in zip(rows, *columns, strict=True):\n{body}"
     )
     made: dict[str, t.Any] = {}
-    exec(source, made)  # noqa: S102  of nothing but the numbers above
+    exec(source, made)  # noqa: S102  contains only the attributes above
     return t.cast("Callable[..., None]", made["put"])
 
 
-def _are_numbers(rows: list[t.Any], fields: Sequence[str]) -> bool:
-    """Whether the columns that are passed on hold nothing but numbers and nulls."""
+def _are_json_numbers(rows: list[t.Any], fields: Sequence[str]) -> bool:
+    """Whether these raw JSON columns contain only numbers and nulls."""
     if not fields:
         return True
-    joined = b"".join(itertools.chain.from_iterable(map(_getter(fields), rows)))
-    return not joined.translate(None, _DIGITS)
+    joined = b"".join(itertools.chain.from_iterable(map(_compile_getter(fields), rows)))
+    return not joined.translate(None, _NUMBER_CHARACTERS)
 
 
 def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
-    """The values of one column, of dicts or of compiled rows."""
+    """The values of one column, from dicts or from compiled rows."""
     if rows and isinstance(rows[0], CompiledRow):
         return list(map(attrgetter(rows[0].fields_by_name()[name]), rows))
     return [row[name] for row in rows]

@@ -1,7 +1,7 @@
-"""Rows that Acumatica keeps as deleted: they leave with the time of their deletion.
+"""Rows that Acumatica keeps and marks as deleted: they are emitted with the time of deletion.
 
-Tables with such a flag keep rows that were deleted, and hide them unless asked otherwise (Studio
-Developer Guide, "Preservation of Deleted Records").
+Tables with such a flag keep deleted rows, and hide them by default (Studio Developer Guide,
+"Preservation of Deleted Records").
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ DELETED_COLUMN = "_sdc_deleted_at"
 _FLAGS = ("DeletedDatabaseRecord", "UsrDeletedDatabaseRecord")
 
 
-def flag_of(columns: Container[str]) -> str | None:
-    """The column that says whether a row is deleted, None where there is none."""
+def deletion_flag(columns: Container[str]) -> str | None:
+    """The column that marks deleted rows, or None."""
     return next((name for name in _FLAGS if name in columns), None)
 
 
 class Deletion(t.NamedTuple):
-    """When a row was deleted.
+    """How to tell when a row was deleted.
 
     Attributes:
-        flag: The column that says whether it is; None where there is none.
-        stamp: The column of its last change, which then is its deletion.
-        otherwise: The time to take where it has no such value.
+        flag: Name of the column that marks deleted rows; None if there is none.
+        stamp: Name of the column with the time of the last change, which for a deleted row is its
+            deletion; None if there is none.
+        default: Time of deletion for rows without that value.
     """
 
     flag: str | None
     stamp: str | None
-    otherwise: str
+    default: str
 
-    def at(self, row: t.Any) -> str | None:
-        """The time of a row's deletion, None where it is not deleted."""
+    def deleted_at(self, row: t.Any) -> str | None:
+        """The time at which a row was deleted; None if it is not deleted."""
         if self.flag is None or row[self.flag] is not True:
             return None
         when: str | None = row[self.stamp] if self.stamp else None
-        return when or self.otherwise
+        return when or self.default

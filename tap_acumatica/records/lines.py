@@ -1,4 +1,4 @@
-"""Lines of Singer messages, a page at once."""
+"""Encodes Singer messages, a page at a time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if t.TYPE_CHECKING:
 
 
 class RecordLines:
-    """Encodes RECORD messages of one stream, a page at once."""
+    """Encodes the records of one stream, a page at a time."""
 
     def __init__(self, stream: str, *, version: int | None = None) -> None:
-        """Compile.
+        """Compile the message type.
 
         Args:
             stream: Name of the stream.
-            version: Version of the table, for streams that are activated at their end.
+            version: Table version, for streams that end with an ACTIVATE_VERSION message.
         """
         fields: list[tuple[str, t.Any] | tuple[str, t.Any, t.Any]] = [
             ("record", t.Any),
@@ -32,16 +32,16 @@ class RecordLines:
         )
         self._encoder = msgspec.json.Encoder(decimal_format="number")
 
-    def encode(self, rows: Iterable[t.Any], *, extracted: str) -> bytes:
-        """The lines of RECORD messages.
+    def encode(self, rows: Iterable[t.Any], *, time_extracted: str) -> bytes:
+        """Encode RECORD messages, one line each.
 
         Args:
-            rows: Records: compiled rows, or dicts.
-            extracted: When they were read, ISO 8601.
+            rows: The records: compiled rows or dicts.
+            time_extracted: When they were read, in ISO 8601.
         """
         message = self._message
-        return self._encoder.encode_lines([message(row, extracted) for row in rows])
+        return self._encoder.encode_lines([message(row, time_extracted) for row in rows])
 
-    def plain(self, rows: Iterable[t.Any]) -> bytes:
-        """The records alone, a line each, as BATCH files hold them."""
+    def json_lines(self, rows: Iterable[t.Any]) -> bytes:
+        """Encode only the records, one line each, as in BATCH files."""
         return self._encoder.encode_lines(list(rows))

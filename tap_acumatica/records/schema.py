@@ -1,12 +1,12 @@
-"""What the records of a stream look like: columns, keys, JSON Schema."""
+"""The columns, keys and JSON Schema of a stream."""
 
 from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
 
-from tap_acumatica.odata.types import is_known, is_timestamp, json_schema
-from tap_acumatica.records.deletion import DELETED_COLUMN, flag_of
+from tap_acumatica.odata.types import is_primitive, is_timestamp, json_schema
+from tap_acumatica.records.deletion import DELETED_COLUMN, deletion_flag
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,19 +18,19 @@ Schema = dict[str, t.Any]
 
 TENANT_COLUMN = "_tenant"
 KEY_COLUMN = "_key"
-_DEEPEST = 5
+_MAX_DEPTH = 5
 
 
 @dataclass(slots=True)
 class RecordShape:
-    """The shape of one entity set's rows.
+    """What the records of one entity set look like.
 
     Attributes:
         properties: Structural properties by name, in declared order.
         key: Names of the entity's key properties.
-        schema: JSON Schema of a record, with the columns the tap adds.
-        key_properties: Key of the records, as the target shall use it.
-        dates: Timestamps that are plain dates.
+        schema: JSON Schema of a record, including the columns that the tap adds.
+        key_properties: Key of the records, for the target.
+        dates: Names of timestamp columns that are emitted as dates.
     """
 
     properties: dict[str, Property]
@@ -40,7 +40,7 @@ class RecordShape:
     dates: frozenset[str] = frozenset()
 
     def tracking_field(self, candidates: Iterable[str]) -> str | None:
-        """The first candidate that is there and is a timestamp, and no plain date."""
+        """The first candidate that is a timestamp column; None if there is none."""
         for name in candidates:
             prop = self.properties.get(name)
             if name not in self.dates and prop and is_timestamp(prop.type) and not prop.collection:
@@ -48,7 +48,7 @@ class RecordShape:
         return None
 
 
-def shape_of(  # noqa: PLR0913  what decides a shape is this much
+def record_shape(  # noqa: PLR0913  all of them decide the shape
     model: Model,
     type_name: str,
     *,
@@ -60,27 +60,29 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
     is_date: Callable[[str], bool] = lambda _: False,
     deletions: bool = False,
 ) -> RecordShape:
-    """Work out the shape of an entity type's rows.
+    """Derive the shape of an entity type's records.
 
     Args:
         model: The service's model.
         type_name: Qualified name of the entity type.
-        hidden: Properties that the service declares but does not give.
-        hashed_key: Whether the records' key is a hash of the entity's key, which may hold nulls.
-        tenant: Whether rows carry their tenant.
-        singleton: Whether there is one row only.
-        expansions: Navigation properties that come along.
-        is_date: Tells by its name whether a timestamp is a plain date.
-        deletions: Whether rows that the service keeps as deleted say when that was.
+        hidden: Properties that the service declares but does not return.
+        hashed_key: Whether the records' key is a hash of the entity's key, whose values may be
+            null.
+        tenant: Whether records have a ``_tenant`` column.
+        singleton: Whether there is only one row.
+        expansions: Expanded navigation properties.
+        is_date: Whether the timestamp column with this name is emitted as a date.
+        deletions: Whether records have a column for the time of deletion, if the service keeps
+            deleted rows.
     """
     key = model.key(type_name)
     properties = {
-        name: model.underlying(prop)
+        name: model.resolve_definition(prop)
         for name, prop in model.properties(type_name).items()
         if prop.type != "Edm.Stream" and (name not in hidden or name in key)
     }
     if not all(name in properties for name in key):
-        key = ()  # part of it leads into an object; the rest alone is the key of many rows
+        key = ()  # part of it is a path into an object; the rest alone would not be unique
     dates = frozenset(
         name
         for name, prop in properties.items()
@@ -105,8 +107,8 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
         if name in keys:
             columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
     for expansion in expansions:
-        columns[expansion.navigation.name] = _expanded(model, expansion)
-    if deletions and flag_of(properties):
+        columns[expansion.navigation.name] = _expansion_schema(model, expansion)
+    if deletions and deletion_flag(properties):
         columns[DELETED_COLUMN] = {"type": ["string", "null"], "format": "date-time"}
     shape.schema = {"type": "object", "properties": columns}
     shape.key_properties = tuple(keys)
@@ -114,7 +116,7 @@ def shape_of(  # noqa: PLR0913  what decides a shape is this much
 
 
 def property_schema(model: Model, prop: Property, depth: int = 0) -> Schema:
-    """JSON Schema of one property; complex types are objects, collections are arrays."""
+    """JSON Schema of a property; complex types become objects, collections become arrays."""
     schema = _value_schema(model, prop, depth)
     if prop.collection:
         schema = {"type": ["array", "null"], "items": schema}
@@ -124,38 +126,40 @@ def property_schema(model: Model, prop: Property, depth: int = 0) -> Schema:
 
 
 def _value_schema(model: Model, prop: Property, depth: int) -> Schema:
-    if is_known(prop.type):
+    if is_primitive(prop.type):
         return json_schema(prop.type, prop.facets)
     if model.is_enum(prop.type):
         return {"type": ["string", "null"]}
-    if model.structured(prop.type) and depth < _DEEPEST:
+    if model.structured_type(prop.type) and depth < _MAX_DEPTH:
         members = model.properties(prop.type).items()
         return {
             "type": ["object", "null"],
             "properties": {
-                name: property_schema(model, model.underlying(member), depth + 1)
+                name: property_schema(model, model.resolve_definition(member), depth + 1)
                 for name, member in members
             },
         }
     return json_schema(prop.type)
 
 
-def _expanded(model: Model, expansion: Expansion) -> Schema:
+def _expansion_schema(model: Model, expansion: Expansion) -> Schema:
     declared = model.properties(expansion.navigation.type)
     names = expansion.select or tuple(declared)
-    members = {name: property_schema(model, model.underlying(declared[name])) for name in names}
+    members = {
+        name: property_schema(model, model.resolve_definition(declared[name])) for name in names
+    }
     for nested in expansion.nested:
-        members[nested.navigation.name] = _expanded(model, nested)
+        members[nested.navigation.name] = _expansion_schema(model, nested)
     entity: Schema = {"type": ["object", "null"], "properties": members}
     return (
         {"type": ["array", "null"], "items": entity} if expansion.navigation.collection else entity
     )
 
 
-def united(shapes: Sequence[RecordShape]) -> RecordShape:
-    """One shape for a stream that several tenants have, customized differently.
+def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
+    """Merge the shapes of a stream that tenants have customized differently.
 
-    A column that has different types becomes text.
+    A column whose types differ becomes text.
     """
     first, *others = shapes
     columns = dict(first.schema["properties"])
@@ -164,7 +168,7 @@ def united(shapes: Sequence[RecordShape]) -> RecordShape:
         for name, schema in other.schema["properties"].items():
             if name not in columns:
                 columns[name] = schema
-            elif _kind(columns[name]) != _kind(schema):
+            elif _type_and_format(columns[name]) != _type_and_format(schema):
                 columns[name] = {"type": ["string", "null"]}
         properties = {**other.properties, **properties}
     return RecordShape(
@@ -176,16 +180,16 @@ def united(shapes: Sequence[RecordShape]) -> RecordShape:
     )
 
 
-def _kind(schema: Schema) -> tuple[object, ...]:
+def _type_and_format(schema: Schema) -> tuple[object, ...]:
     kinds = tuple(sorted(kind for kind in schema.get("type", []) if kind != "null"))
     return (*kinds, schema.get("format"))
 
 
 def restore_facets(schema: Schema, discovered: Schema) -> None:
-    """Give ``schema`` what it was discovered with and a catalog does not carry.
+    """Restore in ``schema`` what was discovered and is missing in a catalog.
 
-    These are precision and scale of numbers, and that a timestamp is a plain date, which a catalog
-    from before the setting was made does not know.
+    That is the precision and scale of numbers, which catalogs do not keep, and the format of
+    timestamps emitted as dates, which a catalog older than the setting does not have.
     """
     if "precision" in discovered and schema.get("type") == discovered["type"]:
         schema |= {facet: discovered[facet] for facet in ("precision", "scale")}

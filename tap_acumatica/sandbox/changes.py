@@ -1,4 +1,4 @@
-"""Changes to rows, as the people who work in the ERP would make them."""
+"""Changes to rows, as users of the ERP would make them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SETTINGS = frozenset(
 def update(
     store: Store, tenant: str, entity: Entity, key: Mapping[str, Any], **values: Any
 ) -> None:
-    """Change a row and stamp it."""
+    """Change a row and its time of last modification."""
     columns = entity.columns
-    values = _stamps(store, entity, ("LastModifiedDateTime",)) | values
-    # Not every table has a stamp.
+    values = _stamp_values(store, entity, ("LastModifiedDateTime",)) | values
+    # Not every table has such a column.
     sets = ", ".join(f'"{name}" = ?' for name in values) or "rowid = rowid"
-    where, parameters = _key(entity, key)
+    where, parameters = _key_condition(entity, key)
     store.change(
         f"UPDATE {store.table(tenant, entity.table)} SET {sets} WHERE {where}",  # noqa: S608 - names of ours
         [*(to_database(columns[name], value) for name, value in values.items()), *parameters],
@@ -43,35 +43,39 @@ def update(
 
 
 def insert(store: Store, tenant: str, entity: Entity, **values: Any) -> None:
-    """Add a row; what is not given is null, zero where null is not allowed."""
+    """Add a row; missing values are null, or zero in columns that are not nullable.
+
+    Raises:
+        ValueError: if a key column is missing.
+    """
     missing = [name for name in entity.key if name not in values]
     kind = DISCRIMINATORS.get(entity.class_name)
     if kind is not None:
         values.setdefault(*kind)
         missing = [name for name in missing if name != kind[0]]
     if missing:
-        msg = f"a new row of {entity.class_name} needs {', '.join(missing)}"
+        msg = f"a new row of {entity.class_name} needs values for {', '.join(missing)}"
         raise ValueError(msg)
     row: dict[str, Any] = {
         c.name: "" if c.edm == "String" else 0
         for c in entity.columns.values()
         if c.stored and not c.nullable
     }
-    row |= _stamps(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
+    row |= _stamp_values(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
     if "NoteID" in entity.columns:
         row["NoteID"] = _guid(store)
     _insert(store, tenant, entity, row | values)
 
 
 def delete(store: Store, tenant: str, entity: Entity, key: Mapping[str, Any]) -> None:
-    """Remove a row for good."""
-    where, parameters = _key(entity, key)
+    """Remove a row from its table."""
+    where, parameters = _key_condition(entity, key)
     table = store.table(tenant, entity.table)
     store.change(f"DELETE FROM {table} WHERE {where}", parameters)  # noqa: S608 - names of ours
 
 
 def touch_random(store: Store, tenant: str, count: int) -> list[tuple[str, dict[str, Any]]]:
-    """Stamp `count` rows of any tables anew; return entity sets and keys."""
+    """Set the modification time of `count` random rows to now; return entity sets and keys."""
     entities = [e for e in store.tenants[tenant].roots() if e.key and not e.singleton]
     touched = []
     for _ in range(count):
@@ -85,7 +89,7 @@ def touch_random(store: Store, tenant: str, count: int) -> list[tuple[str, dict[
 
 
 def change_some(store: Store, tenant: str, count: int) -> dict[str, dict[str, int]]:
-    """Change, add and delete `count` rows of a tenant: two, one and one out of four."""
+    """Change, add and delete `count` random rows of a tenant, in the ratio 2 to 1 to 1."""
     entities = [e for e in store.tenants[tenant].roots() if e.key and e.table not in SETTINGS]
     done: dict[str, dict[str, int]] = {}
     for kind in itertools.islice(itertools.cycle(_CHANGES), count):
@@ -96,7 +100,7 @@ def change_some(store: Store, tenant: str, count: int) -> dict[str, dict[str, in
         key = {name: row[name] for name in entity.key}
         tally = done.setdefault(entity.sets[-1], {"updated": 0, "inserted": 0, "deleted": 0})
         if kind == "inserted":
-            _insert(store, tenant, entity, _renamed(store, tenant, entity, row))
+            _insert(store, tenant, entity, _copy_with_new_key(store, tenant, entity, row))
         elif kind == "deleted":
             delete(store, tenant, entity, key)
         else:
@@ -131,10 +135,12 @@ def _random_row(store: Store, tenant: str, entity: Entity) -> dict[str, Any] | N
     return dict(zip(columns, found[0], strict=True)) if found else None
 
 
-def _renamed(store: Store, tenant: str, entity: Entity, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a row that is another row."""
+def _copy_with_new_key(
+    store: Store, tenant: str, entity: Entity, row: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a copy of a row under a new key."""
     columns = _table_columns(store, tenant, entity)
-    row |= _stamps(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
+    row |= _stamp_values(store, entity, ("LastModifiedDateTime", "CreatedDateTime"))
     if "NoteID" in row:
         row["NoteID"] = _guid(store)
     numbers = {IDENTITIES.get(entity.table, "")} & columns.keys()
@@ -149,7 +155,7 @@ def _renamed(store: Store, tenant: str, entity: Entity, row: dict[str, Any]) -> 
     return row
 
 
-def _stamps(store: Store, entity: Entity, names: tuple[str, ...]) -> dict[str, Any]:
+def _stamp_values(store: Store, entity: Entity, names: tuple[str, ...]) -> dict[str, Any]:
     now = stored(store.clock.now())
     found: dict[str, Any] = {name: now for name in names if name in entity.columns}
     if "tstamp" in entity.columns:
@@ -161,7 +167,7 @@ def _guid(store: Store) -> str:
     return str(uuid.UUID(int=store.random.getrandbits(128), version=4))
 
 
-def _key(entity: Entity, key: Mapping[str, Any]) -> tuple[str, list[object]]:
+def _key_condition(entity: Entity, key: Mapping[str, Any]) -> tuple[str, list[object]]:
     terms, parameters = ["1"], []
     for name, value in key.items():
         column = entity.columns[name]

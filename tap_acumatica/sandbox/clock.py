@@ -1,4 +1,4 @@
-"""The server's clock, which a test can set, and SQL Server's idea of a moment."""
+"""The server's clock, which tests can set, and the precision of SQL Server's date-times."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ STORED = "%Y-%m-%dT%H:%M:%S"
 
 
 class Clock:
-    """UTC, shifted by an offset."""
+    """UTC plus an offset."""
 
     def __init__(self, offset: timedelta | float = 0.0) -> None:
         self.offset = offset if isinstance(offset, timedelta) else timedelta(seconds=offset)
 
     def now(self) -> datetime:
-        """Return the present moment in the precision of an SQL Server `datetime`."""
+        """Return the current time in the precision of an SQL Server `datetime`."""
         moment = datetime.now(timezone.utc) + self.offset
         return moment.replace(microsecond=sql_milliseconds(moment.microsecond // 1000) * 1000)
 
 
 def sql_milliseconds(milliseconds: int) -> int:
-    """Return the milliseconds cut to a 300th of a second: they end in 0, 3 or 7."""
+    """Truncate milliseconds to a 300th of a second: they end in 0, 3 or 7."""
     ticks = min(milliseconds * 3 // 10, 299)
     return (ticks * 20 + 3) // 6
 
 
 def stored(moment: datetime) -> str:
-    """Return the form in which the database keeps a moment: UTC, three digits, sortable.
+    """Convert a moment to the form in the database: UTC, three digits, sortable.
 
     Raises:
-        ValueError: the moment has no zone.
+        ValueError: if the moment has no time zone.
     """
     if moment.tzinfo is None:
         msg = f"{moment!r} has no time zone"
@@ -39,5 +39,5 @@ def stored(moment: datetime) -> str:
 
 
 def from_stored(text: str) -> datetime:
-    """Return the moment kept as this text."""
+    """Convert the form in the database to a moment."""
     return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)

@@ -1,18 +1,18 @@
-"""What goes wrong with a request, in the words Acumatica uses."""
+"""Errors of requests, with Acumatica's messages."""
 
 from __future__ import annotations
 
 
 class QueryError(Exception):
-    """A request whose query options cannot be carried out."""
+    """The query options cannot be applied."""
 
 
 class EmptyAnswerError(QueryError):
-    """A request that Acumatica answers with 200 and no body at all."""
+    """Acumatica answers this request with 200 and an empty body."""
 
 
-class NotThereError(Exception):
-    """There is no such address."""
+class NotFoundError(Exception):
+    """Nothing has this URL."""
 
 
 def unknown_property(name: str, type_name: str) -> QueryError:
@@ -20,16 +20,16 @@ def unknown_property(name: str, type_name: str) -> QueryError:
     return QueryError(f"Could not find a property named '{name}' on type '{type_name}'.")
 
 
-def incompatible(left: str, right: str, operator: str) -> QueryError:
+def incompatible_types(left: str, right: str, operator: str) -> QueryError:
     """Return the error for operands of different types."""
     return QueryError(
-        "A binary operator with incompatible types was detected. Found operand types"
+        "A binary operator with incompatible_types types was detected. Found operand types"
         f" '{left}' and '{right}' for operator kind '{operator}'."
     )
 
 
-def barred(name: str, option: str) -> QueryError:
-    """Return the error for a column that this query option does not take."""
+def not_allowed(name: str, option: str) -> QueryError:
+    """Return the error for a column that this query option does not allow."""
     return QueryError(f"The property '{name}' cannot be used in the {option} query option.")
 
 

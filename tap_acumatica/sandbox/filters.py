@@ -1,4 +1,4 @@
-"""`$filter` to a parameterised SQL condition. The grammar is that of the library odata-query."""
+"""Compiles `$filter` to a parameterised SQL condition, with the grammar of odata-query."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OPERATORS: dict[type, tuple[str, str]] = {
     ast.GtE: (">=", "GreaterThanOrEqual"),
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_TESTS = {
+_BOOLEAN_FUNCTIONS = {
     "contains": "instr(lower({0}), lower({1})) > 0",
     "startswith": "substr(lower({0}), 1, length({1})) = lower({1})",
     "endswith": "substr(lower(rtrim({0})), -length({1})) = lower({1})",
@@ -39,12 +39,12 @@ _STRING_FUNCTIONS = {
     "length": ("Int32", "length(rtrim({0}))"),
 }
 _DATE_FUNCTIONS = {"year": (1, 4), "month": (6, 2), "day": (9, 2), "hour": (12, 2)}
-_MOMENT = re.compile(r"(.{10})T(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d\d:\d\d)?")
+_DATE_TIME = re.compile(r"(.{10})T(\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d\d:\d\d)?")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """SQL, its parameters, the columns it names and whether it asks for `ne null`."""
+    """SQL, its parameters, the columns it names, and whether it has a `ne null`."""
 
     sql: str
     parameters: tuple[object, ...]
@@ -74,15 +74,15 @@ class _Compiler:
 
     def condition(self, node: Any) -> tuple[str, tuple[object, ...]]:
         if isinstance(node, ast.BoolOp):
-            return self._both(node)
+            return self._logical(node)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             sql, parameters = self.condition(node.operand)
             return f"NOT ({sql})", parameters
         if isinstance(node, ast.Compare):
             return self._compare(node)
-        if isinstance(node, ast.Call) and node.func.full_name() in _TESTS:
+        if isinstance(node, ast.Call) and node.func.full_name() in _BOOLEAN_FUNCTIONS:
             one, other = (self._operand(argument) for argument in node.args)
-            sql = _TESTS[node.func.full_name()]
+            sql = _BOOLEAN_FUNCTIONS[node.func.full_name()]
             order = re.findall(r"\{(\d)\}", sql)
             values = [p for o in order for p in (one, other)[int(o)].parameters]
             return sql.format(one.sql, other.sql), tuple(values)
@@ -92,7 +92,7 @@ class _Compiler:
             raise errors.QueryError(msg)
         return f"{operand.sql} = 1", operand.parameters
 
-    def _both(self, node: ast.BoolOp) -> tuple[str, tuple[object, ...]]:
+    def _logical(self, node: ast.BoolOp) -> tuple[str, tuple[object, ...]]:
         if (
             isinstance(node.op, ast.Or)
             and self.source.inquiry
@@ -109,8 +109,8 @@ class _Compiler:
 
     def _compare(self, node: ast.Compare) -> tuple[str, tuple[object, ...]]:
         if isinstance(node.comparator, ast.In):
-            return self._among(node)
-        if isinstance(node.left, ast.Call) and node.left.func.name in _TESTS:
+            return self._in_list(node)
+        if isinstance(node.left, ast.Call) and node.left.func.name in _BOOLEAN_FUNCTIONS:
             sql, parameters = self.condition(node.left)
             right = self._operand(node.right)
             return f"({sql}) = {right.sql}", parameters + right.parameters
@@ -125,20 +125,20 @@ class _Compiler:
             self.not_null = self.not_null or operator == "<>"
             word = "IS NULL" if operator == "=" else "IS NOT NULL"
             return f"{left.sql} {word}", left.parameters
-        _check(left, right, kind)
+        _check_types(left, right, kind)
         if not left.column and right.column:
             left, right = right, left
             operator = _MIRRORED.get(operator, operator)
-        value = _alike(left, right)
+        value = _matching_value(left, right)
         return f"{left.comparable} {operator} {value}", left.parameters + right.parameters
 
-    def _among(self, node: ast.Compare) -> tuple[str, tuple[object, ...]]:
+    def _in_list(self, node: ast.Compare) -> tuple[str, tuple[object, ...]]:
         left = self._operand(node.left)
-        values: Any = node.right  # the grammar has only lists here
+        values: Any = node.right  # the grammar allows only lists here
         rights = [self._operand(value) for value in values.val]
         for right in rights:
-            _check(left, right, "Equal")
-        marks = ", ".join(_alike(left, right) for right in rights)
+            _check_types(left, right, "Equal")
+        marks = ", ".join(_matching_value(left, right) for right in rights)
         parameters = tuple(p for right in rights for p in right.parameters)
         return f"{left.comparable} IN ({marks})", left.parameters + parameters
 
@@ -149,7 +149,7 @@ class _Compiler:
                 self.columns.add(column.name)
             return _Operand(column.edm, self.source.expressions[column.name], (), column.name)
         if isinstance(node, ast.Attribute):
-            return self._far(node)
+            return self._navigated(node)
         if isinstance(node, ast.Call):
             return self._call(node)
         found = _literal(node)
@@ -161,7 +161,7 @@ class _Compiler:
         msg = f"The expression '{self.text}' is not supported."
         raise errors.QueryError(msg)
 
-    def _far(self, node: ast.Attribute) -> _Operand:
+    def _navigated(self, node: ast.Attribute) -> _Operand:
         if not isinstance(node.owner, ast.Identifier):
             msg = f"The expression '{self.text}' is not supported."
             raise errors.QueryError(msg)
@@ -193,7 +193,7 @@ def compile_filter(text: str, source: Source, joiner: Joiner) -> Condition:
     """Return the SQL condition of a `$filter`.
 
     Raises:
-        QueryError: it cannot be parsed or names what is not there.
+        QueryError: if it cannot be parsed, or names an unknown column or function.
     """
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(text))
@@ -207,10 +207,10 @@ def compile_filter(text: str, source: Source, joiner: Joiner) -> Condition:
 
 
 def literal(text: str) -> tuple[str, object]:
-    """Return the type of a literal and its value as the database keeps it.
+    """Return the type of a literal, and its value in the form of the database.
 
     Raises:
-        QueryError: it is none.
+        QueryError: if the text is not a literal.
     """
     try:
         node = ODataParser().parse(ODataLexer().tokenize(text))
@@ -237,12 +237,12 @@ def _literal(node: Any) -> tuple[str, object] | None:
 
 
 def moment(text: str) -> str:
-    """Return a date-time literal as it compares with what the database keeps.
+    """Convert a date-time literal to a form that compares with values in the database.
 
     Raises:
-        QueryError: it has no zone, or is none.
+        QueryError: if it has no zone, or is not a date-time.
     """
-    found = _MOMENT.fullmatch(text if "T" in text.upper() else f"{text}T00:00:00Z")
+    found = _DATE_TIME.fullmatch(text if "T" in text.upper() else f"{text}T00:00:00Z")
     if found is None or found[5] is None:
         msg = (
             f"The time zone information is missing on the DateTimeOffset value '{text}'."
@@ -265,17 +265,17 @@ def _offset(text: str) -> timedelta:
     return timedelta(minutes=-minutes if text[0] == "-" else minutes)
 
 
-def _alike(left: _Operand, right: _Operand) -> str:
+def _matching_value(left: _Operand, right: _Operand) -> str:
     if left.edm == "String":
         return f"rtrim({right.sql})"
     return f"CAST({right.sql} AS TEXT)" if left.edm == "Decimal" else right.sql
 
 
-def _check(left: _Operand, right: _Operand, kind: str) -> None:
+def _check_types(left: _Operand, right: _Operand, kind: str) -> None:
     if left.edm in NUMBERS and right.edm in NUMBERS:
         return
     if left.edm != right.edm or (left.edm == "Binary" and kind not in {"Equal", "NotEqual"}):
-        raise errors.incompatible(f"Edm.{left.edm}", f"Edm.{right.edm}", kind)
+        raise errors.incompatible_types(f"Edm.{left.edm}", f"Edm.{right.edm}", kind)
 
 
 def _unknown_function(name: str) -> errors.QueryError:

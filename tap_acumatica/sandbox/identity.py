@@ -1,8 +1,8 @@
 """The identity server: sign-in page, tokens, and consents whose refresh tokens rotate.
 
-Documented by Acumatica: the addresses, the flows, PKCE with S256 only, tokens of an hour. Seen on
-live sites: a refresh token is good for one use, and using it again ends the consent. Guessed: the
-sign-in page, and the texts of errors but for OAuth's own codes.
+Documented by Acumatica: the URLs, the flows, PKCE with S256 only, access tokens valid for an hour.
+Seen on live sites: a refresh token can be used once, and using it again ends the consent. Guessed:
+the sign-in page, and error texts other than OAuth's codes.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>Sign In</title
 
 
 class OAuthError(Exception):
-    """A token request that is refused; its text is OAuth's error code."""
+    """A token request is refused; the message is OAuth's error code."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """A connected application: `GUID@Tenant`, with a secret or, without, public."""
+    """A connected application: `GUID@Tenant`, public if it has no secret."""
 
     id: str
     secret: str | None = None
@@ -56,7 +56,7 @@ class Client:
 
 @dataclass
 class Consent:
-    """What one user allowed one application, until when, and its one good refresh token."""
+    """What a user allowed an application, until when, and its valid refresh token."""
 
     client: str
     tenant: str
@@ -64,11 +64,11 @@ class Consent:
     scope: str
     until: datetime | None
     refresh_token: str = ""
-    dead: bool = False
+    ended: bool = False
 
 
 @dataclass
-class Access:
+class AccessToken:
     """An access token."""
 
     consent: Consent
@@ -93,21 +93,21 @@ class Identity:
     habits: Habits
     clock: Clock
     verify: Callable[[str, str, str], str]
-    """Checks tenant, user and password; raises `WrongCredentialsError`."""
+    """Checks tenant, user and password, or raises `WrongCredentialsError`."""
     token_requests: int = 0
     refreshes: int = 0
-    """Refreshes that brought tokens."""
+    """Number of successful refreshes."""
     reused: int = 0
-    """Refresh tokens that came a second time, each the end of a consent."""
+    """Number of refresh tokens used twice, each of which ended a consent."""
     _codes: dict[str, _Code] = field(default_factory=dict)
-    _access: dict[str, Access] = field(default_factory=dict)
+    _access: dict[str, AccessToken] = field(default_factory=dict)
     _refresh: dict[str, Consent] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def answer(
         self, method: str, parts: list[str], query: Mapping[str, str], form: Mapping[str, str]
     ) -> Reply | None:
-        """Answer a request below `/identity`, or return None where there is no such address."""
+        """Answer a request below `/identity`, or return None if the URL is unknown."""
         if parts == ["connect", "authorize"]:
             return self._authorize({**query, **form}, submitted=method == "POST")
         if parts == ["connect", "token"] and method == "POST":
@@ -115,9 +115,9 @@ class Identity:
         return None
 
     def document(self, site: str) -> Reply:
-        """Return the OpenID document."""
+        """Return the OpenID configuration document."""
         connect = f"{site}/identity/connect"
-        return replies.plain_json(
+        return replies.json_reply(
             {
                 "issuer": f"{site}/identity",
                 "authorization_endpoint": f"{connect}/authorize",
@@ -132,19 +132,19 @@ class Identity:
         )
 
     def grant(self, client_id: str, user: str = "admin", scope: str = "api offline_access") -> str:
-        """Return a refresh token, as a sign-in elsewhere would have brought it."""
+        """Return a refresh token, as after a sign-in elsewhere."""
         with self._lock:
             consent = self._consent(self.clients[client_id], user, scope)
             self._issue(consent)
             return consent.refresh_token
 
-    def is_good(self, token: str) -> bool:
-        """Tell whether a refresh token could be used now."""
+    def is_valid(self, token: str) -> bool:
+        """Return whether a refresh token can be used now."""
         consent = self._refresh.get(token)
-        return consent is not None and not consent.dead and consent.refresh_token == token
+        return consent is not None and not consent.ended and consent.refresh_token == token
 
     def expire(self) -> None:
-        """End the time of all access tokens."""
+        """Expire all access tokens."""
         with self._lock:
             for access in self._access.values():
                 access.ended = True
@@ -154,27 +154,29 @@ class Identity:
         with self._lock:
             self.expire()
             for consent in self._refresh.values():
-                consent.dead = True
+                consent.ended = True
 
-    def use(self, token: str) -> Consent:
-        """Let an access token open one request.
+    def authorize_request(self, token: str) -> Consent:
+        """Accept an access token for one request.
 
         Raises:
-            WrongCredentialsError: it is none, or no longer one.
+            WrongCredentialsError: if the token is unknown or expired.
         """
         with self._lock:
             access = self._access.get(token)
-            most = self.habits.token_requests
+            max_requests = self.habits.token_requests
             if access is None:
                 raise WrongCredentialsError
-            if not self.known(token) or (most is not None and access.requests >= most):
+            if not self.is_current(token) or (
+                max_requests is not None and access.requests >= max_requests
+            ):
                 access.ended = True
                 raise WrongCredentialsError
             access.requests += 1
             return access.consent
 
-    def known(self, token: str) -> bool:
-        """Tell whether an access token's time is not over."""
+    def is_current(self, token: str) -> bool:
+        """Return whether an access token has not expired."""
         access = self._access.get(token)
         return access is not None and not access.ended and self.clock.now() < access.expires
 
@@ -184,7 +186,7 @@ class Identity:
         client = self.clients.get(query.get("client_id", ""))
         callback = query.get("redirect_uri", "")
         if client is None or callback not in client.callbacks:
-            return replies.text(400, "The client or its redirect URI is not known.")
+            return replies.text(400, "The client or its redirect URI is unknown.")
         back = {"state": query["state"]} if "state" in query else {}
         if query.get("response_type") != "code":
             return _redirect(callback, {"error": "unsupported_response_type", **back})
@@ -201,10 +203,10 @@ class Identity:
             except WrongCredentialsError:
                 message = "Invalid credentials. Please try again."
             else:
-                return self._signed_in(client, user, query, back)
+                return self._redirect_with_code(client, user, query, back)
         return _page(client, query, message)
 
-    def _signed_in(
+    def _redirect_with_code(
         self, client: Client, user: str, query: Mapping[str, str], back: Mapping[str, str]
     ) -> Reply:
         code = secrets.token_urlsafe(32)
@@ -224,22 +226,22 @@ class Identity:
             if status is not None:
                 return replies.text(status, "Service Unavailable")
             try:
-                reply = replies.plain_json(self._granted(form))
+                reply = replies.json_reply(self._grant_tokens(form))
             except OAuthError as error:
-                reply = replies.plain_json({"error": str(error)})
+                reply = replies.json_reply({"error": str(error)})
                 reply.status = 400
         reply.headers["Cache-Control"] = "no-store"
         return reply
 
-    def _granted(self, form: Mapping[str, str]) -> dict[str, str | float]:
+    def _grant_tokens(self, form: Mapping[str, str]) -> dict[str, str | float]:
         client = self.clients.get(form.get("client_id", ""))
         if client is None or form.get("client_secret", "") != (client.secret or ""):
             raise OAuthError("invalid_client")
         kind = form.get("grant_type")
         if kind == "authorization_code":
-            return self._issue(self._by_code(client, form))
+            return self._issue(self._consent_by_code(client, form))
         if kind == "refresh_token":
-            consent = self._by_refresh(client, form.get("refresh_token", ""))
+            consent = self._consent_by_refresh_token(client, form.get("refresh_token", ""))
             self.refreshes += 1
             return self._issue(consent)
         if kind == "password":
@@ -252,7 +254,7 @@ class Identity:
             return self._issue(self._consent(client, user, form.get("scope", "")))
         raise OAuthError("unsupported_grant_type")
 
-    def _by_code(self, client: Client, form: Mapping[str, str]) -> Consent:
+    def _consent_by_code(self, client: Client, form: Mapping[str, str]) -> Consent:
         code = self._codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -266,13 +268,13 @@ class Identity:
             raise OAuthError("invalid_grant")
         return code.consent
 
-    def _by_refresh(self, client: Client, token: str) -> Consent:
+    def _consent_by_refresh_token(self, client: Client, token: str) -> Consent:
         consent = self._refresh.get(token)
-        if consent is None or consent.dead or consent.client != client.id:
+        if consent is None or consent.ended or consent.client != client.id:
             raise OAuthError("invalid_grant")
         if consent.refresh_token != token:
             self.reused += 1
-            consent.dead = True
+            consent.ended = True
             raise OAuthError("invalid_grant")
         if consent.until is not None and self.clock.now() >= consent.until:
             raise OAuthError("invalid_grant")
@@ -286,7 +288,7 @@ class Identity:
     def _issue(self, consent: Consent) -> dict[str, str | float]:
         access = f"access-{secrets.token_urlsafe(48)}"
         seconds = self.habits.token_seconds
-        self._access[access] = Access(consent, self.clock.now() + timedelta(seconds=seconds))
+        self._access[access] = AccessToken(consent, self.clock.now() + timedelta(seconds=seconds))
         answer: dict[str, str | float] = {
             "access_token": access,
             "token_type": "Bearer",

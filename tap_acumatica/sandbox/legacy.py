@@ -1,7 +1,8 @@
 """Generic inquiries in OData 3.0: their metadata, literals, JSON, ATOM and errors.
 
-Moments are in the time zone of the user's profile and say no zone. Source of the forms: OData 3.0
-(Atom, JSON, JSON Verbose and CSDL 3.0); of what Acumatica makes of them little is published.
+Date-times are in the time zone of the user's profile, without an offset. Source of the formats:
+OData 3.0 (Atom, JSON, JSON Verbose and CSDL 3.0). Little is published about how Acumatica uses
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .model import Column, Inquiry, Model
-    from .records import Record
+    from .request_log import LoggedRequest
     from .source import Source
 
 VERSION = "3.0"
@@ -30,15 +31,15 @@ _ADO = "http://schemas.microsoft.com/ado"
 _DATA = f"{_ADO}/2007/08/dataservices"
 _NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{_DATA}" xmlns:m="{_DATA}/metadata"'
 _NAMESPACE = "PX.Data"
-_KINDS = {
+_MEDIA_TYPES = {
     "light": "application/json;odata=minimalmetadata;streaming=true;charset=utf-8",
     "verbose": "application/json;odata=verbose;charset=utf-8",
     "atom": "application/atom+xml;type=feed;charset=utf-8",
 }
-_ERROR_KINDS = {**_KINDS, "atom": "application/xml;charset=utf-8"}
+_ERROR_MEDIA_TYPES = {**_MEDIA_TYPES, "atom": "application/xml;charset=utf-8"}
 _FORMATS = {"json": "light", "verbosejson": "verbose", "atom": "atom"}
-_BARE = frozenset({"Byte", "SByte", "Int16", "Int32", "Double", "Single", "Boolean"})
-"""Types whose values stand in JSON without quotes; `Decimal` and `Int64` do not."""
+_UNQUOTED = frozenset({"Byte", "SByte", "Int16", "Int32", "Double", "Single", "Boolean"})
+"""Types whose values have no quotes in JSON; `Decimal` and `Int64` have them."""
 _TOKEN = re.compile(
     r"""(?P<string>'(?:[^']|'')*')
     | (?:(?P<column>[^\W\d]\w*)\s+(?P<operator>eq|ne|gt|ge|lt|le)\s+)?datetime'(?P<local>[^']*)'
@@ -53,23 +54,23 @@ _TOKEN = re.compile(
 # Requests
 
 
-def form_of(record: Record, *, by_accept: bool) -> str:
-    """Return how the answer is to be written: `light`, `verbose` or, without a wish, `atom`."""
-    wish = record.query.get("$format", "")
-    accept = record.headers.get("accept", "") if by_accept else ""
-    wish = wish or (accept if "json" in accept else "atom")
-    if "verbose" in wish:
+def format_of(request: LoggedRequest, *, by_accept: bool) -> str:
+    """Return the requested format: `light`, `verbose` or, by default, `atom`."""
+    wanted = request.query.get("$format", "")
+    accept = request.headers.get("accept", "") if by_accept else ""
+    wanted = wanted or (accept if "json" in accept else "atom")
+    if "verbose" in wanted:
         return "verbose"
-    return _FORMATS.get(wish, "light" if "json" in wish else "atom")
+    return _FORMATS.get(wanted, "light" if "json" in wanted else "atom")
 
 
-def options_of(
+def odata4_options(
     options: Mapping[str, str], source: Source, zone: str, *, count: bool
 ) -> dict[str, str]:
-    """Return query options in the terms of OData 4.0.
+    """Convert query options to OData 4.0.
 
     Raises:
-        QueryError: the request is none of OData 3.0.
+        QueryError: if they are not valid in OData 3.0.
     """
     found = dict(options)
     if "$count" in found:
@@ -83,22 +84,25 @@ def options_of(
     return found
 
 
-def parameters_of(record: Record, inquiry: Inquiry) -> dict[str, str]:
-    """Return the inquiry's parameters, which come as query options, quoted or not."""
-    if record.version != VERSION:
+def inquiry_parameters(request: LoggedRequest, inquiry: Inquiry) -> dict[str, str]:
+    """Return the inquiry's parameters, which are query options, quoted or not."""
+    if request.version != VERSION:
         return {}
-    given = {name: record.query[name] for name in inquiry.parameters if name in record.query}
-    return {name: _argument(value, inquiry.parameters[name][0]) for name, value in given.items()}
+    given = {name: request.query[name] for name in inquiry.parameters if name in request.query}
+    return {
+        name: _parameter_literal(value, inquiry.parameters[name][0])
+        for name, value in given.items()
+    }
 
 
-def _argument(value: str, edm: str) -> str:
+def _parameter_literal(value: str, edm: str) -> str:
     if edm == "String" and not value.startswith("'"):
         return "'" + value.replace("'", "''") + "'"
     return re.sub(r"^datetime'(.*)'$", r"\1Z", value)
 
 
 def _filter(text: str, source: Source, zone: str) -> str:
-    def spelled(match: re.Match[str]) -> str:
+    def converted(match: re.Match[str]) -> str:
         kind, value = match.lastgroup, match[match.lastgroup or 0]
         if kind == "four":
             msg = f"Syntax error at position {match.start()} in '{text}'."
@@ -106,25 +110,25 @@ def _filter(text: str, source: Source, zone: str) -> str:
         if kind != "local":
             return value
         name = match["column"]
-        moves = not name or (name in source.columns and is_moment(source.columns[name]))
-        instant = to_utc(value, zone) if moves else f"{value}Z"
+        is_local = not name or (name in source.columns and is_moment(source.columns[name]))
+        instant = to_utc(value, zone) if is_local else f"{value}Z"
         return f"{name} {match['operator']} {instant}" if name else instant
 
-    return _TOKEN.sub(spelled, text)
+    return _TOKEN.sub(converted, text)
 
 
 def is_moment(column: Column) -> bool:
-    """Tell whether a column holds moments, not plain dates, which no time zone moves."""
+    """Return whether a column has instants, not dates, which are the same in all zones."""
     return column.expression.endswith("DateTime")
 
 
 def to_utc(text: str, zone: str) -> str:
-    """Return the literal of a moment told in a time zone.
+    """Convert a local time to a literal in UTC.
 
-    In the hour that occurs twice it is the second one, as .NET takes it.
+    An hour that occurs twice is read as the second occurrence, as .NET does.
 
     Raises:
-        QueryError: it is no moment.
+        QueryError: if the text is not a date-time.
     """
     try:
         local = datetime.fromisoformat(text.ljust(26, "0") if "." in text else text)
@@ -136,17 +140,17 @@ def to_utc(text: str, zone: str) -> str:
 
 
 def to_local(text: str, zone: str) -> str:
-    """Return a stored moment as the clocks of a time zone show it, without a zone."""
+    """Convert a date-time in UTC to local time, without an offset."""
     head, _, fraction = text.removesuffix("Z").partition(".")
     moment = datetime.fromisoformat(f"{head}+00:00").astimezone(ZoneInfo(zone))
     return f"{moment:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction else ''}"
 
 
-# Answers
+# Responses
 
 
-def rows_of(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, str | None]]:
-    """Return rows with all values as text, but for null."""
+def text_rows(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, str | None]]:
+    """Return rows with all values as text, except null."""
     found = []
     for text in texts:
         row: dict[str, Any] = json.loads(text, parse_float=str, parse_int=str)
@@ -160,8 +164,8 @@ def rows_of(texts: Iterable[str], source: Source, zone: str) -> list[dict[str, s
     return found
 
 
-def collection(  # noqa: PLR0913 - an answer is made of as much
-    form: str,
+def collection(  # noqa: PLR0913 - a response needs all of them
+    data_format: str,
     rows: list[dict[str, str | None]],
     source: Source,
     root: str,
@@ -169,20 +173,24 @@ def collection(  # noqa: PLR0913 - an answer is made of as much
     count: int | None,
     link: str | None,
 ) -> Reply:
-    """Return rows in one of the three forms."""
-    if form == "atom":
-        body = _feed(rows, source, root, count, link)
+    """Return rows in one of the three formats."""
+    if data_format == "atom":
+        body = _atom_feed(rows, source, root, count, link)
     else:
-        texts = [_json_row(row, source, root, verbose=form == "verbose") for row in rows]
-        body = (_verbose if form == "verbose" else _light)(texts, source, root, count, link)
-    return Reply(200, body.encode(), _headers(_KINDS[form]), rows=len(rows))
+        texts = [_json_row(row, source, root, verbose=data_format == "verbose") for row in rows]
+        body = (_json_verbose if data_format == "verbose" else _json_light)(
+            texts, source, root, count, link
+        )
+    return Reply(200, body.encode(), _headers(_MEDIA_TYPES[data_format]), rows=len(rows))
 
 
 def _headers(kind: str) -> dict[str, str]:
     return {"Content-Type": kind, "DataServiceVersion": f"{VERSION};"}
 
 
-def _light(rows: list[str], source: Source, root: str, count: int | None, link: str | None) -> str:
+def _json_light(
+    rows: list[str], source: Source, root: str, count: int | None, link: str | None
+) -> str:
     context = f"{root}/$metadata#{quote(source.set_name)}"
     members = [f'"odata.metadata":{json.dumps(context)}']
     if count is not None:
@@ -193,10 +201,10 @@ def _light(rows: list[str], source: Source, root: str, count: int | None, link: 
     return "{" + ",".join(members) + "}"
 
 
-def _verbose(
+def _json_verbose(
     rows: list[str],
-    source: Source,  # noqa: ARG001 - as the other form
-    root: str,  # noqa: ARG001 - as the other form
+    source: Source,  # noqa: ARG001 - same signature as `_json_light`
+    root: str,  # noqa: ARG001 - same signature as `_json_light`
     count: int | None,
     link: str | None,
 ) -> str:
@@ -210,25 +218,25 @@ def _verbose(
 
 def _json_row(row: Mapping[str, str | None], source: Source, root: str, *, verbose: bool) -> str:
     members = [
-        f"{json.dumps(name)}:{_json(value, source.columns[name].edm)}"
+        f"{json.dumps(name)}:{_json_value(value, source.columns[name].edm)}"
         for name, value in row.items()
     ]
     if verbose:
-        about = {"uri": _identity(row, source, root), "type": f"{_NAMESPACE}.{source.set_name}"}
+        about = {"uri": _entity_url(row, source, root), "type": f"{_NAMESPACE}.{source.set_name}"}
         members.insert(0, f'"__metadata":{json.dumps(about)}')
     return "{" + ",".join(members) + "}"
 
 
-def _json(value: str | None, edm: str) -> str:
-    return value if value is not None and edm in _BARE else json.dumps(value)
+def _json_value(value: str | None, edm: str) -> str:
+    return value if value is not None and edm in _UNQUOTED else json.dumps(value)
 
 
-def _identity(row: Mapping[str, str | None], source: Source, root: str) -> str:
+def _entity_url(row: Mapping[str, str | None], source: Source, root: str) -> str:
     key = ",".join(f"{name}='{quote(str(row[name]))}'" for name in source.key if name in row)
     return f"{root}/{quote(source.set_name)}({key})"
 
 
-def _feed(
+def _atom_feed(
     rows: list[dict[str, str | None]],
     source: Source,
     root: str,
@@ -246,18 +254,18 @@ def _feed(
     parts = [head]
     if count is not None:
         parts.append(f"<m:count>{count}</m:count>")
-    parts += [_entry(row, source, root) for row in rows]
+    parts += [_atom_entry(row, source, root) for row in rows]
     if link:
         parts.append(f'<link rel="next" href={quoteattr(link)} />')
     return "".join([*parts, "</feed>"])
 
 
-def _entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
+def _atom_entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
     properties = "".join(
-        _element(name, value, source.columns[name].edm) for name, value in row.items()
+        _atom_property(name, value, source.columns[name].edm) for name, value in row.items()
     )
     return (
-        f"<entry><id>{escape(_identity(row, source, root))}</id>"
+        f"<entry><id>{escape(_entity_url(row, source, root))}</id>"
         f"<category term={quoteattr(f'{_NAMESPACE}.{source.set_name}')} scheme='{_DATA}/scheme' />"
         "<title /><updated>2024-01-01T00:00:00Z</updated><author><name /></author>"
         f'<content type="application/xml"><m:properties>{properties}</m:properties></content>'
@@ -265,34 +273,36 @@ def _entry(row: Mapping[str, str | None], source: Source, root: str) -> str:
     )
 
 
-def _element(name: str, value: str | None, edm: str) -> str:
-    kind = "" if edm == "String" else f' m:type="Edm.{_edm(edm)}"'
+def _atom_property(name: str, value: str | None, edm: str) -> str:
+    kind = "" if edm == "String" else f' m:type="Edm.{_edm_name(edm)}"'
     if value is None:
         return f'<d:{name}{kind} m:null="true" />'
-    # A white space at an end, or a line feed, would not be kept by every reader.
+    # Some readers would drop white space at the ends, and line feeds.
     space = ' xml:space="preserve"' if value != value.strip() else ""
     return f"<d:{name}{kind}{space}>{escape(value, {chr(13): '&#xD;'})}</d:{name}>"
 
 
-def _edm(name: str) -> str:
+def _edm_name(name: str) -> str:
     return "DateTime" if name == "DateTimeOffset" else name
 
 
-def failure(reply: Reply, form: str) -> Reply:
-    """Return an error in the form that the rows would have had."""
+def error(reply: Reply, data_format: str) -> Reply:
+    """Return an error in the format of the rows."""
     message = reply.message or ""
-    said = {"code": "", "message": {"lang": "en-US", "value": message}}
-    if form == "atom":
+    details = {"code": "", "message": {"lang": "en-US", "value": message}}
+    if data_format == "atom":
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><m:error xmlns:m="{_DATA}/metadata">'
             f'<m:code /><m:message xml:lang="en-US">{escape(message)}</m:message></m:error>'
         )
     else:
-        body = json.dumps({"odata.error" if form == "light" else "error": said})
-    return replace(reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_KINDS[form]))
+        body = json.dumps({"odata.error" if data_format == "light" else "error": details})
+    return replace(
+        reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_MEDIA_TYPES[data_format])
+    )
 
 
-# The documents at the root
+# Documents at the root
 
 
 def metadata(model: Model) -> str:
@@ -316,22 +326,22 @@ def metadata(model: Model) -> str:
 def _entity_type(inquiry: Inquiry) -> str:
     key = "".join(f"<PropertyRef Name={quoteattr(name)} />" for name in inquiry.key)
     properties = "".join(
-        f'<Property Name={quoteattr(column.name)} Type="Edm.{_edm(column.edm)}"'
+        f'<Property Name={quoteattr(column.name)} Type="Edm.{_edm_name(column.edm)}"'
         f"{' Nullable=' + quoteattr('false') if column.name in inquiry.key else ''} />"
         for column in inquiry.columns.values()
     )
     return f"<EntityType Name={quoteattr(inquiry.title)}><Key>{key}</Key>{properties}</EntityType>"
 
 
-def service_document(model: Model, root: str, form: str) -> Reply:
+def service_document(model: Model, root: str, data_format: str) -> Reply:
     """Return the list of inquiries."""
     titles = list(model.inquiries)
-    if form == "verbose":
-        body, kind = json.dumps({"d": {"EntitySets": titles}}), _KINDS[form]
-    elif form == "light":
+    if data_format == "verbose":
+        body, kind = json.dumps({"d": {"EntitySets": titles}}), _MEDIA_TYPES[data_format]
+    elif data_format == "light":
         listed = [{"name": title, "url": title} for title in titles]
         body = json.dumps({"odata.metadata": f"{root}/$metadata", "value": listed})
-        kind = _KINDS[form]
+        kind = _MEDIA_TYPES[data_format]
     else:
         members = "".join(
             f"<collection href={quoteattr(quote(title))}><atom:title>{escape(title)}</atom:title>"

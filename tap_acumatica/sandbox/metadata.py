@@ -1,4 +1,4 @@
-"""The two documents at a service root: `$metadata` (CSDL 4.0) and the service document."""
+"""The documents at a service root: `$metadata` (CSDL 4.0) and the service document."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def gi_metadata(model: Model) -> str:
 
 
 def service_document(model: Model, interface: str) -> list[dict[str, str]]:
-    """Return the entity sets (and singletons) under a service root."""
+    """Return the entity sets and singletons at a service root."""
     if interface == "gi":
         return [_listed(title, "EntitySet") for title in model.inquiries]
     return [
@@ -120,14 +120,14 @@ def _members(entity: Entity, kind: str, model: Model) -> Iterator[str]:
         for n in entity.navigation.values()
         if n.target in model.entities
     )
-    # As in the true document: a derived class lists its own fields only, not those of its base.
+    # As in the real document: a derived class lists only its own fields, not those of its base.
     barred = [c.name for c in entity.own_columns if not c.filterable]
     if barred:
         paths = "".join(f"<PropertyPath>{escape(name)}</PropertyPath>" for name in barred)
         content += (
-            '<Annotation Term="Org.OData.Capabilities.V1.FilterRestrictions"><Record>'
+            '<Annotation Term="Org.OData.Capabilities.V1.FilterRestrictions"><LoggedRequest>'
             '<PropertyValue Property="NonFilterableProperties">'
-            f"<Collection>{paths}</Collection></PropertyValue></Record></Annotation>"
+            f"<Collection>{paths}</Collection></PropertyValue></LoggedRequest></Annotation>"
         )
     for name in entity.sets:
         start = f'<{kind} Name="{name}" {attribute}="{entity.name}"'

@@ -1,4 +1,4 @@
-"""The shape of what the sandbox serves: types, columns, links and inquiries."""
+"""The model of the sandbox's data: types, columns, navigation properties and inquiries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NUMBERS = frozenset({"Int16", "Int32", "Int64", "Decimal"})
 
 @dataclass(frozen=True)
 class Column:
-    """A property as the metadata shows it, or one the metadata hides."""
+    """A property, shown in the metadata or hidden."""
 
     name: str
     edm: str
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Navigation:
-    """A navigation property; `join` is how rows are matched, `constraints` what is declared."""
+    """A navigation property; `join` matches rows, `constraints` are in the metadata."""
 
     name: str
     target: str
@@ -44,7 +44,7 @@ class Navigation:
 
 @dataclass(frozen=True)
 class Entity:
-    """A data access class. `columns`, `key` and `navigation` include those of the base type."""
+    """A data access class; `columns`, `key` and `navigation` include those of the base type."""
 
     name: str
     base: str | None
@@ -85,7 +85,7 @@ class Inquiry:
 
     @property
     def function_import(self) -> str:
-        """The name under which the inquiry is read with parameters."""
+        """Name of the function that reads the inquiry with parameters."""
         return f"{self.type_name}_WithParameters"
 
 
@@ -99,10 +99,10 @@ class Model:
     functions: Mapping[str, Inquiry]
 
     def find(self, name: str) -> Entity:
-        """Return the entity with this full name or with this entity set.
+        """Return the entity with this qualified name or entity set.
 
         Raises:
-            KeyError: there is none.
+            KeyError: if there is none.
         """
         found = self.entities.get(name) or self.sets.get(name)
         if found is None:
@@ -114,7 +114,7 @@ class Model:
         return [entity for entity in self.entities.values() if entity.base is None]
 
     def table_columns(self, root: Entity) -> list[Column]:
-        """Return the columns of a table: those of its type and of all types derived from it."""
+        """Return the columns of a table: those of its type and of all derived types."""
         found: dict[str, Column] = {}
         for entity in self.entities.values():
             if entity.table == root.table:
@@ -137,7 +137,7 @@ def _entity(raw: dict[str, Any]) -> Entity:
             nullable,
             description,
             filterable=name not in barred,
-            # The guide itself selects DeletedDatabaseRecord, though it is listed as not filterable.
+            # Acumatica's guide selects DeletedDatabaseRecord, although it is not filterable.
             stored=name not in barred or name == "DeletedDatabaseRecord",
         )
         for name, edm, nullable, description in raw["properties"]
@@ -202,7 +202,7 @@ def _inquiry(raw: dict[str, Any]) -> Inquiry:
 
 @functools.cache
 def load() -> Model:
-    """Return the model of the first tenant, as shipped."""
+    """Return the model of the first tenant, which has no customizations."""
     raw = {entity.name: entity for entity in map(_entity, _read("entities.json"))}
     entities = [_inherit(entity, raw) for entity in raw.values()]
     return assemble(entities, [_inquiry(row) for row in _read("inquiries.json")])
@@ -219,7 +219,7 @@ def assemble(entities: Sequence[Entity], inquiries: Sequence[Inquiry]) -> Model:
 
 
 def second_tenant(model: Model) -> Model:
-    """Return the model of a tenant without purchase orders, with a field of its own."""
+    """Return the model of a tenant without purchase orders but with a custom field."""
     entities = []
     for entity in model.entities.values():
         if entity.table == "POOrder":

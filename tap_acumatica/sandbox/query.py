@@ -1,4 +1,4 @@
-"""Query options to rows: one SQL statement a page."""
+"""Runs query options: one SQL statement per page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import errors, filters, shapes
+from . import errors, filters, projection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .source import Joiner, Source
 
-_KNOWN = frozenset(
+_OPTIONS = frozenset(
     (
         "$filter",
         "$orderby",
@@ -31,10 +31,10 @@ _KNOWN = frozenset(
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What habits change about a query."""
+class QueryHabits:
+    """The habits that affect a query."""
 
-    switches: shapes.Switches = field(default_factory=shapes.Switches)
+    projection: projection.ProjectionOptions = field(default_factory=projection.ProjectionOptions)
     max_page: int | None = None
     binary_order: bool = False
     ignore_order: bool = False
@@ -44,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows as JSON texts; `token` leads to the next page where the server cut this one short."""
+    """Rows as JSON texts; if the page was cut, `token` leads to the next one."""
 
     rows: list[str]
     selected: str
@@ -55,53 +55,53 @@ class Page:
 
 
 @dataclass(frozen=True)
-class _Term:
+class _OrderTerm:
     sql: str
     descending: bool = False
 
 
-def read(source: Source, options: Mapping[str, str], joiner: Joiner, limits: Limits) -> Page:
-    """Return the rows a query asks for.
+def read(source: Source, options: Mapping[str, str], joiner: Joiner, habits: QueryHabits) -> Page:
+    """Return the rows of a query.
 
     Raises:
-        QueryError: the query cannot be carried out.
+        QueryError: if an option cannot be applied.
     """
     for option in options:
-        if option.startswith("$") and option not in _KNOWN:
+        if option.startswith("$") and option not in _OPTIONS:
             raise errors.option_not_allowed(option[1:].capitalize())
     if source.inquiry and options.get("$expand"):
         raise errors.option_not_allowed("Expand")
-    if options.get("$count", "false") == "true" and not limits.count:
+    if options.get("$count", "false") == "true" and not habits.count:
         raise errors.option_not_allowed("Count")
-    shape = shapes.shape(
-        source, options.get("$select"), options.get("$expand"), joiner, limits.switches
+    projected = projection.project(
+        source, options.get("$select"), options.get("$expand"), joiner, habits.projection
     )
     where, parameters, not_null = _where(source, options.get("$filter"), joiner)
-    terms = _order(source, options.get("$orderby"), limits)
+    terms = _order_terms(source, options.get("$orderby"), habits)
     total = None
     if options.get("$count") == "true":
         sql = f"SELECT count(*) FROM {source.tables} WHERE {where}"  # noqa: S608 - compiled, with parameters
         total = joiner.store.fetch(sql, parameters)[0][0]
     token = options.get("$skiptoken")
     if token:
-        after, values = _after(terms, _decode(token))
+        after, values = _after_row(terms, _decode_token(token))
         where, parameters = f"{where} AND {after}", [*parameters, *values]
-    top = _number(options, "$top")
-    size = limits.max_page if _cut(top, limits) else top
-    sql = _statement(source, shape, where, terms, keyset=limits.max_page is not None)
-    # One more row than the page holds tells whether another page follows.
+    top = _whole_number(options, "$top")
+    size = habits.max_page if _is_capped(top, habits) else top
+    sql = _statement(source, projected, where, terms, keyset=habits.max_page is not None)
+    # Fetch one more row than fits in the page, to see whether another page follows.
     ask = -1 if size is None else size + 1
-    found = joiner.store.fetch(sql, [*parameters, ask, _number(options, "$skip") or 0])
+    found = joiner.store.fetch(sql, [*parameters, ask, _whole_number(options, "$skip") or 0])
     more = size is not None and len(found) > size
     rows = found if size is None else found[:size]
-    last = _encode(rows[-1][1:]) if more and rows and limits.max_page is not None else ""
+    last = _encode_token(rows[-1][1:]) if more and rows and habits.max_page is not None else ""
     return Page(
-        [row[0] for row in rows], shape.selected, more and size != top, last, total, not_null
+        [row[0] for row in rows], projected.selected, more and size != top, last, total, not_null
     )
 
 
-def _cut(top: int | None, limits: Limits) -> bool:
-    return limits.max_page is not None and (top is None or top > limits.max_page)
+def _is_capped(top: int | None, habits: QueryHabits) -> bool:
+    return habits.max_page is not None and (top is None or top > habits.max_page)
 
 
 def _where(source: Source, text: str | None, joiner: Joiner) -> tuple[str, list[object], bool]:
@@ -116,36 +116,41 @@ def _where(source: Source, text: str | None, joiner: Joiner) -> tuple[str, list[
     return f"({own}) AND {condition.sql}", [*parameters, *condition.parameters], condition.not_null
 
 
-def _order(source: Source, text: str | None, limits: Limits) -> list[_Term]:
+def _order_terms(source: Source, text: str | None, habits: QueryHabits) -> list[_OrderTerm]:
     terms = []
-    for item in shapes.split(text or "", ","):
+    for item in projection.split(text or "", ","):
         found = re.fullmatch(r"(\w+)(?:\s+(asc|desc))?", item)
         if found is None:
             msg = f"Syntax error at position {len(item)} in '{item}'."
             raise errors.QueryError(msg)
         source.filterable(found[1], "$orderby")
-        terms.append(_Term(_ordered(source, found[1], limits), found[2] == "desc"))
-    if limits.ignore_order:
+        terms.append(_OrderTerm(_order_expression(source, found[1], habits), found[2] == "desc"))
+    if habits.ignore_order:
         terms = []
-    if limits.shuffle and source.inquiry:
+    if habits.shuffle and source.inquiry:
         first = source.order[0]
-        terms.append(_Term(f"({first} * {limits.shuffle} % 1000003)"))
-    rest = [_ordered(source, name, limits) for name in source.key] if source.entity else ()
+        terms.append(_OrderTerm(f"({first} * {habits.shuffle} % 1000003)"))
+    rest = [_order_expression(source, name, habits) for name in source.key] if source.entity else ()
     known = {term.sql for term in terms}
-    terms += [_Term(sql) for sql in (rest or source.order) if sql not in known]
-    return terms or [_Term("rowid")]
+    terms += [_OrderTerm(sql) for sql in (rest or source.order) if sql not in known]
+    return terms or [_OrderTerm("rowid")]
 
 
-def _ordered(source: Source, name: str, limits: Limits) -> str:
-    if limits.binary_order and source.columns[name].edm == "String":
+def _order_expression(source: Source, name: str, habits: QueryHabits) -> str:
+    if habits.binary_order and source.columns[name].edm == "String":
         return f"{source.expressions[name]} COLLATE BINARY"
     return source.comparable(name)
 
 
 def _statement(
-    source: Source, shape: shapes.Shape, where: str, terms: Sequence[_Term], *, keyset: bool
+    source: Source,
+    projected: projection.Projection,
+    where: str,
+    terms: Sequence[_OrderTerm],
+    *,
+    keyset: bool,
 ) -> str:
-    columns = [shape.sql, *(term.sql for term in terms)] if keyset else [shape.sql]
+    columns = [projected.sql, *(term.sql for term in terms)] if keyset else [projected.sql]
     order = ", ".join(f"{term.sql} {'DESC' if term.descending else 'ASC'}" for term in terms)
     return (
         f"SELECT {', '.join(columns)} FROM {source.tables} WHERE {where}"  # noqa: S608 - compiled, with parameters
@@ -153,8 +158,8 @@ def _statement(
     )
 
 
-def _after(terms: Sequence[_Term], values: Sequence[Any]) -> tuple[str, list[object]]:
-    """Return the condition of the rows behind the one with these values; nulls come first."""
+def _after_row(terms: Sequence[_OrderTerm], values: Sequence[Any]) -> tuple[str, list[object]]:
+    """Return the condition for the rows after the one with these values; nulls come first."""
     choices, parameters = [], []
     for index, (term, value) in enumerate(zip(terms, values, strict=True)):
         same = [f"{t.sql} IS ?" for t in terms[:index]]
@@ -167,7 +172,7 @@ def _after(terms: Sequence[_Term], values: Sequence[Any]) -> tuple[str, list[obj
     return "(" + " OR ".join(f"({choice})" for choice in choices) + ")", parameters
 
 
-def _number(options: Mapping[str, str], name: str) -> int | None:
+def _whole_number(options: Mapping[str, str], name: str) -> int | None:
     text = options.get(name)
     if text is None:
         return None
@@ -178,11 +183,11 @@ requires a non-negative integer value."
     return int(text)
 
 
-def _encode(values: Sequence[object]) -> str:
+def _encode_token(values: Sequence[object]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 
-def _decode(token: str) -> list[Any]:
+def _decode_token(token: str) -> list[Any]:
     try:
         values: list[Any] = json.loads(base64.urlsafe_b64decode(token))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""An answer, and the shapes answers come in."""
+"""Responses, and the forms they have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOGIN_LIMITS = (
     "The limit of concurrent sessions has been reached.",
     "The custom error module does not recognize this error.",
 )
-"""How a license that is full has been seen to say so; the last is what IIS makes of it."""
+"""Messages that sites sent when all license seats were taken; the last comes from IIS."""
 SIGN_IN_PAGE = (
     "<!DOCTYPE html><html><head><title>Sign In</title></head><body>"
     '<form method="post" action="/Frames/Login.aspx"></form></body></html>'
@@ -24,9 +24,10 @@ JSON = "application/json; odata.metadata=minimal; odata.streaming=true; charset=
 
 @dataclass
 class Reply:
-    """A status, headers and a body; `cut` of its bytes are sent before the connection ends.
+    """A response.
 
-    An error has a `message`.
+    If `cut` is set, the connection is closed after that many bytes of the body. Errors have a
+    `message`.
     """
 
     status: int
@@ -39,32 +40,32 @@ class Reply:
 
 
 def text(status: int, body: str, kind: str = "text/plain; charset=utf-8") -> Reply:
-    """Return an answer that is text."""
+    """Return a text response."""
     return Reply(status, body.encode(), {"Content-Type": kind})
 
 
 def document(body: str, rows: int = 0) -> Reply:
-    """Return JSON as OData writes it."""
+    """Return OData JSON."""
     return Reply(200, body.encode(), {"Content-Type": JSON, "OData-Version": "4.0"}, rows=rows)
 
 
-def plain_json(value: object) -> Reply:
-    """Return JSON outside OData."""
+def json_reply(value: object) -> Reply:
+    """Return a value as JSON, without OData headers."""
     return text(200, json.dumps(value), "application/json; charset=utf-8")
 
 
-def failure(status: int, message: str) -> Reply:
-    """Return an error in OData's form."""
+def error(status: int, message: str) -> Reply:
+    """Return an OData error."""
     body = json.dumps({"error": {"code": "", "message": message}})
     headers = {"Content-Type": JSON, "OData-Version": "4.0"}
     return Reply(status, body.encode(), headers, message=message)
 
 
 def empty() -> Reply:
-    """Return 200 and nothing."""
+    """Return 200 with an empty body."""
     return Reply(200, b"", {"Content-Type": JSON})
 
 
 def refusal(kind: int | str, message: str) -> Reply:
-    """Return what a refused query option is answered with."""
-    return empty() if isinstance(kind, str) else failure(kind, message)
+    """Return the response to a refused query option."""
+    return empty() if isinstance(kind, str) else error(kind, message)

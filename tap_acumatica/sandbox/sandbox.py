@@ -1,4 +1,4 @@
-"""The sandbox as a test or a command starts it."""
+"""The sandbox, as tests and the command start it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .brakes import Brakes
-    from .records import Record
+    from .rate_limits import RateLimits
+    from .request_log import LoggedRequest
     from .sessions import Session
 
 TENANTS = ("Company", "Calipso LLC")
@@ -31,25 +31,29 @@ CLIENT = "9986313F-C5E6-161F-ED75-346CBBCB948F"
 
 
 class Sandbox:
-    """An Acumatica-shaped site on loopback, served by a thread of this process.
+    """An Acumatica-shaped site, served by a thread of this process.
 
     Args:
-        rows: Rows of the largest tables of the first tenant; the second has half of them.
-        seed: The same seed makes the same rows, on the same day.
-        habits: What the site does, or does wrong; may be changed while it runs.
-        prefix: IIS sub-path, such as `/AcumaticaERP`.
-        users: Passwords by user, in every tenant.
-        tenant_users: The same by tenant, instead of `users`.
-        clients: Connected applications; without, one public one a tenant.
+        rows: Number of rows in the first tenant's largest tables; the second tenant has half.
+        seed: The same seed creates the same rows on the same day.
+        habits: Switches for the site's behavior; can be changed while it runs.
+        prefix: Path of the site, such as `/AcumaticaERP`.
+        users: Passwords by user, the same in each tenant.
+        tenant_users: Users and passwords by tenant, in place of `users`.
+        clients: Connected applications; by default a public one per tenant.
         clock_offset: Seconds by which the server's clock is ahead.
         host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        database: SQLite file to keep the rows in; without, they live in memory.
-        until: Newest stamp of a seeded row; without, three days before today.
-        change_every: Data requests after which a few rows change; 0 for never.
+        port: Port to listen on; 0 picks a free port.
+        database: SQLite file for the rows; in memory if None.
+        until: Latest modification time of a generated row; by default three days before today.
+        change_every: Number of data requests after which a few rows change; 0 for never.
+
+    Raises:
+        OSError: if it cannot listen on the port.
+        ValueError: if the database belongs to other tenants.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a trait of its own
+    def __init__(  # noqa: PLR0913 - each is an independent setting
         self,
         rows: int = 200,
         seed: int = 1,
@@ -72,7 +76,7 @@ class Sandbox:
         tenants = dict(zip(TENANTS, (first, model.second_tenant(first)), strict=True))
         everyone = users if users is not None else {"admin": "secret"}
         accounts = {tenant: (tenant_users or {}).get(tenant, everyone) for tenant in tenants}
-        self._callbacks: list[Callable[[Record], None]] = []
+        self._callbacks: list[Callable[[LoggedRequest], None]] = []
         self._store = Store(
             tenants, rows=rows, seed=seed, clock=self.clock, database=database, until=until
         )
@@ -112,7 +116,7 @@ class Sandbox:
             raise self._site.crashes[0]
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to serve requests."""
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.005},
@@ -122,7 +126,7 @@ class Sandbox:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close all connections, end all threads and forget the rows."""
+        """Close all connections, end all threads and close the database."""
         self._server.stop()
         if self._thread is not None:
             self._thread.join()
@@ -130,12 +134,12 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that the sandbox listens on."""
         return self._server.server_port
 
     @property
     def url(self) -> str:
-        """The site's address, as the tap's setting `url` takes it."""
+        """The site's URL, for the tap's setting `url`."""
         host = self._server.server_address[0]
         return f"http://{host!s}:{self.port}{self._site.prefix}"
 
@@ -145,53 +149,53 @@ class Sandbox:
         return list(self._store.tenants)
 
     @property
-    def requests(self) -> list[Record]:
+    def requests(self) -> list[LoggedRequest]:
         """The requests since the start or the last `reset_log`, oldest first."""
         return list(self._site.log)
 
     @property
     def sessions_opened(self) -> int:
-        """License seats taken since the start or the last `reset_log`."""
+        """Number of license seats taken since the start or the last `reset_log`."""
         return self._sessions.opened
 
     @property
     def sessions_closed(self) -> int:
-        """License seats given back since the start or the last `reset_log`."""
+        """Number of license seats released since the start or the last `reset_log`."""
         return self._sessions.closed
 
     @property
     def most_sessions_open(self) -> int:
-        """The most sessions that held a seat at once."""
+        """The most sessions that were open at the same time."""
         return self._sessions.most_open
 
     @property
-    def most_requests_of_a_session(self) -> int:
-        """The most requests that one session had under way at once."""
-        return self._sessions.most_at_once
+    def most_concurrent_requests(self) -> int:
+        """The most concurrent requests of one session."""
+        return self._sessions.most_concurrent
 
     @property
     def open_sessions(self) -> list[Session]:
-        """The sessions that hold a seat now."""
+        """The open sessions, each of which holds a seat."""
         return self._sessions.open
 
     @property
-    def brakes(self) -> Brakes:
-        """The license's brakes, with their counts."""
-        return self._site.brakes
+    def rate_limits(self) -> RateLimits:
+        """The license's limits, with counts of delayed and refused requests."""
+        return self._site.rate_limits
 
     def end_sessions(self) -> None:
-        """End all sessions, as a restart of the site does."""
+        """End all sessions, like a restart of the site."""
         self._sessions.end_all()
 
     def reset_log(self) -> None:
-        """Forget requests and counts; rows and sessions stay."""
+        """Clear requests and counts; keep rows and sessions."""
         self._site.log.clear()
         self._site.service.forget_counts()
         self._sessions.opened = self._sessions.closed = 0
         self.identity.token_requests = self.identity.refreshes = self.identity.reused = 0
 
-    def on_request(self, callback: Callable[[Record], None]) -> None:
-        """Have a function called before each data answer, before its rows are read."""
+    def on_request(self, callback: Callable[[LoggedRequest], None]) -> None:
+        """Register a function to be called before the rows of each data request are read."""
         self._callbacks.append(callback)
 
     def now(self) -> datetime:
@@ -199,35 +203,35 @@ class Sandbox:
         return self.clock.now()
 
     def rows(self, tenant: str, entity: str) -> list[dict[str, Any]]:
-        """Return all rows of a class, hidden columns included.
+        """Return all rows of a class, including hidden columns.
 
-        Decimals are `Decimal`, times are aware `datetime`; guids and binaries are text.
+        Decimals are `Decimal`, date-times are aware `datetime`; GUIDs and binaries are text.
         """
         return self._store.rows(tenant, self._model(tenant).find(entity))
 
     def update(self, tenant: str, entity: str, key: Mapping[str, Any], **values: Any) -> None:
-        """Change a row; stamps it now unless `LastModifiedDateTime` is given."""
+        """Change a row, and set `LastModifiedDateTime` to now unless it is given."""
         changes.update(self._store, tenant, self._model(tenant).find(entity), key, **values)
 
     def insert(self, tenant: str, entity: str, **values: Any) -> None:
-        """Add a row; the key must be given."""
+        """Add a row; `values` must include the key."""
         changes.insert(self._store, tenant, self._model(tenant).find(entity), **values)
 
     def delete(self, tenant: str, entity: str, key: Mapping[str, Any]) -> None:
-        """Remove a row for good."""
+        """Remove a row from its table."""
         changes.delete(self._store, tenant, self._model(tenant).find(entity), key)
 
     def touch_random(self, tenant: str, n: int) -> list[tuple[str, dict[str, Any]]]:
-        """Stamp `n` rows of any tables now; return their entity sets and keys."""
+        """Set the modification time of `n` random rows to now; return entity sets and keys."""
         return changes.touch_random(self._store, tenant, n)
 
     def change_some(self, tenant: str, n: int) -> dict[str, dict[str, int]]:
-        """Change, add and delete `n` rows of any tables; return how many of each."""
+        """Change, add and delete `n` random rows; return how many of each by entity set."""
         return changes.change_some(self._store, tenant, n)
 
     def _model(self, tenant: str) -> model.Model:
         return self._store.tenants[tenant]
 
-    def _call_back(self, record: Record) -> None:
+    def _call_back(self, request: LoggedRequest) -> None:
         for callback in self._callbacks:
-            callback(record)
+            callback(request)

@@ -1,8 +1,8 @@
-"""Rows out of a seed, made inside SQLite so that millions of them are a matter of seconds.
+"""Generates rows from a seed, inside SQLite, so that millions of them take only seconds.
 
-A rule is an SQL expression over `i`, the number of the row, in which `h(7)` stands for a large
-number drawn from `i`, the seed and 7, and `n(Batch)` for the number of rows of that table. Rows
-are inserted in an order that is neither that of the keys nor that of the times.
+A rule is an SQL expression over `i`, the number of the row. In it, `h(7)` stands for a large
+pseudo-random number derived from `i`, the seed and 7, and `n(Batch)` for the number of rows in that
+table. Rows are inserted neither in the order of their keys nor of their times.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _TEXT = (
 )
 _GUID = "printf('%08x-%04x-4%03x-8%03x-%012x', h({0}1), h({0}2) % 65536, h({0}3) % 4096, {1}, i)"
 
-# By table and column; else by column; else by type.
-_SPECIAL = {
+# Rules by table and column take precedence over those by column, and these over those by type.
+_BY_TABLE_AND_COLUMN = {
     "SOOrder.OrderType": _ORDER_TYPE.format("i"),
     "SOOrder.OrderNbr": "printf('SO%06d', i + 1)",
     "SOLine.OrderType": _ORDER_TYPE.format("(i / 2)"),
@@ -160,8 +160,8 @@ _BY_NAME = {
 _BY_SUFFIX = (("Desc", _TEXT), ("Descr", _TEXT), ("Description", _TEXT))
 _STATUSES = {"ARRegister", "APRegister", "POOrder", "Batch"}
 _SHARED_STAMPS = {"SOLine", "InventoryItem"}
-# The share of `rows`, as one part in so many, and the least number.
-_SHARES = {
+# The divisor of `rows`, and the minimum.
+_PROPORTIONAL = {
     "SOOrder": (1, 1),
     "SOLine": (1, 1),
     "GLTran": (1, 1),
@@ -185,7 +185,7 @@ _FIXED = {"Account": 60, "Sub": 20, "Branch": 4, "Ledger": 3, "INSite": 5, "Term
 
 @dataclass(frozen=True)
 class Plan:
-    """How many rows of what, and between which times."""
+    """The seed, the number of rows by table, and the latest modification time."""
 
     seed: int
     counts: Mapping[str, int]
@@ -193,11 +193,11 @@ class Plan:
 
 
 def counts(rows: int) -> dict[str, int]:
-    """Return how many rows each table gets when the largest ones get `rows`."""
+    """Return the number of rows for each table if the largest ones have `rows`."""
     found = dict(_FIXED, GLSetup=1, ADLAccount=1)
-    for table, (part, least) in _SHARES.items():
+    for table, (part, least) in _PROPORTIONAL.items():
         found[table] = max(rows // part, least if rows else 0)
-    # Customers and vendors are told apart by the last digit of the row's number.
+    # The last digit of the row's number makes it a customer or a vendor.
     found["BAccount"] = max(found["BAccount"] // 10 * 10, 20)
     return found
 
@@ -223,7 +223,7 @@ def _coprime(total: int) -> int:
 
 
 def _expression(table: str, column: Column, plan: Plan) -> str:
-    rule = _SPECIAL.get(f"{table}.{column.name}") or _BY_NAME.get(column.name)
+    rule = _BY_TABLE_AND_COLUMN.get(f"{table}.{column.name}") or _BY_NAME.get(column.name)
     if rule is None and column.name == "Status":
         rule = _DOCUMENT_STATUS if table in _STATUSES else "substr('AAAAHI', 1 + h(5) % 6, 1)"
     if rule is None:
@@ -234,14 +234,14 @@ def _expression(table: str, column: Column, plan: Plan) -> str:
     span = int(timedelta(days=4 * 365).total_seconds())
     modified = _stamp(f"{until} - h(71) % {span}")
     if table in _SHARED_STAMPS:
-        shared = _stamp_of(until - span // 3, 127)
+        shared = _stamp_literal(until - span // 3, 127)
         modified = f"CASE WHEN i % 5 = 0 THEN '{shared}' ELSE {modified} END"
     rule = rule.replace("{modified}", modified)
     rule = rule.replace("{created}", _stamp(f"{until - span} - h(72) % {span // 4}"))
     rule = rule.replace("{until}", str(until)).replace("{base}", str(_salt(table, 0) * 1000))
     rule = re.sub(r"\bn\((\w+)\)", lambda m: str(plan.counts.get(m[1]) or 1), rule)
     salted = f"{table}.{column.name}"
-    return re.sub(r"\bh\((\d+)\)", lambda m: _draw(salted, plan.seed, int(m[1])), rule)
+    return re.sub(r"\bh\((\d+)\)", lambda m: _random(salted, plan.seed, int(m[1])), rule)
 
 
 def _by_type(column: Column) -> str:
@@ -269,7 +269,7 @@ def _stamp(seconds: str) -> str:
     return f"strftime('%Y-%m-%dT%H:%M:%S', {seconds}, 'unixepoch') || {milliseconds}"
 
 
-def _stamp_of(seconds: int, milliseconds: int) -> str:
+def _stamp_literal(seconds: int, milliseconds: int) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}"
 
 
@@ -277,8 +277,8 @@ def _salt(name: str, seed: int) -> int:
     return zlib.crc32(f"{name}/{seed}".encode()) % 65521
 
 
-def _draw(name: str, seed: int, number: int) -> str:
+def _random(name: str, seed: int, number: int) -> str:
     salt = _salt(f"{name}/{number}", seed)
-    # Two rounds: the low digits of one multiplication repeat with the row's number.
+    # Two rounds, as the low digits of one multiplication repeat with the row's number.
     first = f"((i + {salt}) * 2654435761 % 4294967291)"
     return f"({first} / 7 * 40503 % 2147483647)"

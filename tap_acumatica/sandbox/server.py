@@ -1,4 +1,4 @@
-"""HTTP/1.1 on loopback, by the standard library."""
+"""An HTTP/1.1 server, based on the standard library."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from .replies import Reply
     from .site import Site
@@ -20,7 +22,7 @@ COMPRESSION_THRESHOLD = 860
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads requests off one connection and writes the answers of the site."""
+    """Reads the requests of one connection, and writes the site's responses."""
 
     protocol_version = "HTTP/1.1"
     server_version = "Microsoft-IIS/10.0"
@@ -39,14 +41,16 @@ class Handler(BaseHTTPRequestHandler):
 
     do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the names are http.server's
 
+    @override
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Return the time of the sandbox's clock, for the header `Date`."""
+        """Return the time by the sandbox's clock, for the header `Date`."""
         if timestamp is not None:
             return super().date_time_string(timestamp)
         return format_datetime(self.server.site.clock.now(), usegmt=True)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Write nothing: the log is in memory."""
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Do not log: the request log is in memory."""
 
     def _serve(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -78,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """One thread a connection; stopping ends them all."""
+    """A server with one thread per connection; `stop` ends them all."""
 
     request_queue_size = 64
 
@@ -88,8 +92,9 @@ class Server(ThreadingHTTPServer):
         self._guard = threading.Lock()
         super().__init__(address, Handler)
 
+    @override
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, and remember it; it never keeps the process from ending."""
+        """Serve a connection in a daemon thread, and remember it for `stop`."""
         thread = threading.Thread(
             target=self.process_request_thread, args=(request, client_address), daemon=True
         )
@@ -97,19 +102,21 @@ class Server(ThreadingHTTPServer):
             self._connections[request] = thread
         thread.start()
 
+    @override
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection, and forget it."""
+        """Close a connection."""
         with self._guard:
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
+    @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay silent when the client has gone."""
+        """Ignore clients that closed the connection."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def stop(self) -> None:
-        """End the loop, all connections and their threads."""
+        """Stop serving, close all connections and join their threads."""
         self.site.stopping.set()
         self.shutdown()
         with self._guard:

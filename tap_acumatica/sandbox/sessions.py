@@ -22,15 +22,15 @@ TICKET_COOKIE = ".ASPXAUTH"
 
 
 class WrongCredentialsError(Exception):
-    """Nobody, somebody unknown, a wrong password or a locked account."""
+    """No credentials, an unknown user, a wrong password or a locked account."""
 
 
 class SeatsTakenError(Exception):
-    """One session more than the license allows."""
+    """All sessions that the license allows are open."""
 
 
 class Consent(Protocol):
-    """What an access token stands for."""
+    """The consent that an access token belongs to."""
 
     tenant: str
     user: str
@@ -38,25 +38,25 @@ class Consent(Protocol):
 
 
 class Tokens(Protocol):
-    """What knows access tokens."""
+    """Checks access tokens."""
 
-    def use(self, token: str) -> Consent:
-        """Let a token open one request, or raise `WrongCredentialsError`."""
+    def authorize_request(self, token: str) -> Consent:
+        """Accept a token for one request, or raise `WrongCredentialsError`."""
 
-    def known(self, token: str) -> bool:
-        """Tell whether a token's time is not over."""
+    def is_current(self, token: str) -> bool:
+        """Return whether a token has not expired."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """One license seat."""
+    """A session, which holds one license seat."""
 
     name: str
     ticket: str
     tenant: str
     user: str
     token: str = ""
-    """The access token that opened it, or went on with it; empty for Basic."""
+    """The access token that opened or continued it; empty for Basic authentication."""
 
 
 @dataclass
@@ -64,49 +64,51 @@ class Sessions:
     """All sessions of a site."""
 
     accounts: Mapping[str, Mapping[str, str]]
-    """Passwords by tenant and user: one name in two tenants is two accounts."""
+    """Passwords by tenant and user: the same name in two tenants is two accounts."""
     habits: Habits
     tokens: Tokens | None = None
     """What knows access tokens."""
     opened: int = 0
     closed: int = 0
     most_open: int = 0
-    """The most sessions that were open at once."""
-    most_at_once: int = 0
-    """The most requests that one session had under way at once."""
+    """The most sessions that were open at the same time."""
+    most_concurrent: int = 0
+    """The most concurrent requests of one session."""
     _open: dict[str, Session] = field(default_factory=dict)
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _under_way: Counter[str] = field(default_factory=Counter)
+    _running: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def open(self) -> list[Session]:
-        """The sessions that hold a seat."""
+        """The open sessions."""
         with self._lock:
             return list(self._open.values())
 
-    def enter(self, tenant: str, cookies: str, authorization: str) -> tuple[Session, bool]:
-        """Return the session of a request and whether it is new.
+    def sign_in(self, tenant: str, cookies: str, authorization: str) -> tuple[Session, bool]:
+        """Return the session of a request, and whether it is new.
 
-        A request whose tenant does not exist may have the credentials of any tenant.
+        A request for a tenant that does not exist may have the credentials of any tenant.
 
-        An access token of the scope `api` has one session, whether cookies come or not; it ends
-        with the token, unless cookies come with a newer one of the same user.
+        An access token with the scope `api` has one session, with or without cookies. It ends with
+        the token, unless its cookies come with a newer token of the same user.
 
         Raises:
-            WrongCredentialsError: the request is not signed in.
-            SeatsTakenError: it would need a seat and there is none.
+            WrongCredentialsError: if the request has no valid credentials.
+            SeatsTakenError: if it needs a seat and none is free.
         """
         with self._lock:
-            token = _bearer(authorization)
-            user, shared = self._of_token(tenant, token) if token else ("", False)
-            found = self._of(cookies) or (self._of_shared(token) if shared else None)
+            token = _bearer_token(authorization)
+            user, shared = self._token_user(tenant, token) if token else ("", False)
+            found = self._cookie_session(cookies) or (
+                self._token_session(token) if shared else None
+            )
             if found is not None and (found.tenant in {tenant, ""} or not tenant):
                 if token and (found.token, found.user) != (token, user):
                     found = replace(found, token=token, user=user)
                     self._open[found.name] = found
                 return found, False
-            user = user or self._user(tenant, authorization)
+            user = user or self._basic_user(tenant, authorization)
             if self.habits.seats is not None and len(self._open) >= self.habits.seats:
                 raise SeatsTakenError
             name, ticket = secrets.token_hex(12), secrets.token_hex(32).upper()
@@ -118,57 +120,59 @@ class Sessions:
 
     @contextmanager
     def serving(self, session: Session) -> Iterator[None]:
-        """Count a request of a session while it is answered."""
+        """Count a request of a session while it is being answered."""
         with self._lock:
-            self._under_way[session.name] += 1
-            self.most_at_once = max(self.most_at_once, self._under_way[session.name])
+            self._running[session.name] += 1
+            self.most_concurrent = max(self.most_concurrent, self._running[session.name])
         try:
             yield
         finally:
             with self._lock:
-                self._under_way[session.name] -= 1
+                self._running[session.name] -= 1
 
     def check(self, cookies: str, authorization: str) -> None:
-        """Make sure that somebody is signed in, without opening a session.
+        """Check the credentials of a request without opening a session.
 
         Raises:
-            WrongCredentialsError: nobody is.
+            WrongCredentialsError: if they are not valid.
         """
         with self._lock:
-            if token := _bearer(authorization):
-                self._of_token("", token)
-            elif self._of(cookies) is None:
-                self._user("", authorization)
+            if token := _bearer_token(authorization):
+                self._token_user("", token)
+            elif self._cookie_session(cookies) is None:
+                self._basic_user("", authorization)
 
-    def leave(self, cookies: str, authorization: str = "") -> None:
-        """End the session of these cookies or this token, if there is one; the token stays good."""
+    def sign_out(self, cookies: str, authorization: str = "") -> None:
+        """End the session of these cookies or this token, if any; the token stays valid."""
         with self._lock:
-            found = self._of(cookies) or self._of_shared(_bearer(authorization))
+            found = self._cookie_session(cookies) or self._token_session(
+                _bearer_token(authorization)
+            )
             if found is not None:
                 del self._open[found.name]
                 self.closed += 1
 
     def end_all(self) -> None:
-        """End all sessions, as a restart of the site does."""
+        """End all sessions, like a restart of the site."""
         with self._lock:
             self.closed += len(self._open)
             self._open.clear()
 
     def verify(self, tenant: str, user: str, password: str) -> str:
-        """Return the user whose password this is, and count the failures of others.
+        """Check a password and return the user; count failures.
 
         Raises:
-            WrongCredentialsError: it is nobody's, or the account is locked.
+            WrongCredentialsError: if the password is wrong, or the account is locked.
         """
         with self._lock:
-            return self._verified(tenant, user, password)
+            return self._verify(tenant, user, password)
 
-    def _of_token(self, tenant: str, token: str) -> tuple[str, bool]:
-        """The user of an access token, and whether all its requests share one session."""
+    def _token_user(self, tenant: str, token: str) -> tuple[str, bool]:
+        """Return the user of an access token, and whether its requests share one session."""
         if self.tokens is None:
             raise WrongCredentialsError
         try:
-            consent = self.tokens.use(token)
+            consent = self.tokens.authorize_request(token)
         finally:
             self._end_expired(self.tokens)
         if tenant and consent.tenant != tenant:
@@ -176,16 +180,16 @@ class Sessions:
         return consent.user, "api:concurrent_access" not in consent.scope.split()
 
     def _end_expired(self, tokens: Tokens) -> None:
-        """End the sessions of tokens whose time is over."""
+        """End the sessions of expired tokens."""
         for session in list(self._open.values()):
-            if session.token and not tokens.known(session.token):
+            if session.token and not tokens.is_current(session.token):
                 del self._open[session.name]
                 self.closed += 1
 
-    def _of_shared(self, token: str) -> Session | None:
+    def _token_session(self, token: str) -> Session | None:
         return next((s for s in self._open.values() if token and s.token == token), None)
 
-    def _of(self, cookies: str) -> Session | None:
+    def _cookie_session(self, cookies: str) -> Session | None:
         jar: SimpleCookie = SimpleCookie()
         try:
             jar.load(cookies)
@@ -195,10 +199,10 @@ class Sessions:
         found = self._open.get(name.value) if name else None
         return found if found and ticket and found.ticket == ticket.value else None
 
-    def _user(self, tenant: str, authorization: str) -> str:
-        return self._verified(tenant, *_basic(authorization))
+    def _basic_user(self, tenant: str, authorization: str) -> str:
+        return self._verify(tenant, *_basic_credentials(authorization))
 
-    def _verified(self, tenant: str, user: str, password: str) -> str:
+    def _verify(self, tenant: str, user: str, password: str) -> str:
         tenants = [tenant] if tenant in self.accounts else list(self.accounts)
         for name in tenants:
             known = self.accounts[name].get(user)
@@ -211,12 +215,12 @@ class Sessions:
         raise WrongCredentialsError
 
 
-def _bearer(authorization: str) -> str:
+def _bearer_token(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     return token if scheme.lower() == "bearer" else ""
 
 
-def _basic(authorization: str) -> tuple[str, str]:
+def _basic_credentials(authorization: str) -> tuple[str, str]:
     scheme, _, text = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise WrongCredentialsError

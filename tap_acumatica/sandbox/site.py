@@ -1,4 +1,4 @@
-"""An address to an answer: what an Acumatica site does before OData begins."""
+"""Routes a URL to a response: what an Acumatica site does before OData is involved."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote
 
 from . import changes, errors, legacy, replies
-from .brakes import Brakes, DeclinedError
-from .records import Record, without_secrets
+from .rate_limits import RateLimits, TooManyRequestsError
+from .request_log import LoggedRequest, without_secrets
 from .sessions import (
     SESSION_COOKIE,
     TICKET_COOKIE,
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from .store import Store
 
 BUILD = "26.101.0225"
-_OLDER = {"odata": ("gi", legacy.VERSION, "odata"), "odatav4": ("dac", "4.0", "odatav4")}
-"""Interface, version and address of the two older addresses."""
+_OLDER_ADDRESSES = {"odata": ("gi", legacy.VERSION, "odata"), "odatav4": ("dac", "4.0", "odatav4")}
+"""Interface, version and path of the two older URLs."""
 
 
 @dataclass
 class Site:
-    """A site: one store, its sessions and its log."""
+    """A site with its data, its sessions and its request log."""
 
     store: Store
     sessions: Sessions
@@ -46,131 +46,131 @@ class Site:
     clock: Clock
     prefix: str = ""
     change_every: int = 0
-    log: list[Record] = field(default_factory=list)
+    log: list[LoggedRequest] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     crashes: list[Exception] = field(default_factory=list)
     _data_requests: int = 0
 
     def __post_init__(self) -> None:
-        """Put the brakes on."""
-        self.brakes = Brakes(self.habits, self.stopping.wait)
+        """Create the rate limits."""
+        self.rate_limits = RateLimits(self.habits, self.stopping.wait)
 
     def answer(
         self, method: str, target: str, headers: dict[str, str], host: str, body: bytes = b""
-    ) -> tuple[Reply, Record]:
-        """Answer a request and enter it in the log."""
+    ) -> tuple[Reply, LoggedRequest]:
+        """Answer a request and add it to the log."""
         path, _, text = target.partition("?")
-        record = Record(
+        request = LoggedRequest(
             method,
             unquote(path),
             dict(parse_qsl(text, keep_blank_values=True)),
             without_secrets(headers),
         )
         try:
-            reply = self._route(record, path, headers, f"http://{host}{self.prefix}", body)
+            reply = self._route(request, path, headers, f"http://{host}{self.prefix}", body)
         except WrongCredentialsError:
             reply = replies.text(401, "Unauthorized")
             reply.headers["WWW-Authenticate"] = 'Basic realm="Acumatica"'
         except SeatsTakenError:
             reply = replies.text(self.habits.seats_status, self.habits.seats_text)
-        except DeclinedError:
+        except TooManyRequestsError:
             reply = replies.text(429, "Too Many Requests")
-        except errors.NotThereError:
-            reply = replies.failure(404, "Not Found")
+        except errors.NotFoundError:
+            reply = replies.error(404, "Not Found")
         except errors.QueryError as error:
-            reply = replies.failure(self.habits.dac_error_status, str(error))
+            reply = replies.error(self.habits.dac_error_status, str(error))
         except Exception as error:  # noqa: BLE001 - kept for the test that runs this sandbox
             self.crashes.append(error)
-            reply = replies.failure(500, f"{type(error).__name__}: {error}")
-        if record.version == legacy.VERSION and reply.message is not None:
-            form = legacy.form_of(record, by_accept=self.habits.json_by_accept)
-            reply = legacy.failure(reply, form)
-        record.status, record.rows = reply.status, reply.rows
-        self.log.append(record)
-        return reply, record
+            reply = replies.error(500, f"{type(error).__name__}: {error}")
+        if request.version == legacy.VERSION and reply.message is not None:
+            data_format = legacy.format_of(request, by_accept=self.habits.json_by_accept)
+            reply = legacy.error(reply, data_format)
+        request.status, request.rows = reply.status, reply.rows
+        self.log.append(request)
+        return reply, request
 
     def _route(
-        self, record: Record, path: str, headers: Mapping[str, str], site: str, body: bytes
+        self, request: LoggedRequest, path: str, headers: Mapping[str, str], site: str, body: bytes
     ) -> Reply:
         cookies, authorization = headers.get("cookie", ""), headers.get("authorization", "")
-        inside = path.lower().startswith(f"{self.prefix.lower()}/")
-        raw = (path[len(self.prefix) :] if inside else path).strip("/").split("/")
+        in_site = path.lower().startswith(f"{self.prefix.lower()}/")
+        raw = (path[len(self.prefix) :] if in_site else path).strip("/").split("/")
         parts = [unquote(part).lower() for part in raw]
         if parts[0] == "sandbox":
-            return self._control(record, parts)
-        if inside and parts == ["entity", "auth", "logout"] and record.method == "POST":
+            return self._control(request, parts)
+        if in_site and parts == ["entity", "auth", "logout"] and request.method == "POST":
             return self._sign_out(headers, cookies, authorization)
-        if inside and parts[0] == "identity":
-            return self._identify(record, parts[1:], site, body)
-        if inside and parts == ["entity"]:
-            session, new = self.sessions.enter("", cookies, authorization)
-            return _seated(self._version(site), record, session, new=new)
-        depth = self._service(record, parts) if inside else 0
+        if in_site and parts[0] == "identity":
+            return self._identity(request, parts[1:], site, body)
+        if in_site and parts == ["entity"]:
+            session, new = self.sessions.sign_in("", cookies, authorization)
+            return _with_session_cookies(self._build(site), request, session, new=new)
+        depth = self._parse_root(request, parts) if in_site else 0
         if not depth:
             self.sessions.check(cookies, authorization)
-            raise errors.NotThereError(path)
-        record.set = unquote("/".join(raw[depth:]))
-        session, new = self.sessions.enter(record.tenant, cookies, authorization)
+            raise errors.NotFoundError(path)
+        request.set = unquote("/".join(raw[depth:]))
+        session, new = self.sessions.sign_in(request.tenant, cookies, authorization)
         if self.habits.serves_tenant:
-            asked, record.tenant = record.tenant, self.habits.serves_tenant
-            record.root = record.root.replace(quote(asked), quote(record.tenant))
-        record.session = session.name
+            asked, request.tenant = request.tenant, self.habits.serves_tenant
+            request.root = request.root.replace(quote(asked), quote(request.tenant))
+        request.session = session.name
         with self.sessions.serving(session):
-            reply = self._answer_for(record, headers, site)
-        return _seated(reply, record, session, new=new)
+            reply = self._answer_for(request, headers, site)
+        return _with_session_cookies(reply, request, session, new=new)
 
-    def _answer_for(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
-        if record.method != "GET":
-            return replies.failure(405, "The requested resource does not support this method.")
+    def _answer_for(self, request: LoggedRequest, headers: Mapping[str, str], site: str) -> Reply:
+        if request.method != "GET":
+            return replies.error(405, "The requested resource does not support this method.")
         try:
-            with self.brakes.request():
-                return self._read(record, headers, site)
-        except errors.NotThereError:
-            return replies.failure(404, "Not Found")
+            with self.rate_limits.request():
+                return self._read(request, headers, site)
+        except errors.NotFoundError:
+            return replies.error(404, "Not Found")
         except errors.QueryError as error:
-            return replies.failure(self.habits.dac_error_status, str(error))
+            return replies.error(self.habits.dac_error_status, str(error))
 
-    def _read(self, record: Record, headers: Mapping[str, str], site: str) -> Reply:
-        if record.set in {"", "$metadata"}:
-            return self.service.root(record, site, headers.get("accept", ""))
+    def _read(self, request: LoggedRequest, headers: Mapping[str, str], site: str) -> Reply:
+        if request.set in {"", "$metadata"}:
+            return self.service.root(request, site, headers.get("accept", ""))
         delay = self.habits.delay_seconds
-        self.stopping.wait(delay(record) if callable(delay) else delay)
-        reply = self.service.data(record, site)
+        self.stopping.wait(delay(request) if callable(delay) else delay)
+        reply = self.service.data(request, site)
         self._data_requests += 1
         if self.change_every and self._data_requests % self.change_every == 0:
-            changes.change_some(self.store, record.tenant, 4)
+            changes.change_some(self.store, request.tenant, 4)
         return reply
 
-    def _service(self, record: Record, parts: list[str]) -> int:
-        """Enter in the record which service is asked; return how many segments its root has.
+    def _parse_root(self, request: LoggedRequest, parts: list[str]) -> int:
+        """Set the service of the request; return the number of path segments of its root.
 
-        The two older addresses lead to the first tenant where they name none.
+        The two older URLs lead to the first tenant if they name none.
         """
         tenants = {name.lower(): name for name in self.store.tenants}
-        if parts[0] in _OLDER:
+        if parts[0] in _OLDER_ADDRESSES:
             named = len(parts) > 1 and parts[1] in tenants
-            record.tenant = tenants[parts[1]] if named else next(iter(tenants.values()))
-            record.interface, record.version, address = _OLDER[parts[0]]
-            record.root = f"{address}/{quote(record.tenant)}" if named else address
+            request.tenant = tenants[parts[1]] if named else next(iter(tenants.values()))
+            request.interface, request.version, address = _OLDER_ADDRESSES[parts[0]]
+            request.root = f"{address}/{quote(request.tenant)}" if named else address
             return 2 if named else 1
         fixed = [*parts[:1], *parts[2:4]]
         if fixed != ["t", "api", "odata"] or parts[4:5] not in (["dac"], ["gi"]):
             return 0
         if parts[1] not in tenants:
             return 0
-        record.tenant, record.interface = tenants[parts[1]], parts[4]
-        record.root = f"t/{quote(record.tenant)}/api/odata/{record.interface}"
+        request.tenant, request.interface = tenants[parts[1]], parts[4]
+        request.root = f"t/{quote(request.tenant)}/api/odata/{request.interface}"
         return len(fixed) + 2
 
-    def _identify(self, record: Record, parts: list[str], site: str, body: bytes) -> Reply:
-        """The identity server; what its requests carry is not logged."""
+    def _identity(self, request: LoggedRequest, parts: list[str], site: str, body: bytes) -> Reply:
+        """Answer for the identity server, without logging query and form."""
         if parts == [".well-known", "openid-configuration"] and self.habits.openid_document:
             return self.identity.document(site)
-        query, record.query = record.query, {}
+        query, request.query = request.query, {}
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-        reply = self.identity.answer(record.method, parts, query, form)
+        reply = self.identity.answer(request.method, parts, query, form)
         if reply is None:
-            raise errors.NotThereError(record.path)
+            raise errors.NotFoundError(request.path)
         if parts[1:] == ["token"]:
             self.stopping.wait(self.habits.token_delay_seconds)
         return reply
@@ -178,29 +178,31 @@ class Site:
     def _sign_out(self, headers: Mapping[str, str], cookies: str, authorization: str) -> Reply:
         if "content-length" not in headers:
             return replies.text(411, "Length Required")
-        self.sessions.leave(cookies, authorization)
+        self.sessions.sign_out(cookies, authorization)
         return replies.Reply(204)
 
-    def _version(self, site: str) -> Reply:
+    def _build(self, site: str) -> Reply:
         endpoint = {"name": "Default", "version": "25.200.001"}
-        return replies.plain_json(
+        return replies.json_reply(
             {
                 "version": {"acumaticaBuildVersion": BUILD, "databaseVersion": BUILD},
                 "endpoints": [{**endpoint, "href": f"{site}/entity/Default/25.200.001/"}],
             }
         )
 
-    def _control(self, record: Record, parts: list[str]) -> Reply:
-        """The sandbox's own two addresses; they need no sign-in."""
-        if parts == ["sandbox", "changes"] and record.method == "POST":
+    def _control(self, request: LoggedRequest, parts: list[str]) -> Reply:
+        """Answer the sandbox's own two URLs, which need no sign-in."""
+        if parts == ["sandbox", "changes"] and request.method == "POST":
             tenants = list(self.store.tenants)
-            tenant = record.query.get("tenant", tenants[0])
-            count = record.query.get("rows", "20")
+            tenant = request.query.get("tenant", tenants[0])
+            count = request.query.get("rows", "20")
             if tenant not in tenants or not count.isdecimal():
-                return replies.failure(400, "rows takes a number, tenant one of the tenants")
-            return replies.plain_json(changes.change_some(self.store, tenant, int(count)))
+                return replies.error(
+                    400, "'rows' must be a whole number, and 'tenant' one of the tenants"
+                )
+            return replies.json_reply(changes.change_some(self.store, tenant, int(count)))
         if parts == ["sandbox", "statistics"]:
-            return replies.plain_json(
+            return replies.json_reply(
                 {
                     "requests": len(self.log),
                     "data_requests": self._data_requests,
@@ -212,11 +214,13 @@ class Site:
                     "refreshes": self.identity.refreshes,
                 }
             )
-        raise errors.NotThereError(record.path)
+        raise errors.NotFoundError(request.path)
 
 
-def _seated(reply: Reply, record: Record, session: Session, *, new: bool) -> Reply:
-    record.session = session.name
+def _with_session_cookies(
+    reply: Reply, request: LoggedRequest, session: Session, *, new: bool
+) -> Reply:
+    request.session = session.name
     if new:
         cookies = {SESSION_COOKIE: session.name, TICKET_COOKIE: session.ticket}
         reply.cookies = [f"{n}={value}; path=/; HttpOnly" for n, value in cookies.items()]

@@ -1,4 +1,4 @@
-"""What a query reads from: a data access class or an inquiry, seen the same way."""
+"""What a query reads from: a data access class or an inquiry, with one interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """Tables, a condition on them, and columns as SQL expressions."""
+    """Tables, a condition, and columns as SQL expressions."""
 
     set_name: str
     type_name: str
@@ -32,10 +32,10 @@ class Source:
     parameters: tuple[object, ...] = field(default=())
 
     def column(self, name: str) -> Column:
-        """Return a column the metadata shows.
+        """Return a column that the metadata shows.
 
         Raises:
-            QueryError: there is none of this name.
+            QueryError: if there is no such column.
         """
         found = self.columns.get(name)
         if found is None or found.hidden:
@@ -43,25 +43,25 @@ class Source:
         return found
 
     def filterable(self, name: str, option: str) -> Column:
-        """Return a column that may be filtered on or ordered by.
+        """Return a column that can be filtered and sorted by.
 
         Raises:
-            EmptyAnswerError: a calculated column.
-            QueryError: any other one that cannot.
+            EmptyAnswerError: if it is a calculated column.
+            QueryError: if it cannot for another reason.
         """
         found = self.column(name)
         if found.formula:
             raise errors.EmptyAnswerError(name)
         if found.virtual:
-            # The placeholder stays unfilled in Acumatica's own text.
+            # Acumatica's own message has the placeholder, too.
             msg = "Filter on '{0}' is not allowed because it is a virtual field"
             raise errors.QueryError(msg)
         if not found.filterable or not found.stored:
-            raise errors.barred(name, option)
+            raise errors.not_allowed(name, option)
         return found
 
     def comparable(self, name: str) -> str:
-        """Return the expression by which a column is compared."""
+        """Return the expression for comparing a column."""
         return comparable(self.columns[name], self.expressions[name])
 
 
@@ -98,17 +98,17 @@ def of_inquiry(store: Store, tenant: str, inquiry: Inquiry) -> Source:
 
 @dataclass(frozen=True)
 class Joiner:
-    """Leads from a row to the rows a navigation property points at."""
+    """Joins a row with the rows that a navigation property leads to."""
 
     store: Store
     tenant: str
     model: Model
 
     def follow(self, source: Source, name: str, depth: int) -> tuple[Source, bool]:
-        """Return the source on the other side, its condition tied to the row, and if it is many.
+        """Return the source of the related rows, and whether there can be many.
 
         Raises:
-            QueryError: there is no such navigation property.
+            QueryError: if there is no such navigation property.
         """
         navigation = source.entity.navigation.get(name) if source.entity else None
         if navigation is None or source.entity is None:
@@ -121,7 +121,7 @@ class Joiner:
             f"{other.expressions[far]} = {source.expressions[near]}"
             for near, far in navigation.join
         )
-        # The condition's bare names would otherwise be those of the outer row.
+        # Unqualified names in the condition would refer to the outer row.
         condition = f"{joined} AND {_qualified(where, target, alias)}"
         return (
             Source(

@@ -1,4 +1,4 @@
-"""The tables, in SQLite: every tenant has its own set of them in one database."""
+"""The tables in SQLite: each tenant has its own set in one database."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SQL_TYPES = {"Int16": "INTEGER", "Int32": "INTEGER", "Int64": "INTEGER", "Boole
 
 
 class Store:
-    """Rows by tenant. Safe for threads: one statement runs at a time."""
+    """Rows by tenant. Thread-safe: only one statement runs at a time."""
 
-    def __init__(  # noqa: PLR0913 - what a database is made of
+    def __init__(  # noqa: PLR0913 - each is an independent setting
         self,
         tenants: Mapping[str, Model],
         *,
@@ -54,11 +54,11 @@ class Store:
         self._db.execute("PRAGMA journal_mode = MEMORY")
         self._db.create_collation("DECIMALS", _compare_decimals)
         self._db.create_function("rowversion", 1, row_version, deterministic=True)
-        self._fill(rows, seed, until or _days_ago(clock.now(), 3))
+        self._fill(rows, seed, until or _midnight_before(clock.now(), 3))
         self._versions = FIRST_ROW_VERSION
 
     def close(self) -> None:
-        """Forget the rows, or leave them in their file."""
+        """Close the database; rows in a file are kept."""
         with self.lock:
             self._db.close()
 
@@ -79,7 +79,7 @@ class Store:
         return text
 
     def rows(self, tenant: str, entity: Entity) -> list[dict[str, Any]]:
-        """Return all rows as Python values, hidden columns included, in the order of the key."""
+        """Return all rows as Python values, with hidden columns, in the order of the key."""
         columns = [column for column in entity.columns.values() if column.stored]
         names = ", ".join(f'"{column.name}"' for column in columns)
         order = ", ".join(f'"{name}"' for name in entity.key) or "rowid"
@@ -93,7 +93,7 @@ class Store:
         ]
 
     def change(self, sql: str, parameters: Sequence[object]) -> None:
-        """Run a statement, or keep it back when commits are late."""
+        """Run a statement, or hold it back if commits are delayed."""
         with self.lock:
             delay = self.commit_delay()
             if delay > 0:
@@ -102,7 +102,7 @@ class Store:
                 self._db.execute(sql, parameters)
 
     def tick(self) -> None:
-        """Count a request for data; commit what was kept back until now."""
+        """Count a data request, and run the statements that were held back until now."""
         with self.lock:
             self._ticks += 1
             due = [change for change in self._pending if change[0] < self._ticks]
@@ -111,7 +111,7 @@ class Store:
                 self._db.execute(sql, parameters)
 
     def next_row_version(self) -> str:
-        """Return a row version above all others."""
+        """Return a row version higher than all others."""
         with self.lock:
             self._versions += 1
             return row_version(self._versions)
@@ -122,7 +122,7 @@ class Store:
         found = self.fetch("SELECT marks FROM sandbox")
         if found:
             if found[0][0] != marks:
-                msg = "the database file holds other tenants than these; name another file"
+                msg = "the database file belongs to other tenants; choose another file"
                 raise ValueError(msg)
             return
         self._db.execute("BEGIN")
@@ -155,9 +155,9 @@ class Store:
 
 
 def comparable(column: Column, expression: str) -> str:
-    """Return the expression by which a column is compared and ordered.
+    """Return the expression for comparing and sorting a column.
 
-    Strings as SQL Server does by default: without regard to case and to trailing blanks.
+    As in SQL Server by default, strings ignore case and trailing spaces.
     """
     if column.edm == "String":
         return f"rtrim({expression}) COLLATE NOCASE"
@@ -167,7 +167,7 @@ def comparable(column: Column, expression: str) -> str:
 
 
 def to_database(column: Column, value: object) -> object:
-    """Return a Python value as the database keeps it."""
+    """Convert a Python value to the form in the database."""
     if value is None:
         return None
     if column.edm == "DateTimeOffset" and not isinstance(value, str):
@@ -181,7 +181,7 @@ def to_database(column: Column, value: object) -> object:
 
 
 def from_database(column: Column, value: Any) -> object:
-    """Return what the database keeps as a Python value; guids and binaries stay text."""
+    """Convert a value in the database to a Python value; GUIDs and binaries stay text."""
     if value is None:
         return None
     if column.edm == "DateTimeOffset":
@@ -192,7 +192,7 @@ def from_database(column: Column, value: Any) -> object:
 
 
 def row_version(number: int) -> str:
-    """Return a `tstamp`: eight bytes in Base64."""
+    """Return a `tstamp` value: eight bytes in Base64."""
     return base64.b64encode(number.to_bytes(8, "big")).decode()
 
 
@@ -201,6 +201,6 @@ def _compare_decimals(left: str, right: str) -> int:
     return (one > other) - (one < other)
 
 
-def _days_ago(moment: datetime, days: int) -> datetime:
+def _midnight_before(moment: datetime, days: int) -> datetime:
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=days)

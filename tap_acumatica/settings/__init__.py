@@ -1,1 +1,1 @@
-"""Settings: the table, the checks, credentials; from a configuration to connections."""
+"""Settings: table, checks, typed values, credentials; from a configuration to connections."""

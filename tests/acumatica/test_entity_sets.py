@@ -40,7 +40,7 @@ def test_a_class_name_that_two_namespaces_share_is_spelled_out() -> None:
     ]
 
 
-def test_two_sets_of_one_type_are_two_streams_where_the_service_is_no_acumatica() -> None:
+def test_two_sets_of_one_type_are_two_streams_where_the_service_is_not_acumatica() -> None:
     model = _model({"Customers": "Shop.Party", "Suppliers": "Shop.Party"})
     assert [entity.stream for entity in entities(model)] == ["Customers", "Suppliers"]
 
@@ -61,7 +61,7 @@ def test_a_suffix_does_not_depend_on_what_else_is_exposed() -> None:
     assert before.items() <= after.items()
 
 
-def test_keys_at_the_end_of_the_columns_are_no_result_columns() -> None:
+def test_keys_at_the_end_of_the_columns_are_not_result_columns() -> None:
     columns = ("LeadID", "Contact", "Total", "ContactID", "LeadID_2")
     assert appended_keys(columns, ("LeadID", "ContactID", "LeadID_2")) == {"ContactID", "LeadID_2"}
     assert appended_keys(("A", "B"), ("A", "B")) == frozenset()

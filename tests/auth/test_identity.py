@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from typing_extensions import override
 
 from tap_acumatica.auth.identity import Application, IdentityServer
 from tap_acumatica.errors import SignInError, TapError, UnreachableError
@@ -59,6 +60,7 @@ def _site(answers: dict[str, Answer]) -> Iterator[tuple[str, list[Seen]]]:
 
         do_GET = do_POST  # noqa: N815  the name is the library's
 
+        @override
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

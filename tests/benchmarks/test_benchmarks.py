@@ -1,4 +1,4 @@
-"""The benchmark's own programs, each at a tiny size."""
+"""The programs of the benchmark, each at a tiny size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks import report
 from benchmarks.__main__ import SERIES, main
 from benchmarks.dataset import KEYS, TYPES, Rows
 from benchmarks.metadata import large_metadata, small_metadata
-from benchmarks.process import BenchmarkError, Measured, measure
+from benchmarks.process import BenchmarkError, Measurement, measure
 from benchmarks.results import Findings, Options, Result
 from benchmarks.server import serving
-from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, reading
+from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, copy_command
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.times import to_canonical
 
@@ -54,7 +54,7 @@ def test_rows_ascend_by_time_and_key_across_blocks() -> None:
     ("column", "operator"),
     [(c, o) for c in ("LastModifiedDateTime", "OrderNbr", "EntryID") for o in ("ge", "gt", "le")],
 )
-def test_server_filters_as_it_should(address: str, column: str, operator: str) -> None:
+def test_server_filters_by_each_operator(address: str, column: str, operator: str) -> None:
     rows = ask(address, LINES, top=ROWS)["value"]
     value = rows[1203][column]
     literal = f"'{value}'" if column == "OrderNbr" else value
@@ -109,7 +109,7 @@ def test_server_counts_and_takes_ranges(address: str) -> None:
     assert found["value"] == rows[700:705]
 
 
-def test_metadata_has_the_shape_it_stands_for() -> None:
+def test_metadata_has_the_size_of_a_complete_acumatica() -> None:
     assert set(parse_metadata(small_metadata()).sets) == set(KEYS)
     large = large_metadata()
     assert len(large) > 15e6
@@ -121,7 +121,7 @@ def test_metadata_has_the_shape_it_stands_for() -> None:
 @pytest.mark.parametrize("tap", [OURS, STOCK, TUNED, LIMIT])
 def test_every_program_copies_all_rows(tap: str, address: str, tmp_path: Path) -> None:
     output = tmp_path / "output"
-    measured = measure(reading(tap, address, tmp_path), keep=output)
+    measured = measure(copy_command(tap, address, tmp_path), keep=output)
     messages = [json.loads(line) for line in output.read_bytes().splitlines()]
     records = [m["record"] for m in messages if m["type"] == "RECORD"]
     assert len({(r["OrderNbr"], r["LineNbr"]) for r in records}) == ROWS
@@ -136,14 +136,14 @@ def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Pa
     outputs = []
     for tap in (OURS, LIMIT):
         path = tmp_path / tap
-        measure(reading(tap, address, tmp_path), keep=path)
+        measure(copy_command(tap, address, tmp_path), keep=path)
         found = re.findall(rb'"record":(\{.*?\}),"time', path.read_bytes())
         outputs.append(list(dict.fromkeys(found)))
     assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize("name", ["record", "latency", "depth"])
-def test_every_series_gives_a_value_a_run(name: str, tmp_path: Path) -> None:
+def test_every_series_gives_one_value_per_run(name: str, tmp_path: Path) -> None:
     findings = SERIES[name](Options(runs=1, rows=2000), tmp_path)
     assert findings.results
     for result in findings.results:
@@ -152,19 +152,19 @@ def test_every_series_gives_a_value_a_run(name: str, tmp_path: Path) -> None:
 
 
 def test_time_between_lines_is_read_off_the_timeline() -> None:
-    run = Measured(first=1.0, timeline=[(100, 2.0), (300, 4.0)])
+    run = Measurement(first=1.0, timeline=[(100, 2.0), (300, 4.0)])
     assert run.seconds_between(100, 300) == pytest.approx(2.0)
     assert run.seconds_between(50, 200) == pytest.approx(1.5)
     assert run.seconds_between(0, 300) == pytest.approx(3.0)
 
 
-def test_a_process_that_fails_is_told_with_its_log() -> None:
+def test_the_error_of_a_failed_process_has_its_log() -> None:
     with pytest.raises(BenchmarkError, match="no such thing"):
         measure(["sh", "-c", "echo no such thing >&2; exit 3"])
 
 
 def test_report_holds_a_table_and_plots(tmp_path: Path) -> None:
-    run = Measured(timeline=[(n * 1000, n / 10) for n in range(1, 300)])
+    run = Measurement(timeline=[(n * 1000, n / 10) for n in range(1, 300)])
     findings = Findings(
         [Result("one", [1.0, 3.0, 2.0], at_least=2), Result("two", [5.0], at_most=2), Result("-")],
         {"tap": [1.0, 2.0]},
@@ -178,7 +178,7 @@ def test_report_holds_a_table_and_plots(tmp_path: Path) -> None:
     assert all((tmp_path / name).stat().st_size > 5000 for name in ("rates.png", "depth.png"))
 
 
-def test_an_unknown_series_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_series_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["nothing"])
     told = capsys.readouterr().err

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
+from typing_extensions import override
 
 from tap_acumatica.http.additions import (
     RequestAdditions,
@@ -49,6 +50,7 @@ def a_site(status: int = 200, location: str | None = None) -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        @override
         def setup(self) -> None:
             connections.append(1)
             super().setup()
@@ -64,6 +66,7 @@ def a_site(status: int = 200, location: str | None = None) -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(body)
 
+        @override
         def log_message(self, *_: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

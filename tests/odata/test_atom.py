@@ -1,4 +1,4 @@
-"""Feeds are read entry by entry, whatever their pieces, and taken only for what they are."""
+"""Feeds are read entry by entry, however they arrive; anything else is an error."""
 
 # ruff: noqa: E501  documents and tables of cases are best read line by line
 
@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
-from tap_acumatica.odata.atom import Answer, AtomReader
-from tap_acumatica.odata.payload import decoded_name
+from tap_acumatica.odata.atom import AtomReader, ResponseBody
+from tap_acumatica.odata.payload import decode_name
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,14 +30,14 @@ NEWER = (
     'xmlns:m="http://docs.oasis-open.org/odata/ns/metadata"'
 )
 RELATED = "http://schemas.microsoft.com/ado/2007/08/dataservices/related"
-# What XML can hold, but for what it does not keep: it reads a carriage return as a line feed.
+# All that XML keeps; it reads a carriage return as a line feed.
 TEXTS = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=30
 )
 
 
 class Pieces:
-    """A source that gives so many bytes at a time."""
+    """A stream that returns a fixed number of bytes at a time."""
 
     def __init__(self, body: bytes, size: int) -> None:
         self._source = io.BytesIO(body)
@@ -59,18 +59,18 @@ def feed(*entries: str, names: str = OLDER, more: str = "", attributes: str = ""
 def read(
     body: bytes, places: Mapping[str, str] | None = None, size: int = 10_000
 ) -> tuple[list[Row], str | None]:
-    reader = AtomReader(Answer(Pieces(body, size)), places)
+    reader = AtomReader(ResponseBody(Pieces(body, size)), places)
     return list(reader), reader.next_link
 
 
 @given(st.lists(TEXTS, max_size=5), st.integers(1, 300))
-def test_texts_arrive_as_they_are_in_whatever_pieces(texts: list[str], size: int) -> None:
+def test_texts_are_unchanged_however_they_arrive(texts: list[str], size: int) -> None:
     body = feed(*(entry(f"<d:A>{escape(text)}</d:A>") for text in texts))
     assert read(body, size=size)[0] == [{"A": text} for text in texts]
 
 
 @given(st.integers(1, 10**6))
-def test_no_beginning_of_a_feed_passes_for_the_whole(cut: int) -> None:
+def test_a_feed_that_is_cut_off_is_an_error(cut: int) -> None:
     body = feed(*(entry(f"<d:Id>{number}</d:Id>") for number in range(5)))
     with pytest.raises(PayloadError):
         read(body[: cut % len(body)])
@@ -96,14 +96,14 @@ def test_nulls_lists_and_complex_values_in_both_generations(names: str) -> None:
     ]
 
 
-def test_properties_of_media_stand_beside_the_content() -> None:
+def test_media_entries_have_their_properties_next_to_the_content() -> None:
     body = feed(
         '<entry><content type="image/png" src="x"/><m:properties><d:A>1</d:A></m:properties></entry>'
     )
     assert read(body)[0] == [{"A": "1"}]
 
 
-def test_what_came_along_is_nested_and_links_alone_are_nothing() -> None:
+def test_expanded_entities_are_nested_and_plain_links_are_ignored() -> None:
     lines = f'<link rel="{RELATED}/Lines" title="Lines" href="x"><m:inline><feed>{entry("<d:N>1</d:N>")}{entry("<d:N>2</d:N>")}<link rel="next" href="inner"/></feed></m:inline></link>'
     item = (
         f'<link rel="{RELATED}/Item" href="x"><m:inline>{entry("<d:C>c</d:C>")}</m:inline></link>'
@@ -131,9 +131,7 @@ def test_what_came_along_is_nested_and_links_alone_are_nothing() -> None:
         ('xml:base="http://h/o/"', "", None),
     ],
 )  # fmt: skip
-def test_next_links_are_relative_to_what_the_feed_says(
-    attributes: str, href: str, link: str | None
-) -> None:
+def test_next_links_are_relative_to_xml_base(attributes: str, href: str, link: str | None) -> None:
     for more in (
         f'<link rel="next" href="{href}"/>',
         f'<link rel="self" href="x"/><link href="{href}" rel="next"></link>',
@@ -141,7 +139,7 @@ def test_next_links_are_relative_to_what_the_feed_says(
         assert read(feed(entry("<d:A>1</d:A>"), more=more, attributes=attributes))[1] == link
 
 
-def test_names_that_are_none_in_xml_are_decoded() -> None:
+def test_names_that_are_not_valid_in_xml_are_decoded() -> None:
     body = feed(
         entry("<d:Ship_x0020_To>1</d:Ship_x0020_To><d:A_x005F_x0020_B>2</d:A_x005F_x0020_B>")
     )
@@ -157,12 +155,12 @@ def test_any_name_is_decoded_to_itself(name: str, digits: int) -> None:
         c if c.isascii() and c.isalnum() else f"_x{ord(c):0{digits if ord(c) < 65536 else 8}X}_"
         for c in name
     )
-    assert decoded_name(encoded) == name
-    assert decoded_name("_xD83D__xDE00_") == "😀"
-    assert decoded_name("Max_xref_x1_") == "Max_xref_x1_"
+    assert decode_name(encoded) == name
+    assert decode_name("_xD83D__xDE00_") == "😀"
+    assert decode_name("Max_xref_x1_") == "Max_xref_x1_"
 
 
-def test_values_told_elsewhere_are_found_unless_the_content_has_them() -> None:
+def test_values_outside_the_content_are_used_unless_the_content_has_them() -> None:
     places = {
         "Name": "{http://www.w3.org/2005/Atom}title",
         "By": "{http://www.w3.org/2005/Atom}author/{http://www.w3.org/2005/Atom}name",
@@ -185,21 +183,21 @@ def test_an_entry_alone_is_one_row() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"\xef\xbb\xbf"])
-def test_an_empty_answer_is_told_apart(body: bytes, size: int) -> None:
+def test_an_empty_response_has_its_own_error(body: bytes, size: int) -> None:
     with pytest.raises(EmptyPayloadError):
-        Answer(Pieces(body, size))
+        ResponseBody(Pieces(body, size))
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"<html><body>Sign in</body></html>", "HTML"), (b"<!DOCTYPE html><html></html>", "HTML"), (b"<feed/>", "no feed"), (b"<feed", "cut off"),
-        (b'<service xmlns="http://www.w3.org/2007/app"/>', "no feed"), (feed()[:-1], "cut off"), (feed() + b"<feed/>", "cut off"),
+        (b"<html><body>Sign in</body></html>", "HTML"), (b"<!DOCTYPE html><html></html>", "HTML"), (b"<feed/>", "not a feed"), (b"<feed", "cut off"),
+        (b'<service xmlns="http://www.w3.org/2007/app"/>', "not a feed"), (feed()[:-1], "cut off"), (feed() + b"<feed/>", "cut off"),
         (feed(entry("<d:A>1</d:A>"), more="<m:error><m:code/><m:message>Out of memory</m:message></m:error>"), "Out of memory"),
         (b'<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><m:message>No</m:message></m:error>', "No"),
     ],
 )  # fmt: skip
-def test_what_is_no_feed_is_an_error(body: bytes, said: str) -> None:
+def test_anything_but_a_feed_is_an_error(body: bytes, said: str) -> None:
     with pytest.raises(PayloadError, match=said):
         read(body)
 
@@ -212,8 +210,8 @@ def test_entities_in_xml_are_not_resolved() -> None:
     assert rows == [{"A": "x"}]
 
 
-def test_the_form_of_an_answer_shows_at_its_beginning() -> None:
-    assert Answer(Pieces(b" \n<feed/>", 1)).is_xml
-    answer = Answer(Pieces(b'\xef\xbb\xbf{"value":[]}', 4))
+def test_the_first_bytes_show_the_format() -> None:
+    assert ResponseBody(Pieces(b" \n<feed/>", 1)).is_xml
+    answer = ResponseBody(Pieces(b'\xef\xbb\xbf{"value":[]}', 4))
     assert not answer.is_xml
     assert answer.read() == b'{"value":[]}'

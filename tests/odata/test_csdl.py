@@ -1,4 +1,4 @@
-"""Metadata of every age and manner becomes one model."""
+"""Metadata of each OData version, however written, becomes the same model."""
 
 # ruff: noqa: E501  documents and tables of cases are best read line by line
 
@@ -51,7 +51,7 @@ def test_a_type_that_is_its_own_base_does_not_hang() -> None:
     assert found.key("N.S.X") == ()
 
 
-def test_type_definitions_lend_their_type_and_facets() -> None:
+def test_type_definitions_provide_type_and_facets() -> None:
     found = model(
         '<TypeDefinition Name="Money" UnderlyingType="Edm.Decimal" Precision="19" Scale="4"/>'
         '<EnumType Name="Color"><Member Name="Red"/></EnumType>'
@@ -60,7 +60,7 @@ def test_type_definitions_lend_their_type_and_facets() -> None:
         + CONTAINER.format("N.S.Row")
     )
     properties = {
-        name: found.underlying(prop) for name, prop in found.properties("N.S.Row").items()
+        name: found.resolve_definition(prop) for name, prop in found.properties("N.S.Row").items()
     }
     assert properties["Price"].type == "Edm.Decimal"
     assert properties["Price"].facets.scale == 4
@@ -89,7 +89,7 @@ def test_filter_restrictions_and_descriptions_are_read_inside_and_outside(*, out
     assert found.properties("N.S.Row")["Text"].description == "Says <it>"
 
 
-def test_names_that_are_no_identifiers_are_kept_and_stay_apart() -> None:
+def test_names_that_are_not_identifiers_are_kept_and_stay_distinct() -> None:
     types = "".join(
         f'<EntityType Name="{name}"><Key><PropertyRef Name="K"/></Key><Property Name="K" Type="Edm.String"/></EntityType>'
         for name in ("AR-Customers", "CR-Customers", "PM-Project Summary")
@@ -103,7 +103,7 @@ def test_names_that_are_no_identifiers_are_kept_and_stay_apart() -> None:
     assert found.key("N.S.PM-Project Summary") == ("K",)
 
 
-def test_a_set_without_its_type_is_left_out_and_counted() -> None:
+def test_a_set_without_its_type_is_skipped_and_counted() -> None:
     found = model(
         '<EntityType Name="Row"><Property Name="P"/></EntityType><EntityContainer Name="C">'
         '<EntitySet Name="Rows" EntityType="N.S.Row"/><EntitySet Name="Lost" EntityType="Not.There"/>'
@@ -163,7 +163,7 @@ def test_the_older_versions_are_read_by_the_same_names(version: str, namespace: 
 @pytest.mark.parametrize(
     "years", ["2006/04", "2007/05", "2008/01", "2008/09", "2009/08", "2009/11"]
 )
-def test_a_document_that_does_not_say_its_version_tells_it_by_its_namespace(years: str) -> None:
+def test_a_document_without_a_version_shows_it_by_its_namespace(years: str) -> None:
     namespace = f"http://schemas.microsoft.com/ado/{years}/edm"
     document = OLDER.replace(' m:DataServiceVersion="{version}"', "").format(namespace=namespace)
     assert parse_metadata(document.encode()).version == "3.0"
@@ -187,7 +187,7 @@ def test_aliases_short_type_names_and_complex_types_of_older_versions() -> None:
     assert found.properties("N.S.Line")["Old"].collection
 
 
-def test_feed_customization_says_where_a_value_is_told() -> None:
+def test_feed_customization_says_where_a_value_is() -> None:
     m = 'xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"'
     found = model(
         f'<EntityType Name="Row" {m} m:FC_SourcePath="Who" m:FC_TargetPath="SyndicationAuthorName" m:FC_KeepInContent="false"'
@@ -198,7 +198,7 @@ def test_feed_customization_says_where_a_value_is_told() -> None:
         '<Property Name="Who" Type="Edm.String"/></EntityType>' + CONTAINER.format("N.S.Row")
     )
     atom = "{http://www.w3.org/2005/Atom}"
-    assert {name: prop.place for name, prop in found.properties("N.S.Row").items()} == {
+    assert {name: prop.feed_path for name, prop in found.properties("N.S.Row").items()} == {
         "Name": f"{atom}title",
         "Kept": None,
         "At": "{urn:x}place/@at",
@@ -219,7 +219,7 @@ def test_feed_customization_says_where_a_value_is_told() -> None:
         b"\x00\xff",
     ],
 )
-def test_what_is_no_metadata_is_said_so(document: bytes) -> None:
+def test_anything_but_metadata_is_an_error(document: bytes) -> None:
     with pytest.raises(MetadataError):
         parse_metadata(document)
 
@@ -234,11 +234,11 @@ def test_entities_in_xml_are_not_resolved() -> None:
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside this clone")
-def test_the_metadata_of_a_real_site_leaves_nothing_out() -> None:
+def test_nothing_in_the_metadata_of_a_real_site_is_skipped() -> None:
     with gzip.open(DATA / "acumatica-2026R2-dac-metadata.xml.gz") as packed:
         found = parse_metadata(packed.read())
     assert found.skipped == []
     assert len(found.sets) > 5000
-    assert all(found.structured(entity_set.type) for entity_set in found.sets.values())
+    assert all(found.structured_type(entity_set.type) for entity_set in found.sets.values())
     inquiries = parse_metadata((DATA / "acumatica-gi-metadata.xml").read_bytes())
     assert {"AR-Customers", "CR-Customers"} <= set(inquiries.sets)

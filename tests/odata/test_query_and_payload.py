@@ -1,4 +1,4 @@
-"""Addresses are encoded once; answers are taken only for what they are."""
+"""URLs are encoded once; responses that are not what was requested are errors."""
 
 # ruff: noqa: E501  documents and tables of cases are best read line by line
 
@@ -18,7 +18,7 @@ from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.expand import as_paths, parse_expand, render
 from tap_acumatica.odata.model import FunctionImport, Parameter
 from tap_acumatica.odata.payload import error_text, parse_collection, parse_entity
-from tap_acumatica.odata.query import QueryOptions, address, compare, function_call, segment
+from tap_acumatica.odata.query import QueryOptions, build_url, compare, function_call, path_segment
 from tests.odata_service import csdl, parse_target
 
 if t.TYPE_CHECKING:
@@ -28,12 +28,12 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 
 
 @given(TEXTS, TEXTS)
-def test_a_service_reads_back_what_was_meant(first: str, second: str) -> None:
+def test_a_service_decodes_the_same_options(first: str, second: str) -> None:
     terms = (compare("A", "eq", "Edm.String", first), compare("B", "gt", "Edm.String", second))
     options = QueryOptions(
         filter=terms, orderby=("A", "B"), select=("A",), top=5, skip=0, custom={"@p q": first}
     )
-    path, query = parse_target(address("http://h/o", segment("Rows"), options))
+    path, query = parse_target(build_url("http://h/o", path_segment("Rows"), options))
     assert path == "http://h/o/Rows".removeprefix("http://h")
     assert query["$filter"] == " and ".join(terms)
     assert query["$orderby"] == "A,B"
@@ -44,9 +44,9 @@ def test_a_service_reads_back_what_was_meant(first: str, second: str) -> None:
 @pytest.mark.parametrize(
     "sign", ["+", "%", "#", "&", " ", "/", "?", "=", "''", "ü", "💶", "\\", '"', ";"]
 )
-def test_signs_with_a_meaning_of_their_own_are_encoded(sign: str) -> None:
+def test_reserved_characters_are_encoded(sign: str) -> None:
     options = QueryOptions(filter=(compare("A", "eq", "Edm.String", f"x{sign}y"),))
-    target = address("http://h/o", segment(f"PM-{sign}"), options)
+    target = build_url("http://h/o", path_segment(f"PM-{sign}"), options)
     assert target.isascii()
     path, query = parse_target(target)
     assert path == f"/o/PM-{sign}"
@@ -54,11 +54,11 @@ def test_signs_with_a_meaning_of_their_own_are_encoded(sign: str) -> None:
 
 
 @given(TEXTS)
-def test_parameters_of_functions_travel_whole(value: str) -> None:
+def test_function_parameters_arrive_complete(value: str) -> None:
     function = FunctionImport("Rows_WithParameters", (Parameter("P", "Edm.String"),), "Rows", None)
     path, aliases = function_call(function, {"P": value})
     spelled = "'" + value.replace("'", "''") + "'"
-    decoded, query = parse_target(address("http://h/o", path, QueryOptions(custom=aliases)))
+    decoded, query = parse_target(build_url("http://h/o", path, QueryOptions(custom=aliases)))
     assert decoded.removeprefix("/o/Rows_WithParameters") in {f"(P={spelled})", "(P=@P)"}
     assert spelled in {query.get("@P"), decoded.partition("=")[2][:-1]}
 
@@ -71,7 +71,7 @@ def test_parameters_of_functions_travel_whole(value: str) -> None:
         ({"value": [], "@odata.nextLink": None}, None),
     ],
 )  # fmt: skip
-def test_next_links_under_each_spelling(document: dict[str, t.Any], link: str | None) -> None:
+def test_next_links_are_found_under_each_name(document: dict[str, t.Any], link: str | None) -> None:
     assert parse_collection(json.dumps(document).encode()).next_link == link
 
 
@@ -88,7 +88,7 @@ def test_numbers_are_never_rounded() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"\xef\xbb\xbf"])
-def test_an_empty_answer_is_told_apart(body: bytes) -> None:
+def test_an_empty_response_has_its_own_error(body: bytes) -> None:
     with pytest.raises(EmptyPayloadError):
         parse_collection(body)
 
@@ -100,26 +100,26 @@ def test_an_empty_answer_is_told_apart(body: bytes) -> None:
         b'{"error":{"message":"no"}}', b"{}", b'"text"', b'{"value":[{"a":NaN}]}', b"\xff\xfe",
     ],
 )  # fmt: skip
-def test_what_is_no_collection_is_an_error(body: bytes) -> None:
+def test_anything_but_a_collection_is_an_error(body: bytes) -> None:
     with pytest.raises(PayloadError):
         parse_collection(body)
 
 
 @given(st.integers(1, 10**6))
-def test_no_beginning_of_an_answer_passes_for_the_whole(cut: int) -> None:
+def test_a_response_that_is_cut_off_is_an_error(cut: int) -> None:
     body = json.dumps({"value": [{"Id": number, "Text": "x}]}"} for number in range(5)]}).encode()
     with pytest.raises(PayloadError):
         parse_collection(body[: cut % len(body)])
 
 
-def test_entities_and_their_absence() -> None:
+def test_an_entity_may_be_missing() -> None:
     assert parse_entity(b'{"@odata.context":"c","Id":1}').rows[0]["Id"] == 1
     assert parse_entity(b"null").rows == []
     assert parse_entity(b'{"d":{"Id":1}}').rows[0]["Id"] == 1
     assert parse_entity(b'{"Id":1,"value":"plain"}').rows[0]["value"] == "plain"
 
 
-def test_verbose_answers_lose_what_is_about_their_values() -> None:
+def test_verbose_json_is_reduced_to_its_values() -> None:
     row = {
         "__metadata": {"uri": "u", "type": "N.Row"},
         "Id": 1,
@@ -144,7 +144,7 @@ def test_verbose_answers_lose_what_is_about_their_values() -> None:
     assert parse_entity(json.dumps({"d": row}).encode()).rows == [plain]
 
 
-def test_a_column_called_d_is_no_envelope() -> None:
+def test_a_column_named_d_is_not_an_envelope() -> None:
     body = b'{"odata.metadata":"m","d":{"results":[]},"Id":1}'
     assert parse_entity(body).rows[0]["d"] == {"results": []}
 
@@ -153,9 +153,7 @@ def test_a_column_called_d_is_no_envelope() -> None:
     st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)),  # noqa: DTZ001  what a clock shows
     st.none() | st.integers(-14 * 60, 14 * 60),
 )
-def test_dates_in_milliseconds_are_what_the_clock_showed(
-    moment: dt.datetime, minutes: int | None
-) -> None:
+def test_dates_in_milliseconds_are_local_time(moment: dt.datetime, minutes: int | None) -> None:
     shown = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     milliseconds = (shown - dt.datetime(1970, 1, 1)) // dt.timedelta(milliseconds=1)  # noqa: DTZ001
     offset = "" if minutes is None else f"{minutes:+05d}"
@@ -168,7 +166,7 @@ def test_dates_in_milliseconds_are_what_the_clock_showed(
 @pytest.mark.parametrize(
     "text", ["/Date(x)/", "/Date(1)", "/Date(99999999999999999999)/", "/Date/"]
 )
-def test_texts_that_look_like_dates_stay_texts(text: str) -> None:
+def test_texts_that_only_look_like_dates_are_unchanged(text: str) -> None:
     assert parse_collection(json.dumps({"d": [{"A": text}]}).encode()).rows == [{"A": text}]
 
 

@@ -1,4 +1,4 @@
-"""Reading types when they are asked for gives what reading the whole document at once gives."""
+"""Parsing types on first use gives the same model as parsing the whole document."""
 
 # ruff: noqa: E501  documents are best read line by line
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tap_acumatica.errors import MetadataError
 from tap_acumatica.odata.csdl import open_metadata, parse_metadata
-from tap_acumatica.odata.slices import sliced
+from tap_acumatica.odata.slices import slice_document
 from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:
@@ -45,7 +45,7 @@ DOCUMENT = csdl(TYPES + SETS, 'Namespace="N.S"').partition("?>")[2]
 
 
 def content(model: Model) -> t.Any:
-    """Everything a model holds, every type read."""
+    """Everything in a model, with all types read."""
     types = {
         name: (found.base, found.key, dict(found.properties), dict(found.navigation))
         for name, found in model.types.items()
@@ -72,8 +72,8 @@ def assert_same(document: bytes) -> None:
         assert content(open_metadata(document)) == expected
 
 
-def test_a_plain_document_is_taken_apart() -> None:
-    slices = sliced(DOCUMENT.encode())
+def test_a_usual_document_is_split() -> None:
+    slices = slice_document(DOCUMENT.encode())
     assert slices is not None
     assert len(slices.bodies) == 2
     assert b"Path=" not in slices.skeleton.replace(f"{RESTRICTED}{BINDING}".encode(), b"")
@@ -113,7 +113,7 @@ def test_a_plain_document_is_taken_apart() -> None:
         DOCUMENT.replace('Name="Row"', 'Name="Row" Name="Row"'),
     ],
 )
-def test_a_document_of_any_make_gives_the_same_model(document: str) -> None:
+def test_a_document_written_in_any_way_gives_the_same_model(document: str) -> None:
     assert_same(document.encode())
 
 
@@ -145,7 +145,7 @@ def test_any_names_give_the_same_model(types: dict[str, t.Any], *, comment: bool
     assert_same(csdl(schema + container, 'Namespace="N.S"').encode())
 
 
-def test_what_nobody_asked_for_is_let_go_and_what_belongs_together_stays() -> None:
+def test_unused_types_are_dropped_and_referenced_types_stay() -> None:
     model = open_metadata(
         csdl(
             '<ComplexType Name="Inner"><Property Name="P" Type="Edm.String"/></ComplexType>'
@@ -160,14 +160,14 @@ def test_what_nobody_asked_for_is_let_go_and_what_belongs_together_stays() -> No
     )
     assert model.types["N.S.Row"].key == ()
     assert not model.types["N.S.Other"].is_read
-    model.forget_unread()
+    model.drop_unread()
     assert set(model.types) == {"N.S.Row", "N.S.Base", "N.S.Outer", "N.S.Inner"}
 
 
 def test_the_metadata_of_a_real_site_gives_the_same_model(shared_data: Path) -> None:
     packed = (shared_data / "acumatica-2026R2-dac-metadata.xml.gz").read_bytes()
     document = gzip.decompress(packed)
-    slices = sliced(document)
+    slices = slice_document(document)
     assert slices is not None
     assert len(slices.skeleton) < len(document) / 10
     assert_same(document)

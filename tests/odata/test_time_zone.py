@@ -1,4 +1,4 @@
-"""Local times: how they are read, how they leave, and how they are asked for again."""
+"""Local times: how they are read, emitted and used in filters."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def time_zone(name: str, *, convert_to_utc: bool = True, local: bool = True) -> 
 
 
 def readings(wall: dt.datetime, name: str) -> list[dt.datetime]:
-    """Both moments that a local time may mean, by the standard library alone."""
+    """Both moments that a local time may mean, by the standard library."""
     zone = zoneinfo.ZoneInfo(name)
     return [wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
 
@@ -58,7 +58,7 @@ def test_a_time_without_offset_is_read_in_the_zone(name: str, text: str, expecte
 
 
 @pytest.mark.parametrize("name", ["", "Nowhere/Else", "Eastern", "../etc", "America", "+02:00"])
-def test_a_zone_that_is_none_is_refused(name: str) -> None:
+def test_an_unknown_zone_is_refused(name: str) -> None:
     with pytest.raises(UnknownZoneError):
         zone_named(name)
 
@@ -71,7 +71,7 @@ def test_every_windows_name_is_a_zone() -> None:
 
 
 @given(moments, zones)
-def test_a_moment_leaves_in_the_zone_and_is_the_same_moment(moment: dt.datetime, name: str) -> None:
+def test_a_moment_is_emitted_in_the_zone_unchanged(moment: dt.datetime, name: str) -> None:
     text = moment.isoformat()
     own = time_zone(name, convert_to_utc=False, local=False)
     left = own.to_output(text)
@@ -93,12 +93,12 @@ def test_a_moment_leaves_in_the_zone_and_is_the_same_moment(moment: dt.datetime,
         ("2024-07-01T10:00:00.1234567", "2024-07-01T10:00:00.123456-04:00"),
     ],
 )
-def test_times_leave_with_offsets_that_rfc_3339_knows(text: str, expected: str) -> None:
+def test_times_are_emitted_with_offsets_valid_in_rfc_3339(text: str, expected: str) -> None:
     assert time_zone("America/New_York", convert_to_utc=False).to_output(text) == expected
 
 
 @given(walls, zones)
-def test_a_local_time_is_never_placed_behind_a_moment_it_may_mean(
+def test_a_local_time_is_never_sorted_after_a_moment_it_may_mean(
     wall: dt.datetime, name: str
 ) -> None:
     own = time_zone(name)
@@ -107,7 +107,7 @@ def test_a_local_time_is_never_placed_behind_a_moment_it_may_mean(
 
 
 @given(walls, walls, zones)
-def test_local_times_are_placed_in_their_order(
+def test_local_times_are_sorted_in_their_order(
     one: dt.datetime, other: dt.datetime, name: str
 ) -> None:
     own = time_zone(name)
@@ -118,7 +118,7 @@ def test_local_times_are_placed_in_their_order(
 
 
 @given(moments, st.integers(0, 10 * 3600), zones)
-def test_local_times_are_placed_in_the_order_of_their_moments(
+def test_local_times_are_sorted_in_the_order_of_their_moments(
     moment: dt.datetime, later: int, name: str
 ) -> None:
     own = time_zone(name)
@@ -130,21 +130,23 @@ def test_local_times_are_placed_in_the_order_of_their_moments(
 
 
 @given(moments, moments, zones)
-def test_a_bound_is_sure_and_leaves_out_nothing(
+def test_a_bound_is_unambiguous_and_excludes_nothing(
     bound: dt.datetime, moment: dt.datetime, name: str
 ) -> None:
     check_bound(bound, moment, name)
 
 
 @given(st.data(), st.integers(-3 * 3600, 3 * 3600), st.integers(-3 * 3600, 3 * 3600))
-def test_so_it_is_near_a_change_of_the_clock(data: st.DataObject, far: int, between: int) -> None:
+def test_a_bound_near_a_change_of_the_clock_excludes_nothing(
+    data: st.DataObject, far: int, between: int
+) -> None:
     name, change = data.draw(st.sampled_from(CHANGES))
     bound = change + dt.timedelta(seconds=far)
     check_bound(bound, bound + dt.timedelta(seconds=between), name)
 
 
 def check_bound(bound: dt.datetime, moment: dt.datetime, name: str) -> None:
-    """However the service stores, sorts and compares: what is at or behind the bound is met."""
+    """However the service stores, sorts and compares: rows at or after the bound are included."""
     own = time_zone(name)
     lower = own.safe_floor(times.canonical(bound))
     upper = own.safe_ceiling(times.canonical(bound))
@@ -160,7 +162,7 @@ def check_bound(bound: dt.datetime, moment: dt.datetime, name: str) -> None:
 
 
 def changes_of(name: str, year: int) -> list[dt.datetime]:
-    """The full hours before which a clock was changed, by the standard library alone."""
+    """The full hours at which a clock changes, by the standard library."""
     zone = zoneinfo.ZoneInfo(name)
     start = dt.datetime(year, 1, 1, tzinfo=UTC)
     hours = [start + dt.timedelta(hours=number) for number in range(366 * 24)]
@@ -184,7 +186,7 @@ def test_without_a_zone_or_local_times_nothing_is_moved() -> None:
         assert own.sort_value(text) == own.safe_floor(text) == own.safe_ceiling(text) == text
 
 
-def test_a_service_is_known_to_speak_local_time_by_the_first_one_it_sends() -> None:
+def test_the_first_local_time_shows_that_a_service_uses_local_time() -> None:
     own = time_zone("America/New_York", local=False)
     found = []
     for text in ("2024-11-03T05:30:00Z", "2024-11-03T01:30:00"):
@@ -204,7 +206,7 @@ def test_a_filter_is_written_in_the_zone_of_the_service() -> None:
     assert literal("Edm.DateTimeOffset", moment, time_zone=own) == "2024-07-01T16:00:00.12Z"
 
 
-def test_no_filter_lies_before_what_sql_server_knows() -> None:
+def test_no_filter_is_earlier_than_sql_server_supports() -> None:
     own = time_zone("America/New_York")
     spelled = literal(
         "Edm.DateTime", "1753-01-01T00:00:00.000000+00:00", version="3.0", time_zone=own
@@ -213,12 +215,12 @@ def test_no_filter_lies_before_what_sql_server_knows() -> None:
 
 
 @pytest.mark.parametrize("text", ["2024-13-01T00:00:00", "2024-02-30T00:00:00Z", "today", ""])
-def test_a_plain_date_must_be_one(text: str) -> None:
+def test_a_date_part_needs_a_date_time(text: str) -> None:
     with pytest.raises(ValueMismatchError):
-        times.plain_date(text)
+        times.date_part(text)
 
 
 @pytest.mark.parametrize("end", ["", "Z", "+13:00", "-12:00"])
-def test_a_plain_date_is_the_one_that_the_clock_shows(end: str) -> None:
-    assert times.plain_date(f"2024-02-29T00:00:00{end}") == "2024-02-29"
-    assert times.plain_date(f"2024-02-29T23:59:59.999{end}") == "2024-02-29"
+def test_a_date_part_ignores_the_offset(end: str) -> None:
+    assert times.date_part(f"2024-02-29T00:00:00{end}") == "2024-02-29"
+    assert times.date_part(f"2024-02-29T23:59:59.999{end}") == "2024-02-29"

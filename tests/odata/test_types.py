@@ -1,4 +1,4 @@
-"""Values arrive as they left, and go back into addresses as literals that mean the same."""
+"""Values keep their meaning from the response to the record, and as literals in URLs."""
 
 # ruff: noqa: E501  documents and tables of cases are best read line by line
 
@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata import times
 from tap_acumatica.odata.model import Facets
-from tap_acumatica.odata.types import edm_type, json_schema, literal, text_parser
+from tap_acumatica.odata.types import edm_type, json_schema, literal, xml_parser
 from tests.odata3_service import LITERAL
 
 LITERALS: list[tuple[str, t.Any, str, str]] = [
@@ -79,7 +79,7 @@ VALUES: list[tuple[str, st.SearchStrategy[t.Any]]] = [
 
 
 @given(st.one_of([st.tuples(st.just(name), values) for name, values in VALUES]))
-def test_a_service_of_version_3_reads_a_literal_as_what_was_meant(case: tuple[str, t.Any]) -> None:
+def test_a_service_of_version_3_reads_a_literal_as_the_same_value(case: tuple[str, t.Any]) -> None:
     name, value = case
     spelled = literal(name, value, version="3.0")
     match = LITERAL.fullmatch(spelled)
@@ -106,17 +106,17 @@ def test_a_service_of_version_3_reads_a_literal_as_what_was_meant(case: tuple[st
         ("Edm.Double", "-1.5E-7", Decimal("-1.5E-7")), ("Edm.Binary", "AAEC\n AwQ=", "AAECAwQ="), ("Edm.Time", "PT2H", "PT2H"),
     ],
 )  # fmt: skip
-def test_texts_of_xml_mean_the_same_as_values_of_json(name: str, text: str, wire: t.Any) -> None:
-    assert text_parser(name)(text) == wire
+def test_xml_texts_mean_the_same_as_json_values(name: str, text: str, wire: t.Any) -> None:
+    assert xml_parser(name)(text) == wire
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [("Edm.Boolean", "yes"), ("Edm.Int32", "1.5"), ("Edm.Boolean", {}), ("Edm.Decimal", [])],
 )
-def test_texts_of_xml_that_do_not_fit_are_refused(name: str, text: t.Any) -> None:
+def test_xml_texts_that_do_not_fit_are_refused(name: str, text: t.Any) -> None:
     with pytest.raises(ValueMismatchError):
-        text_parser(name)(text)
+        xml_parser(name)(text)
 
 
 @given(st.text())
@@ -204,7 +204,7 @@ MOMENTS = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30))  # noqa:
 
 
 @given(moment=MOMENTS, minutes=OFFSETS, digits=st.integers(0, 7), colon=st.booleans())
-def test_any_offset_and_fraction_becomes_the_one_form(
+def test_any_offset_and_fraction_is_converted_to_the_canonical_form(
     moment: dt.datetime, minutes: int, digits: int, *, colon: bool
 ) -> None:
     sign = "-" if minutes < 0 else "+"
@@ -227,7 +227,7 @@ def test_canonical_texts_compare_as_their_times(first: dt.datetime, second: dt.d
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.9999999-14:00"])
-def test_the_ends_of_the_calendar_are_held(text: str) -> None:
+def test_times_stay_within_the_calendar(text: str) -> None:
     held = times.to_canonical(text)
     for seconds in (-3600, 0, 3600):
         assert times.canonical(times.parse(times.shifted(held, seconds=seconds)))[0] in "09"
@@ -238,12 +238,12 @@ def test_a_year_is_always_four_digits() -> None:
 
 
 @pytest.mark.parametrize("offset", ["+99:99", "+24:00"])
-def test_offsets_that_do_not_exist_do_not_pass(offset: str) -> None:
+def test_offsets_that_do_not_exist_are_refused(offset: str) -> None:
     with pytest.raises(ValueMismatchError):
         times.to_canonical(f"2024-01-01T00:00:00{offset}")
 
 
-def test_binary_is_sent_url_safe_and_leaves_as_its_schema_says() -> None:
+def test_url_safe_binary_is_emitted_as_the_schema_promises() -> None:
     parse = edm_type("Edm.Binary").parse
     assert [parse(text) for text in ("_-8", "_-8=", "AAECAw", "+/8=", "")] == [
         "/+8=",
@@ -254,7 +254,7 @@ def test_binary_is_sent_url_safe_and_leaves_as_its_schema_says() -> None:
     ]
 
 
-def test_values_of_no_declared_type_keep_their_digits() -> None:
+def test_values_of_unknown_types_keep_their_digits() -> None:
     parse = edm_type("Edm.Untyped").parse
     number = Decimal("1.500000000000000000001")
     assert parse(number) == "1.500000000000000000001"

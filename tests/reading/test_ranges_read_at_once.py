@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading import parallel, spans
@@ -211,6 +212,7 @@ def test_an_error_in_one_range_ends_all_and_the_bookmark_is_before_it() -> None:
     bad = (EPOCH + dt.timedelta(seconds=1700)).isoformat(timespec="microseconds")
 
     class Failing(ServiceSource):
+        @override
         def get(self, options: t.Any) -> t.Any:
             page = super().get(options)
             if any(row["LastModified"] == bad for row in page.rows):

@@ -6,6 +6,7 @@ import datetime as dt
 import typing as t
 
 import pytest
+from typing_extensions import override
 
 from tap_acumatica.errors import RefusedError
 from tap_acumatica.odata.time_zone import UTC, ServiceTimeZone, zone_named
@@ -81,6 +82,7 @@ def test_without_rows_or_an_order_nothing_can_be_told() -> None:
 
 def test_a_service_that_refuses_the_question_is_not_blamed() -> None:
     class Refusing(Newest):
+        @override
         def get(self, options: QueryOptions) -> Page:
             raise RefusedError(str(options))
 

@@ -1,4 +1,4 @@
-"""Rows of wire values, and records of rows."""
+"""Rows have wire values; records are built from rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.expand import parse_expand
-from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key, overrides
+from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions, hashed_key
 from tap_acumatica.records.compiled import CompiledCodec
-from tap_acumatica.records.schema import shape_of, united
+from tap_acumatica.records.schema import merge_shapes, record_shape
 from tests.odata_service import csdl
 
 if t.TYPE_CHECKING:
@@ -42,7 +42,7 @@ def model() -> Model:
 
 
 def _decode(model: Model, row: str) -> dict[str, object]:
-    codec = RowCodec(model, shape_of(model, "S.Thing").properties, key=("ID",))
+    codec = RowCodec(model, record_shape(model, "S.Thing").properties, key=("ID",))
     decoded: list[dict[str, object]] = codec.decode(b'{"value": [' + row.encode() + b"]}").rows
     return decoded[0]
 
@@ -50,7 +50,7 @@ def _decode(model: Model, row: str) -> dict[str, object]:
 def test_a_shape_holds_inherited_keys_definitions_enumerations_and_complex_types(
     model: Model,
 ) -> None:
-    shape = shape_of(model, "S.Thing", tenant=True)
+    shape = record_shape(model, "S.Thing", tenant=True)
     columns = shape.schema["properties"]
     assert shape.key_properties == ("_tenant", "ID")
     assert columns["ID"]["type"] == ["integer"]
@@ -61,7 +61,7 @@ def test_a_shape_holds_inherited_keys_definitions_enumerations_and_complex_types
     assert "Picture" not in columns
 
 
-def test_values_arrive_as_they_left(model: Model) -> None:
+def test_values_are_decoded_without_loss(model: Model) -> None:
     row = _decode(
         model,
         '{"ID": 9007199254740993, "Amount": 12345678901234567890.1200, "Colour": "Red",'
@@ -88,13 +88,13 @@ def test_numbers_sent_as_text_are_numbers(model: Model) -> None:
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        ('{"ID": 7, "When": 5}', "row ID=7: the value of When \\(a number\\) is no date-time"),
-        ('{"ID": 7, "Flag": "yes"}', "Flag \\(a text\\) is no boolean"),
-        ('{"ID": 7, "Amount": "abc"}', "Amount \\(a text\\) is no number"),
-        ('{"ID": 1.5}', "is no integer"),
-        ('{"ID": 9223372036854775808}', "is no integer between"),
-        ('{"ID": 7, "Mail": "a"}', "is no list"),
-        ('{"ID": 7, "When": "2024-02-30T00:00:00Z"}', "is no date-time of the calendar"),
+        ('{"ID": 7, "When": 5}', "row ID=7: the value of When \\(a number\\) is not a date-time"),
+        ('{"ID": 7, "Flag": "yes"}', "Flag \\(a text\\) is not a boolean"),
+        ('{"ID": 7, "Amount": "abc"}', "Amount \\(a text\\) is not a number"),
+        ('{"ID": 1.5}', "is not an integer"),
+        ('{"ID": 9223372036854775808}', "is not an integer between"),
+        ('{"ID": 7, "Mail": "a"}', "is not a list"),
+        ('{"ID": 7, "When": "2024-02-30T00:00:00Z"}', "is not a valid date-time"),
     ],
 )
 def test_a_value_that_does_not_fit_names_key_column_and_kind(
@@ -105,14 +105,14 @@ def test_a_value_that_does_not_fit_names_key_column_and_kind(
 
 
 def test_a_singleton_may_be_null(model: Model) -> None:
-    codec = RowCodec(model, shape_of(model, "S.Thing").properties, singleton=True)
+    codec = RowCodec(model, record_shape(model, "S.Thing").properties, singleton=True)
     assert codec.decode(b"null").rows == []
     assert codec.decode(b'{"@odata.context": "x", "ID": 1}').rows[0]["ID"] == 1
     with pytest.raises(PayloadError):
         codec.decode(b"")
 
 
-def test_inquiries_are_told_apart_even_where_all_keys_are_null() -> None:
+def test_rows_get_different_hashes_even_if_all_keys_are_null() -> None:
     assert hashed_key({"A": 1, "B": None}, ("A", "B")) != hashed_key(
         {"A": None, "B": 1}, ("A", "B")
     )
@@ -124,7 +124,10 @@ def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_the
     declared: dict[str, dict[str, t.Any]] = {"A": {"type": ["number", "null"]}}
     wanted: dict[str, dict[str, t.Any]] = {"A": {"type": ["string", "null"]}}
     maker = RecordMaker(
-        ["_tenant", "A", "T"], tenant="Co", trim=True, overrides=overrides(declared, wanted)
+        ["_tenant", "A", "T"],
+        tenant="Co",
+        trim=True,
+        overrides=catalog_conversions(declared, wanted),
     )
     row = {"A": Decimal("1.10"), "T": "x  ", "Z": 1}
     assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "T": "x"}
@@ -133,15 +136,15 @@ def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_the
 
 
 def test_tenants_that_differ_share_one_schema(model: Model) -> None:
-    one, two = shape_of(model, "S.Thing"), shape_of(model, "S.Thing")
+    one, two = record_shape(model, "S.Thing"), record_shape(model, "S.Thing")
     two.schema["properties"]["UsrExtra"] = {"type": ["boolean", "null"]}
     two.schema["properties"]["Flag"] = {"type": ["integer", "null"]}
-    columns = united([one, two]).schema["properties"]
+    columns = merge_shapes([one, two]).schema["properties"]
     assert columns["UsrExtra"]["type"] == ["boolean", "null"]
     assert columns["Flag"]["type"] == ["string", "null"]
 
 
-def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
+def test_the_tenant_alone_is_not_a_key() -> None:
     keyless = parse_metadata(
         csdl(
             '<EntityType Name="T"><Property Name="A" Type="Edm.Int32"/></EntityType>'
@@ -149,12 +152,12 @@ def test_the_tenant_alone_is_no_key_of_a_set_without_one() -> None:
             "</EntityContainer>"
         ).encode()
     )
-    assert shape_of(keyless, "Plain.Model.T", tenant=True).key_properties == ()
-    one_row = shape_of(keyless, "Plain.Model.T", tenant=True, singleton=True)
+    assert record_shape(keyless, "Plain.Model.T", tenant=True).key_properties == ()
+    one_row = record_shape(keyless, "Plain.Model.T", tenant=True, singleton=True)
     assert one_row.key_properties == ("_tenant",)
 
 
-def test_what_comes_along_in_a_feed_is_what_comes_along_in_json() -> None:
+def test_expanded_entities_are_the_same_in_a_feed_and_in_json() -> None:
     document = (
         '<Edmx Version="1.0"><DataServices><Schema Namespace="S"><EntityType Name="Order">'
         '<Property Name="Id" Type="Edm.Int32"/><NavigationProperty Name="Lines"'

@@ -1,4 +1,4 @@
-"""The fast record path and the SDK's own write the same messages."""
+"""The fast path and the exact codec write the same messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_acumatica.errors import PayloadError, ValueMismatchError
-from tap_acumatica.odata.atom import Answer
+from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.records.codec import RecordMaker, RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, column_of
 from tap_acumatica.records.lines import RecordLines
-from tap_acumatica.records.schema import shape_of
+from tap_acumatica.records.schema import record_shape
 
 if t.TYPE_CHECKING:
     from tap_acumatica.records.codec import Page
@@ -75,7 +75,7 @@ MODEL = parse_metadata(
         "</Schema></DataServices></Edmx>"
     ).encode()
 )
-SHAPE = shape_of(MODEL, "S.T", tenant=True, hashed_key=True)
+SHAPE = record_shape(MODEL, "S.T", tenant=True, hashed_key=True)
 NAMES = list(SHAPE.schema["properties"])
 
 
@@ -93,7 +93,7 @@ def _page(rows: list[dict[str, t.Any]], **more: t.Any) -> bytes:
 
 
 def _lines(records: t.Iterable[t.Any]) -> list[dict[str, t.Any]]:
-    lines = RecordLines("T", version=7).encode(records, extracted="2024-01-01T00:00:00+00:00")
+    lines = RecordLines("T", version=7).encode(records, time_extracted="2024-01-01T00:00:00+00:00")
     return [json.loads(line, parse_float=str) for line in lines.splitlines()]
 
 
@@ -128,7 +128,7 @@ def test_both_paths_write_the_same_messages_for_every_type(
     assert column_of(fast, "P4") == column_of(slow, "P4")
 
 
-def test_times_leave_as_the_clock_has_them_and_dates_as_they_came() -> None:
+def test_times_are_emitted_in_the_zone_and_dates_as_received() -> None:
     time_zone = ServiceTimeZone(zone_named("Eastern Standard Time"), convert_to_utc=False)
     row = {
         "P11": "2024-07-01T10:00:00Z",
@@ -145,7 +145,7 @@ def test_times_leave_as_the_clock_has_them_and_dates_as_they_came() -> None:
         assert found["Inner"]["At"] == "2024-01-01T10:00:00.000000-05:00"
 
 
-def test_a_message_holds_what_the_singer_specification_asks_for() -> None:
+def test_a_message_has_the_members_of_the_singer_specification() -> None:
     (line,) = _lines([{"a": Decimal("1999.000000")}])
     assert line == {
         "type": "RECORD",
@@ -189,14 +189,14 @@ def test_both_paths_refuse_the_same_values_in_the_same_words(row: dict[str, t.An
         b'{"value": [], "error": {"message": "no"}}',
     ],
 )
-def test_both_paths_refuse_what_is_no_answer(body: bytes) -> None:
+def test_both_paths_refuse_an_invalid_response(body: bytes) -> None:
     exact, _, compiled = _codecs()
     for codec in (exact, compiled):
         with pytest.raises(PayloadError):
             codec.decode(body)
 
 
-def test_other_spellings_of_an_answer_are_taken() -> None:
+def test_other_forms_of_a_response_are_accepted() -> None:
     _, _, compiled = _codecs()
     page = compiled.decode(b'\xef\xbb\xbf{"d": {"results": [{"P0": "x"}], "__next": "y"}}')
     assert page.rows[0]["P0"] == "x"
@@ -210,12 +210,12 @@ LIGHT = {"odata.metadata": "m", "odata.nextLink": "L"}
 def _older_codec() -> CompiledCodec:
     exact, _, _ = _codecs()
     return CompiledCodec(
-        exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co", long_as_text=True
+        exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co", int64_as_text=True
     )
 
 
-def test_light_json_of_version_3_needs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its decimals and 64-bit integers come as text."""
+def test_light_json_of_version_3_takes_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its decimals and 64-bit integers are strings."""
     row = {"P0": "a", "P4": 1, "P6": "9007199254740993", "P7": "12345678901234567890.10"}
     body = json.dumps({**LIGHT, "value": [row, {**row, "P6": 5, "P7": None}]}).encode()
     by_exact = _older_codec()._exact.decode(body)
@@ -228,7 +228,7 @@ def test_light_json_of_version_3_needs_no_second_look(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("value", ["9223372036854775808", "1.5", "x", "null", True, ""])
-def test_long_integers_that_are_none_are_refused_in_version_3(*, value: t.Any) -> None:
+def test_invalid_long_integers_are_refused_in_version_3(*, value: t.Any) -> None:
     body = json.dumps({**LIGHT, "value": [{"P6": value}]}).encode()
     with pytest.raises(ValueMismatchError, match="P6"):
         _older_codec().decode(body)
@@ -248,17 +248,17 @@ def _feed(*rows: str) -> bytes:
     ).encode()
 
 
-def test_a_feed_comes_in_parts_and_its_link_with_the_last_one() -> None:
+def test_a_feed_is_decoded_in_parts_and_the_last_has_the_link() -> None:
     body = _feed(*(f"<P4>{number}</P4><P0>a</P0>" for number in range(2500)))
     codec = _codecs()[2]
-    page: Page | None = codec.begin(Answer(io.BytesIO(body)))
+    page: Page | None = codec.decode_stream(ResponseBody(io.BytesIO(body)))
     found: list[int] = []
     parts = 0
     while page is not None:
         parts += 1
         found += column_of(page.rows, "P4")
-        assert page.next_link == (None if page.rest else "L")
-        page = page.rest() if page.rest else None
+        assert page.next_link == (None if page.next_part else "L")
+        page = page.next_part() if page.next_part else None
     assert parts > 2
     assert found == list(range(2500))
     assert column_of(codec.decode(body).rows, "P4") == found
@@ -296,7 +296,7 @@ def test_encoded_names_are_the_same_columns_in_every_form() -> None:
             assert [row[name] for name in properties] == ["s", "b", "m"]
 
 
-def test_identifiers_of_rows_are_those_of_the_source() -> None:
+def test_guids_are_unchanged() -> None:
     _, _, compiled = _codecs()
     guid = str(uuid.UUID(int=5))
     assert compiled.decode(_page([{"P10": guid}])).rows[0]["P10"] == guid

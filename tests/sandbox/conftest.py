@@ -1,4 +1,4 @@
-"""A sandbox for each test, and a signed-in client of it."""
+"""A sandbox for each test, with a signed-in client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """A signed-in user of a sandbox who keeps cookies."""
+    """A signed-in client that keeps cookies."""
 
     def __init__(self, sandbox: Sandbox, tenant: str = "Company") -> None:
         self.sandbox = sandbox
@@ -39,7 +39,7 @@ class Client:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Client]]:
-    """Start sandboxes with these habits; `options` are the sandbox's own."""
+    """Start sandboxes with these habits; `options` are passed to the sandbox."""
     with contextlib.ExitStack() as stack:
 
         def started(habits: Habits | None = None, **options: Any) -> Client:
@@ -53,5 +53,5 @@ def start() -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def client(start: Callable[..., Client]) -> Client:
-    """A client of a sandbox without any bad habit."""
+    """A client of a sandbox with default habits."""
     return start()

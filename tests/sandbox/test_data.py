@@ -1,4 +1,4 @@
-"""Rows, query options and the texts of what is wrong with them."""
+"""Rows, query options and their error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Start = Callable[..., Client]
 
 
-def test_rows_read_are_the_rows_stored_digit_for_digit(client: Client) -> None:
+def test_responses_have_the_stored_rows_digit_for_digit(client: Client) -> None:
     read = msgspec.json.decode(client.get("dac/SOLine").content, type=dict[str, Any])["value"]
     exact = re.findall(r'"CuryLineAmt":(null|[^,}]+)', client.get("dac/SOLine").text)
     stored = client.sandbox.rows("Company", "SOLine")
@@ -64,7 +64,7 @@ def test_many_rows_share_a_stamp_and_some_have_none(start: Start) -> None:
     assert client.rows("dac/Address", filter="LastModifiedDateTime eq null")
 
 
-def test_values_that_are_hard_to_carry_occur(start: Start) -> None:
+def test_there_are_values_that_are_hard_to_transfer(start: Start) -> None:
     client = start(rows=1000)
     text = client.get("dac/SOLine").text
     assert "1234567890123456789.123456" in text
@@ -100,7 +100,7 @@ def test_values_that_are_hard_to_carry_occur(start: Start) -> None:
         ("CuryInfoID gt 9007199254741000", lambda r: (r["CuryInfoID"] or 0) > 9007199254741000),
     ],
 )
-def test_filter_finds_what_it_says(
+def test_filter_returns_exactly_the_matching_rows(
     client: Client, condition: str, test: Callable[[dict[str, Any]], bool]
 ) -> None:
     expected = {r["OrderNbr"] for r in client.sandbox.rows("Company", "SOOrder") if test(r)}
@@ -134,7 +134,7 @@ def test_filter_on_a_guid_and_on_a_linked_row(client: Client) -> None:
     assert {row["CustomerByCustomerID"]["AcctCD"] for row in rows} == {"C000001   "}
 
 
-def test_order_is_by_key_unless_given_and_pages_add_up(client: Client) -> None:
+def test_default_order_is_by_key_and_pages_add_up(client: Client) -> None:
     whole = client.rows("dac/SOLine")
     keys = [(r["LineNbr"], r["OrderNbr"], r["OrderType"]) for r in whole]
     assert keys == sorted(keys)
@@ -249,7 +249,7 @@ def test_second_tenant_lacks_a_class_and_has_a_field(client: Client) -> None:
         ("gi/AR-Customers", {"expand": "X"}, "Query option 'Expand' is not allowed"),
     ],
 )
-def test_what_cannot_be_done_is_said_as_acumatica_says_it(
+def test_errors_have_the_messages_of_acumatica(
     client: Client, path: str, options: dict[str, str], text: str
 ) -> None:
     answer = client.get(path, **options)
@@ -286,7 +286,7 @@ def test_keys_of_outer_joined_tables_may_be_null(client: Client) -> None:
     assert any(row["ContactID"] is None for row in client.rows("gi/CR-Customers"))
 
 
-def test_parameters_are_taken_by_the_function_only(client: Client) -> None:
+def test_only_the_function_takes_parameters(client: Client) -> None:
     every = client.rows("gi/DB-StorageDetails")
     main = client.rows("gi/DBStorageDetails_WithParameters(Warehouse='MAIN')", top=5)
     assert {row["Warehouse"].rstrip() for row in main} == {"MAIN"}
@@ -295,7 +295,7 @@ def test_parameters_are_taken_by_the_function_only(client: Client) -> None:
     assert client.rows("gi/DBStorageDetails_WithParameters(Warehouse=@w)", top=5) == main
 
 
-def test_insert_and_delete_show_at_once(client: Client) -> None:
+def test_insert_and_delete_are_visible_immediately(client: Client) -> None:
     client.sandbox.insert("Company", "Customer", AcctCD="NEW       ", AcctName="Ün & Co")
     row = client.rows("dac/Customer", filter="AcctCD eq 'new'")[0]
     assert row["AcctName"] == "Ün & Co"
@@ -303,7 +303,7 @@ def test_insert_and_delete_show_at_once(client: Client) -> None:
     assert client.rows("dac/Customer", filter="AcctCD eq 'new'") == []
 
 
-def test_touched_rows_are_stamped_now(client: Client) -> None:
+def test_touched_rows_have_the_current_time(client: Client) -> None:
     before = client.sandbox.now()
     name, key = client.sandbox.touch_random("Company", 1)[0]
     rows = [r for r in client.sandbox.rows("Company", name) if key.items() <= r.items()]

@@ -1,4 +1,4 @@
-"""Each switch of the habits, once."""
+"""Each switch in the habits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_acumatica.sandbox import Habits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_acumatica.sandbox.records import Record
+    from tap_acumatica.sandbox.request_log import LoggedRequest
     from tests.sandbox.conftest import Client
 
     Start = Callable[..., Client]
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         ("gi/AR-Open Documents", "$orderby=Date"),
     ],
 )
-def test_next_links_lead_through_all_rows(start: Start, kind: str, path: str, query: str) -> None:
+def test_next_links_lead_to_all_rows(start: Start, kind: str, path: str, query: str) -> None:
     client = start()
     root = f"{client.sandbox.url}/t/Company/api/odata/{path.partition('/')[0]}/"
     whole = client.http.get(f"{root}{path.partition('/')[2]}?{query}", timeout=10).json()["value"]
@@ -51,7 +51,7 @@ def test_page_cap_may_come_without_a_link(start: Start) -> None:
     assert "@odata.nextLink" not in answer
 
 
-def test_count_is_a_habit(start: Start) -> None:
+def test_count_can_be_enabled(start: Start) -> None:
     assert start(Habits(count=True)).get("dac/SOOrder", count="true", top=1).json()[
         "@odata.count"
     ] == 200  # fmt: skip
@@ -93,8 +93,8 @@ def test_late_commit_shows_an_old_stamp_later(start: Start) -> None:
 def test_delay_is_asked_for_each_request(start: Start) -> None:
     asked: list[str] = []
 
-    def delay(record: Record) -> float:
-        asked.append(record.set)
+    def delay(request: LoggedRequest) -> float:
+        asked.append(request.set)
         return 0.0
 
     client = start(Habits(delay_seconds=delay))

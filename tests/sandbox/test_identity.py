@@ -1,4 +1,4 @@
-"""The sandbox's identity server, seats and brakes."""
+"""The sandbox's identity server, seats and rate limits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from tap_acumatica.sandbox import CLIENT, Client, Habits
-from tap_acumatica.sandbox.brakes import Brakes, DeclinedError
+from tap_acumatica.sandbox.rate_limits import RateLimits, TooManyRequestsError
 from tap_acumatica.sandbox.replies import LOGIN_LIMITS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_the_sign_in_page_leads_to_tokens_that_open_the_service(client: SignedIn
     assert bearer(client, "made-up").status_code == 401
 
 
-def test_a_code_is_good_once_and_for_its_verifier_only(client: SignedIn) -> None:
+def test_a_code_is_valid_once_and_only_with_its_verifier(client: SignedIn) -> None:
     code = back(authorize(client))["code"]
     assert exchange(client, code, code_verifier="w" * 43).json() == {"error": "invalid_grant"}
     code = back(authorize(client))["code"]
@@ -105,7 +105,7 @@ def test_a_code_is_good_once_and_for_its_verifier_only(client: SignedIn) -> None
         ({"response_type": "token"}, "unsupported_response_type"),
     ],
 )
-def test_pkce_is_a_must(client: SignedIn, change: dict[str, str], error: str) -> None:
+def test_pkce_is_required(client: SignedIn, change: dict[str, str], error: str) -> None:
     assert back(authorize(client, **change))["error"] == error
 
 
@@ -118,7 +118,7 @@ def test_an_unknown_client_or_callback_gets_no_redirect(
     assert authorize(client, **change).status_code == 400
 
 
-def test_a_secret_is_asked_for_where_there_is_one(start: Start) -> None:
+def test_a_client_with_a_secret_must_send_it(start: Start) -> None:
     client = start(clients=[Client(ID, "hidden")])
     code = back(authorize(client))["code"]
     assert exchange(client, code).json() == {"error": "invalid_client"}
@@ -132,7 +132,7 @@ def test_three_wrong_passwords_lock_the_account_at_the_page_too(client: SignedIn
     assert client.get("dac").status_code == 401
 
 
-def test_a_refresh_token_is_good_once_and_a_second_use_ends_the_consent(client: SignedIn) -> None:
+def test_a_refresh_token_is_valid_once_and_a_second_use_ends_the_consent(client: SignedIn) -> None:
     first = consent(client)
     second = refresh(client, first["refresh_token"]).json()
     assert second["refresh_token"] != first["refresh_token"]
@@ -160,7 +160,7 @@ def test_a_token_ends_after_requests_or_seconds_and_its_session_with_it(start: S
     assert bearer(client, consent(client)["access_token"]).status_code == 401
 
 
-def test_a_token_of_scope_api_has_one_session_and_others_one_a_request(client: SignedIn) -> None:
+def test_a_token_of_scope_api_has_one_session_and_others_one_per_request(client: SignedIn) -> None:
     access = consent(client)["access_token"]
     for _ in range(3):
         bearer(client, access)
@@ -171,7 +171,7 @@ def test_a_token_of_scope_api_has_one_session_and_others_one_a_request(client: S
     assert client.sandbox.sessions_opened == 4
 
 
-def test_cookies_go_on_with_the_session_under_the_next_token(client: SignedIn) -> None:
+def test_cookies_continue_the_session_with_the_next_token(client: SignedIn) -> None:
     tokens = consent(client)
     with requests.Session() as http:
         http.cookies = bearer(client, tokens["access_token"]).cookies
@@ -181,7 +181,7 @@ def test_cookies_go_on_with_the_session_under_the_next_token(client: SignedIn) -
     assert len(client.sandbox.open_sessions) == 1
 
 
-def test_a_sign_out_with_the_token_frees_the_seat_and_leaves_the_token_good(
+def test_a_sign_out_with_the_token_frees_the_seat_and_keeps_the_token_valid(
     client: SignedIn,
 ) -> None:
     access = consent(client)["access_token"]
@@ -193,20 +193,20 @@ def test_a_sign_out_with_the_token_frees_the_seat_and_leaves_the_token_good(
     assert bearer(client, access).status_code == 200
 
 
-def test_a_token_opens_its_own_tenant_only(client: SignedIn) -> None:
+def test_a_token_is_valid_for_its_own_tenant_only(client: SignedIn) -> None:
     access = consent(client, client_id=ID)["access_token"]
     url = f"{client.sandbox.url}/t/Calipso LLC/api/odata/dac"
     headers = {"Authorization": f"Bearer {access}"}
     assert requests.get(url, headers=headers, timeout=10).status_code == 401
 
 
-def test_the_password_flow_knows_the_password(client: SignedIn) -> None:
+def test_the_password_flow_checks_the_password(client: SignedIn) -> None:
     assert token(client, grant_type="password", scope="api", **ME).status_code == 200
     wrong = token(client, grant_type="password", username="admin", password="no")
     assert wrong.json() == {"error": "invalid_grant"}
 
 
-def test_the_document_names_the_addresses(start: Start) -> None:
+def test_the_openid_document_has_the_urls(start: Start) -> None:
     path = "/identity/.well-known/openid-configuration"
     client = start(prefix="/AcumaticaERP")
     document = requests.get(client.sandbox.url + path, timeout=10).json()
@@ -215,7 +215,7 @@ def test_the_document_names_the_addresses(start: Start) -> None:
     assert requests.get(without.sandbox.url + path, timeout=10).status_code == 404
 
 
-def test_what_the_identity_server_is_sent_is_not_logged(client: SignedIn) -> None:
+def test_requests_to_the_identity_server_are_logged_without_content(client: SignedIn) -> None:
     tokens = consent(client)
     bearer(client, tokens["access_token"])
     logged = repr(client.sandbox.requests)
@@ -225,7 +225,9 @@ def test_what_the_identity_server_is_sent_is_not_logged(client: SignedIn) -> Non
 
 @pytest.mark.parametrize("text", LOGIN_LIMITS)
 @pytest.mark.parametrize("status", [429, 500])
-def test_a_full_license_says_so_in_any_words(start: Start, status: int, text: str) -> None:
+def test_a_full_license_has_the_configured_status_and_text(
+    start: Start, status: int, text: str
+) -> None:
     client = start(Habits(seats=0, seats_status=status, seats_text=text))
     answer = client.get("dac")
     assert (answer.status_code, answer.text) == (status, text)
@@ -234,49 +236,49 @@ def test_a_full_license_says_so_in_any_words(start: Start, status: int, text: st
 def test_from_half_of_the_limit_on_requests_are_delayed() -> None:
     waited: list[float] = []
     now = 0.0
-    brakes = Brakes(Habits(requests_per_minute=10), waited.append, lambda: now)
+    rate_limits = RateLimits(Habits(requests_per_minute=10), waited.append, lambda: now)
     for _ in range(10):
-        with brakes.request():
+        with rate_limits.request():
             pass
     assert waited == [60 / 5, 60 / 4, 60 / 3, 60 / 2, 60 / 1]
-    assert brakes.delayed == 5
+    assert rate_limits.delayed == 5
     now = 60.0
-    with brakes.request():
+    with rate_limits.request():
         pass
     assert len(waited) == 5
 
 
-def test_more_than_may_wait_are_declined() -> None:
+def test_requests_are_refused_when_the_queue_is_full() -> None:
     habits = Habits(concurrent_requests=1, queue_length=2, queue_seconds=20)
-    brakes = Brakes(habits, lambda _: None)
+    rate_limits = RateLimits(habits, lambda _: None)
     leave = threading.Event()
 
     def request() -> None:
-        with brakes.request():
+        with rate_limits.request():
             leave.wait(20)
 
     threads = [threading.Thread(target=request) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while brakes.delayed < 2:
+    while rate_limits.delayed < 2:
         pass
-    with pytest.raises(DeclinedError), brakes.request():
+    with pytest.raises(TooManyRequestsError), rate_limits.request():
         pass
     leave.set()
     for thread in threads:
         thread.join()
-    assert (brakes.delayed, brakes.declined) == (2, 1)
+    assert (rate_limits.delayed, rate_limits.declined) == (2, 1)
 
 
-def test_one_that_has_waited_too_long_is_declined() -> None:
-    brakes = Brakes(Habits(concurrent_requests=1, queue_seconds=0), lambda _: None)
-    with brakes.request(), pytest.raises(DeclinedError), brakes.request():
+def test_a_request_that_waits_too_long_is_refused() -> None:
+    rate_limits = RateLimits(Habits(concurrent_requests=1, queue_seconds=0), lambda _: None)
+    with rate_limits.request(), pytest.raises(TooManyRequestsError), rate_limits.request():
         pass
-    with brakes.request():
+    with rate_limits.request():
         pass
 
 
-def test_declined_is_429_without_the_words_of_a_full_license(start: Start) -> None:
+def test_a_refused_request_is_429_without_the_text_of_a_full_license(start: Start) -> None:
     client = start(Habits(concurrent_requests=1, queue_length=0))
     statuses: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The two older addresses: OData 3.0 for inquiries, in the time zone of the user's profile."""
+"""The two older URLs: OData 3.0 for inquiries, in the time zone of the user's profile."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_all_forms_hold_the_same_values(client: Client) -> None:
     assert atom == texts
 
 
-def test_moments_are_told_in_the_zone_of_the_profile_and_filtered_by_it(
+def test_times_are_in_the_zone_of_the_profile_also_in_filters(
     start: Callable[..., Client],
 ) -> None:
     client = start(Habits(profile_zone="America/New_York"))
@@ -121,7 +121,7 @@ def test_moments_are_told_in_the_zone_of_the_profile_and_filtered_by_it(
     assert all(date.endswith("T00:00:00") for date in dates)
 
 
-def test_the_hour_that_occurs_twice_is_told_twice(start: Callable[..., Client]) -> None:
+def test_times_in_the_hour_that_occurs_twice_look_the_same(start: Callable[..., Client]) -> None:
     client = start(Habits(profile_zone="America/New_York"))
     first = datetime(2025, 11, 2, 5, 30, tzinfo=timezone.utc)
     items = [row for row in client.sandbox.rows("Company", "InventoryItem") if row["StkItem"]]
@@ -149,7 +149,7 @@ def test_literals_are_those_of_version_3(client: Client, text: str, status: int)
     assert get(client, f"odata/{STOCK}", filter=text).status_code == status
 
 
-def test_counts_are_refused_where_they_are_not_known(start: Callable[..., Client]) -> None:
+def test_counts_are_refused_unless_enabled(start: Callable[..., Client]) -> None:
     client = start()
     path = f"odata/{STOCK}"
     for option in ("inlinecount", "count"):
@@ -192,7 +192,7 @@ def test_parameters_of_inquiries_are_query_options(client: Client) -> None:
         assert len(rows) < len(every)
 
 
-def test_some_sites_do_not_look_at_accept(start: Callable[..., Client]) -> None:
+def test_some_sites_ignore_accept(start: Callable[..., Client]) -> None:
     client = start(Habits(json_by_accept=False))
     answer = get(client, f"odata/{STOCK}", "application/json", top=1)
     assert answer.headers["Content-Type"].startswith("application/atom+xml")

@@ -1,4 +1,4 @@
-"""The documents at the service roots, held against true ones where they are at hand."""
+"""The documents at the service roots, compared with real ones if available."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 needs_data = pytest.mark.skipif(
-    not DATA.exists(), reason="the true metadata does not lie beside the repository"
+    not DATA.exists(), reason="needs real metadata next to the repository"
 )
 
 
@@ -53,7 +53,7 @@ def barred_of(root: etree._Element) -> dict[str | None, set[str | None]]:
 
 
 @needs_data
-def test_classes_agree_with_the_true_metadata(client: Client) -> None:
+def test_classes_agree_with_real_metadata(client: Client) -> None:
     true = etree.fromstring(gzip.decompress(next(DATA.glob("*dac-metadata.xml.gz")).read_bytes()))
     ours = etree.fromstring(client.get("dac/$metadata").content)
     true_types, true_sets, true_barred = types_of(true), sets_of(true), barred_of(true)

@@ -1,4 +1,4 @@
-"""Addresses, sign-in, sessions and the sandbox's own addresses."""
+"""URLs, sign-in, sessions and the sandbox's own URLs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_sign_out_without_content_length_is_411(client: Client) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 411")
 
 
-def test_seat_too_many_is_429_with_the_known_text(start: Start) -> None:
+def test_a_request_without_a_free_seat_is_429_with_the_known_text(start: Start) -> None:
     client = start(Habits(seats=1))
     client.get("dac/SOOrder", top=1)
     url = f"{client.sandbox.url}/t/Company/api/odata/dac/SOOrder"

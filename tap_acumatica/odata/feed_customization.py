@@ -1,7 +1,7 @@
-"""Feed customization: properties that ATOM entries tell elsewhere than in their content.
+"""Feed customization: properties whose value is outside the content of an ATOM entry.
 
-OData 2.0 and 3.0 only. Source: OData 3.0 CSDL, section 17 (``FC_TargetPath`` and its kin), and Atom
-format, section 7. In JSON such properties are as all others.
+OData 2.0 and 3.0 only; JSON has no such thing. Sources: OData 3.0 CSDL, section 17
+(``FC_TargetPath`` and related attributes), and Atom format, section 7.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _SYNDICATION = {
 }
 
 
-def place(declaration: Element, suffix: str = "") -> str | None:
-    """Where the value is told that the content lacks, as a path for lxml; None: in the content.
+def feed_path(declaration: Element, suffix: str = "") -> str | None:
+    """The lxml path of a value within an entry, or None if the value is in the content.
 
     Args:
         declaration: A property, or an entity type with ``FC_SourcePath``.
-        suffix: What follows the names of the attributes, ``_1`` for an entity type's second one.
+        suffix: Suffix of the attribute names, such as ``_1`` for an entity type's second mapping.
     """
     target = declaration.get(f"{_TARGET_PATH}{suffix}")
     if not target or declaration.get(f"{_METADATA}FC_KeepInContent{suffix}") != "false":
@@ -52,11 +52,11 @@ def place(declaration: Element, suffix: str = "") -> str | None:
     )
 
 
-def places(entity_type: Element) -> Iterator[tuple[str, str]]:
-    """Paths of properties for which an entity type says so, and where they are told."""
+def feed_paths(entity_type: Element) -> Iterator[tuple[str, str]]:
+    """The properties that an entity type maps, each with the lxml path of its value."""
     start = f"{_METADATA}FC_SourcePath"
     for name, path in entity_type.attrib.items():
         if str(name).startswith(start):
-            found = place(entity_type, str(name)[len(start) :])
+            found = feed_path(entity_type, str(name)[len(start) :])
             if found:
                 yield str(path), found

@@ -1,6 +1,6 @@
-"""`$select` and `$expand` to an SQL expression that is a row's JSON text.
+"""Compiles `$select` and `$expand` to an SQL expression for the JSON text of a row.
 
-SQLite writes the JSON: a page of 2,000 rows and 30 columns takes milliseconds.
+SQLite writes the JSON, so a page of 2,000 rows and 30 columns takes only milliseconds.
 """
 
 from __future__ import annotations
@@ -16,51 +16,51 @@ if TYPE_CHECKING:
     from .source import Joiner, Source
 
 MAX_EXPANSION_DEPTH = 3
-_ARGUMENTS = 90  # SQLite takes 100 of them in one call
+_ARGUMENTS = 90  # SQLite allows 100 per call
 
 
 @dataclass(frozen=True)
-class Switches:
-    """What habits change about rows."""
+class ProjectionOptions:
+    """The habits that affect the columns of rows."""
 
     hidden: bool = False
     decimals_as_strings: bool = False
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The JSON text of a row, and the same in the notation of `@odata.context`."""
+class Projection:
+    """An SQL expression for the JSON text of a row, and its columns for `@odata.context`."""
 
     sql: str
     selected: str
     names: tuple[str, ...] = field(default=())
 
 
-def shape(  # noqa: PLR0913 - the options are as many
+def project(  # noqa: PLR0913 - one argument per option
     source: Source,
     select: str | None,
     expand: str | None,
     joiner: Joiner,
-    switches: Switches,
+    habits: ProjectionOptions,
     *,
     depth: int = 0,
-) -> Shape:
-    """Return the shape of the rows of a query.
+) -> Projection:
+    """Return the projection of a query.
 
     Raises:
-        QueryError: an option names what is not there or cannot be read.
+        QueryError: if an option is malformed or names an unknown column.
     """
-    names = list(_selected(source, select, switches))
-    members = [(name, _value(source, name, switches)) for name in names]
+    names = list(_selected_columns(source, select, habits))
+    members = [(name, _json_value(source, name, habits)) for name in names]
     echoed = names if select else []
-    for name, options in _expanded(expand):
+    for name, options in _expand_items(expand):
         if depth == MAX_EXPANSION_DEPTH:
             msg = f"The request includes a $expand path which is too deep. The maximum depth \
 allowed is {MAX_EXPANSION_DEPTH}."
             raise errors.QueryError(msg)
         other, many = joiner.follow(source, name, depth + 1)
-        inner = shape(
-            other, options.get("$select"), options.get("$expand"), joiner, switches, depth=depth + 1
+        inner = project(
+            other, options.get("$select"), options.get("$expand"), joiner, habits, depth=depth + 1
         )
         if many:
             order = ", ".join(other.order)
@@ -75,11 +75,11 @@ allowed is {MAX_EXPANSION_DEPTH}."
             )
         members.append((name, sql))
         echoed = [*echoed, f"{name}({inner.selected})" if inner.selected else f"{name}()"]
-    return Shape(_object(members), ",".join(echoed), tuple(names))
+    return Projection(_json_object(members), ",".join(echoed), tuple(names))
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Return the parts of a text, not cutting inside parentheses or quotes."""
+    """Split a text, but not inside parentheses or quotes."""
     parts, depth, quoted, start = [], 0, False, 0
     for index, character in enumerate(text):
         if character == "'":
@@ -94,20 +94,22 @@ def split(text: str, separator: str) -> list[str]:
     return [part.strip() for part in [*parts, text[start:]] if part.strip()]
 
 
-def _selected(source: Source, select: str | None, switches: Switches) -> Iterator[str]:
+def _selected_columns(
+    source: Source, select: str | None, habits: ProjectionOptions
+) -> Iterator[str]:
     asked = split(select, ",") if select else []
     if not asked or "*" in asked:
         for column in source.columns.values():
-            if column.stored and (switches.hidden or not column.hidden):
+            if column.stored and (habits.hidden or not column.hidden):
                 yield column.name
         return
     for name in asked:
         if not source.column(name).stored:
-            raise errors.barred(name, "$select")
+            raise errors.not_allowed(name, "$select")
         yield name
 
 
-def _expanded(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
+def _expand_items(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
     for item in split(expand or "", ","):
         name, parenthesis, rest = item.partition("(")
         options = {}
@@ -120,7 +122,7 @@ def _expanded(expand: str | None) -> Iterator[tuple[str, dict[str, str]]]:
         yield name.strip(), options
 
 
-def _value(source: Source, name: str, switches: Switches) -> str:
+def _json_value(source: Source, name: str, habits: ProjectionOptions) -> str:
     expression = source.expressions[name]
     edm = source.columns[name].edm
     if edm == "Boolean":
@@ -129,12 +131,12 @@ def _value(source: Source, name: str, switches: Switches) -> str:
         return f"ifnull('\"' || rtrim(rtrim({expression}, '0'), '.') || 'Z\"', 'null')"
     if edm in {"Guid", "Binary"}:
         return f"ifnull('\"' || {expression} || '\"', 'null')"
-    if edm == "String" or (edm == "Decimal" and switches.decimals_as_strings):
+    if edm == "String" or (edm == "Decimal" and habits.decimals_as_strings):
         return f"json_quote({expression})"
     return f"ifnull({expression}, 'null')"
 
 
-def _object(members: list[tuple[str, str]]) -> str:
+def _json_object(members: list[tuple[str, str]]) -> str:
     pieces = []
     for start in range(0, len(members), _ARGUMENTS):
         part = members[start : start + _ARGUMENTS]

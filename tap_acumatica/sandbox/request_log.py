@@ -1,4 +1,4 @@
-"""What the sandbox remembers of a request."""
+"""The log entry of a request."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass
-class Record:
-    """One request and what became of it. Values of secret headers are left out."""
+class LoggedRequest:
+    """A request and its outcome, without the values of secret headers."""
 
     method: str
     path: str
@@ -21,13 +21,13 @@ class Record:
     root: str = ""
     """Path of the service root below the site."""
     set: str = ""
-    """The entity set, inquiry or function as it was asked for."""
+    """The entity set, inquiry or function, as requested."""
     entity: str = ""
-    """The class of a data access class, the title of an inquiry."""
+    """The name of the data access class, or the title of the inquiry."""
     number: int = 0
-    """Counts the data requests for this entity, from 1; 0 for anything else."""
+    """Number of this data request for the entity, from 1; 0 for other requests."""
     total: int = 0
-    """Counts all data requests, from 1; 0 for anything else."""
+    """Number of this data request, from 1; 0 for other requests."""
     session: str = ""
     status: int = 0
     rows: int = 0
@@ -35,7 +35,7 @@ class Record:
 
 
 def without_secrets(headers: dict[str, str]) -> dict[str, str]:
-    """Return headers, the values of the secret ones replaced."""
+    """Return headers with the values of secret ones masked."""
     return {
         name: "***" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()
     }

@@ -1,4 +1,4 @@
-"""How Acumatica slows requests down: silently first, and with 429 only when too many wait."""
+"""How Acumatica limits requests: it delays them silently, and sends 429 if too many wait."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 _HALF = 0.5
 
 
-class DeclinedError(Exception):
-    """Too many requests wait already, or one has waited too long."""
+class TooManyRequestsError(Exception):
+    """Too many requests are waiting, or this one has waited too long."""
 
 
-class Brakes:
-    """A license's limits on requests: so many a minute, and so many at once.
+class RateLimits:
+    """A license's limits: requests per minute, and concurrent requests.
 
-    From half of the limit a minute on, each request waits for the rest of the minute divided by the
-    rest of its requests; beyond the limit it waits for the next minute.
+    From half of the limit per minute on, each request waits for the rest of the minute divided by
+    the remaining requests; beyond the limit it waits for the next minute.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Brakes:
     ) -> None:
         self.habits = habits
         self.delayed = 0
-        """Requests that were made to wait."""
+        """Number of requests that had to wait."""
         self.declined = 0
-        """Requests that were refused."""
+        """Number of requests that were refused."""
         self._wait = wait
         self._clock = clock
         self._room = threading.Condition()
@@ -45,10 +45,10 @@ class Brakes:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Let a request pass when there is room for it.
+        """Hold a request until the limits allow it.
 
         Raises:
-            DeclinedError: there is no room, not even to wait.
+            TooManyRequestsError: if the queue is full, or the wait is too long.
         """
         self._queue()
         try:
@@ -67,7 +67,7 @@ class Brakes:
             if habits.concurrent_requests and self._running >= habits.concurrent_requests:
                 if self._waiting >= habits.queue_length:
                     self.declined += 1
-                    raise DeclinedError
+                    raise TooManyRequestsError
                 self.delayed += 1
                 self._waiting += 1
                 limit = habits.concurrent_requests
@@ -75,11 +75,11 @@ class Brakes:
                 self._waiting -= 1
                 if not found:
                     self.declined += 1
-                    raise DeclinedError
+                    raise TooManyRequestsError
             self._running += 1
 
     def _delay(self) -> float:
-        """Seconds a request of this minute has to wait."""
+        """Seconds that the next request has to wait."""
         limit = self.habits.requests_per_minute
         if not limit:
             return 0.0
