@@ -7,6 +7,7 @@ checkers only, and those inside functions, count like any other.
 from __future__ import annotations
 
 import ast
+import re
 import typing as t
 from functools import cache
 from pathlib import Path
@@ -149,6 +150,29 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_no_rooms_may_import_each_other_in_a_circle() -> None:
     assert circle(MAY_IMPORT) == []
+
+
+def test_the_picture_in_contributing_md_shows_these_arrows() -> None:
+    drawn = picture()
+    reached: dict[str, set[str]] = {}
+    for name in MAY_IMPORT:
+        reached[name] = set()
+        waiting = [name]
+        while waiting:
+            new = drawn.get(waiting.pop(), set()) - reached[name]
+            reached[name] |= new
+            waiting += new
+    for name in MAY_IMPORT.keys() - {"__init__", "__main__"}:
+        assert drawn.get(name, set()) <= MAY_IMPORT[name], name
+        assert MAY_IMPORT[name] <= reached[name], name
+
+
+def picture() -> dict[str, set[str]]:
+    """The arrows that CONTRIBUTING.md draws."""
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
+    lines = re.sub(r'\[".*?"\]', "", text.partition("```mermaid")[2].partition("```")[0])
+    found = re.findall(r"^ +(\w+) --> (.+)$", lines, flags=re.MULTILINE)
+    return {source: set(targets.split(" & ")) for source, targets in found}
 
 
 def test_private_names_of_the_sdk_stand_in_one_module() -> None:

@@ -7,14 +7,12 @@ import re
 import typing as t
 from pathlib import Path
 
-import pytest
 import yaml
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-PROMISES = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 WRITING = {"put", "patch", "delete"}
 SENDERS = {"_http", "requests"}
 # An example in messages, and what names XML namespaces; none of them is ever asked.
@@ -84,8 +82,3 @@ def test_meltano_sends_no_usage_statistics() -> None:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 
     assert project["send_anonymous_usage_stats"] is False
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/]+\.py)`", PROMISES))))
-def test_what_keeps_and_tests_a_promise_exists(path: str) -> None:
-    assert (ROOT / path).is_file() or (ROOT / "tap_acumatica" / path).is_file()
