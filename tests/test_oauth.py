@@ -165,7 +165,7 @@ def test_a_consent_that_is_over_says_to_sign_in_again(
     assert "sign in again with tap-acumatica-login" in run.errors
 
 
-def test_nobody_signed_in_yet_is_told_before_any_request(
+def test_a_missing_sign_in_is_reported_before_any_request(
     sandbox: MakeSandbox, run_tap: RunTap, tmp_path: Path
 ) -> None:
     site = sandbox(rows=20)

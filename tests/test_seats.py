@@ -1,4 +1,4 @@
-"""License seats: one session a tenant and run, signed out whatever happens."""
+"""License seats: one session per tenant and run, signed out whatever happens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if t.TYPE_CHECKING:
 GUID = "9986313F-C5E6-161F-ED75-346CBBCB948F"
 
 
-def test_a_run_opens_and_closes_one_session_a_tenant(sandbox: MakeSandbox, run_tap: RunTap) -> None:
+def test_a_run_opens_and_closes_one_session_per_tenant(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
     site = sandbox(rows=40)
     run_tap(settings(site, page_size=5, tenants=[TENANT, OTHER]))
     assert len(site.requests) > 100
@@ -87,7 +89,7 @@ def test_a_wrong_password_costs_one_request(sandbox: MakeSandbox, run_tap: RunTa
     assert "wrong-one" not in run.errors + run.output
 
 
-def test_a_wrong_tenant_is_told_apart(sandbox: MakeSandbox, run_tap: RunTap) -> None:
+def test_a_wrong_tenant_has_an_error_of_its_own(sandbox: MakeSandbox, run_tap: RunTap) -> None:
     site = sandbox(rows=20)
     run = run_tap(settings(site, tenants=["Kompany"]), check=False)
     assert run.exit_code == 1
@@ -278,7 +280,7 @@ def test_a_page_that_does_not_come_in_time_is_asked_for_by_halves(
     assert "from now on 25 rows are asked for" in run.errors
 
 
-def test_the_brake_is_shared_by_all_streams(sandbox: MakeSandbox, run_tap: RunTap) -> None:
+def test_the_rate_limit_is_shared_by_all_streams(sandbox: MakeSandbox, run_tap: RunTap) -> None:
     site = sandbox(rows=10)
     config = settings(site, entity_sets=["Ledger", "Branch", "INSite"], requests_per_minute=1000)
     run = run_tap(config)

@@ -1,4 +1,4 @@
-"""Nothing secret leaves: not in any byte of output, errors, state or token file."""
+"""No secret appears in any byte of output, errors, state or token file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLIENT_SECRET = 'ZIRz91x0 "ZSn+bun/idUlZsB'
 PASSWORD = 'correct+horse "battery/staple'
 
 
-class Told:
+class Written:
     """Everything that runs have written."""
 
     def __init__(self, folder: Path) -> None:
@@ -74,8 +74,8 @@ def cookies(site: Sandbox) -> list[str]:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Told:
-    return Told(tmp_path)
+def written(tmp_path: Path) -> Written:
+    return Written(tmp_path)
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def extra(request: pytest.FixtureRequest) -> dict[str, t.Any]:
     return {"verbosity": 5} if "verbosity" in offered else {}
 
 
-def test_oauth_tells_no_token_and_no_client_secret(
-    sandbox: MakeSandbox, told: Told, extra: dict[str, t.Any], tmp_path: Path
+def test_oauth_reveals_no_token_and_no_client_secret(
+    sandbox: MakeSandbox, written: Written, extra: dict[str, t.Any], tmp_path: Path
 ) -> None:
     from tap_acumatica.sandbox import Client, Habits  # noqa: PLC0415
 
@@ -109,16 +109,16 @@ def test_oauth_tells_no_token_and_no_client_secret(
         "token_file": str(tokens),
     }
     del config["username"], config["password"]
-    told.run(config)
-    assert told.exit_code == 0, told.text
-    assert '"STATE"' in told.text
-    assert "DEBUG" in told.text
+    written.run(config)
+    assert written.exit_code == 0, written.text
+    assert '"STATE"' in written.text
+    assert "DEBUG" in written.text
     assert site.identity.refreshes > 2
-    told.run(config, "--discover")
+    written.run(config, "--discover")
     site.identity.end_consents()
-    told.run(config)
-    assert told.exit_code == 4
-    told.assert_none_of([CLIENT_SECRET, seed, *issued(site)])
+    written.run(config)
+    assert written.exit_code == 4
+    written.assert_none_of([CLIENT_SECRET, seed, *issued(site)])
     assert stat.S_IMODE(tokens.stat().st_mode) == 0o600
     kept = tokens.read_text()
     assert CLIENT_SECRET not in kept
@@ -127,8 +127,8 @@ def test_oauth_tells_no_token_and_no_client_secret(
 
 @pytest.mark.parametrize("flow", ["basic", "password"])
 @pytest.mark.parametrize("right", [True, False])
-def test_passwords_are_not_told(
-    sandbox: MakeSandbox, told: Told, extra: dict[str, t.Any], flow: str, *, right: bool
+def test_passwords_are_not_revealed(
+    sandbox: MakeSandbox, written: Written, extra: dict[str, t.Any], flow: str, *, right: bool
 ) -> None:
     from tap_acumatica.sandbox import Client  # noqa: PLC0415
 
@@ -147,15 +147,15 @@ def test_passwords_are_not_told(
         }
     seen: list[str] = []
     site.on_request(lambda _: seen.extend(cookies(site)))
-    told.run(config)
-    assert told.exit_code == (0 if right else 4), told.text
+    written.run(config)
+    assert written.exit_code == (0 if right else 4), written.text
     assert bool(seen) is right
     header = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
-    told.assert_none_of([PASSWORD, header, CLIENT_SECRET, *issued(site), *seen])
+    written.assert_none_of([PASSWORD, header, CLIENT_SECRET, *issued(site), *seen])
 
 
-def test_a_site_that_repeats_what_it_was_sent_makes_nothing_known(
-    sandbox: MakeSandbox, told: Told, extra: dict[str, t.Any]
+def test_a_site_that_repeats_what_it_was_sent_reveals_nothing(
+    sandbox: MakeSandbox, written: Written, extra: dict[str, t.Any]
 ) -> None:
     from tap_acumatica.sandbox import Habits  # noqa: PLC0415
 
@@ -167,7 +167,7 @@ def test_a_site_that_repeats_what_it_was_sent_makes_nothing_known(
             seats=0, seats_status=500, seats_text=f"Oops. Authorization: Basic {header}, {PASSWORD}"
         ),
     )
-    told.run(settings(site, password=PASSWORD, max_retries=1, **extra))
-    assert told.exit_code == 1
-    assert "Oops. Authorization: Basic ***, ***" in told.text
-    told.assert_none_of([PASSWORD, header])
+    written.run(settings(site, password=PASSWORD, max_retries=1, **extra))
+    assert written.exit_code == 1
+    assert "Oops. Authorization: Basic ***, ***" in written.text
+    written.assert_none_of([PASSWORD, header])

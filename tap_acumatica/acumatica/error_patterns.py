@@ -38,18 +38,18 @@ SEATS = _pattern(
     r"|checkapiuserslimits|apiloginlimitreached|concurrent (user|login|session)"
     r"|you have exceeded .{0,60}(users|logins|sessions)",
     "all license seats for API users are taken",
-    "sign other integrations out (Active Users, SM201010), lower 'max_pool_size', or raise the "
+    "sign out other integrations (Active Users, SM201010), lower 'max_pool_size', or raise the "
     "limit on the license (License Monitoring Console, SM604000)",
 )
 
 UNNAMED_LIMIT = _pattern(
     (429,),
     r"custom error module does not recognize this error",
-    "too many requests at a time or a minute, or all license seats for API users are taken",
-    "set 'requests_per_minute', run fewer integrations at a time, or see who is signed in (Active "
+    "too many requests at once or per minute, or all license seats for API users are taken",
+    "set 'requests_per_minute', run fewer integrations at once, or see who is signed in (Active "
     "Users, SM201010; License Monitoring Console, SM604000)",
 )
-"""What IIS makes of a limit that the site did not put into words."""
+"""What IIS answers for a limit that the site itself does not describe."""
 
 ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
     SEATS,
@@ -57,15 +57,15 @@ ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
     _pattern(
         (),
         r"proper company id cannot be determined|PXUndefinedCompanyException",
-        "the tenant is not known to the site",
+        "the site does not know the tenant",
         "set 'tenants' to login names from the Tenants screen (SM203520)",
     ),
-    _pattern((), r"NETStandard 2\.0", "the metadata was asked for in another format than XML"),
+    _pattern((), r"NETStandard 2\.0", "the metadata was requested in a format other than XML"),
     _pattern(
         (),
         r"could not find a property named|unknown column"
         r"|property .{0,120} (does not exist|not found)",
-        "a column in the request is not known to the service",
+        "the service does not know a column in the request",
         "run discovery again; captions of inquiries may have been renamed",
         refusal=True,
     ),
@@ -74,15 +74,15 @@ ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
         r"unknown function|unrecognized .{0,40}literal|incompatible types|virtual field"
         r"|not allowed|not supported|not implemented|cannot be (filtered|sorted|selected|used in)"
         r"|non-?filterable|invalid (filter|order)|syntax error at position|query option",
-        "the service does not take this filter, order or column",
+        "the service does not accept this filter, order or column",
         refusal=True,
     ),
 )
 
 _BY_STATUS = {
     403: (
-        "the user has no rights to it",
-        "grant View Only rights (SM201025), or leave it out by 'exclude_entity_sets'",
+        "the user has no access rights to it",
+        "grant View Only rights (SM201025), or leave it out with 'exclude_entity_sets'",
     ),
     404: (
         "it is not exposed or was renamed",
@@ -90,8 +90,8 @@ _BY_STATUS = {
     ),
     408: ("the request took too long", "set a smaller 'page_size' or a larger 'timeout'"),
     429: (
-        "too many requests at a time or a minute",
-        "set 'requests_per_minute' or run fewer integrations at a time",
+        "too many requests at once or per minute",
+        "set 'requests_per_minute' or run fewer integrations at once",
     ),
 }
 
@@ -131,6 +131,6 @@ def explain(
         if pattern
         else _BY_STATUS.get(status, (_failed(status), ""))
     )
-    said = f" (it says: {text})" if text else ""
+    said = f" (the service says: {text})" if text else ""
     advice = f"; {remedy}" if remedy else ""
     return f"{what}: HTTP {status}, {cause}{said}{advice}"

@@ -1,4 +1,4 @@
-"""The sessions of one tenant: as many as are needed at once, and never more than are allowed.
+"""The sessions of one tenant: as many as are needed at once, and never more than allowed.
 
 A session is a license seat, and Acumatica serves the requests of one session one after another
 ("License Restrictions for API Users"). So requests at the same time take sessions of their own, a
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 5.0
 
 
 class SessionPool:
-    """Hands sessions out, one request each; safe for threads.
+    """Lends sessions, for one request each; thread-safe.
 
     Attributes:
         service: What its sessions read.
@@ -43,9 +43,9 @@ class SessionPool:
 
         Args:
             service: What is read.
-            make: Makes a session, told whether it is worth waiting for its seat: only the first is.
+            make: Makes a session, given whether to wait for its seat: only the first one does.
             size: The most sessions at once.
-            wait: Seconds to wait for a free one, counted from when one was last given back.
+            wait: Seconds to wait for a free one, counted from when one was last returned.
         """
         self.service = service
         self._make = make
@@ -67,8 +67,8 @@ class SessionPool:
     @property
     def ahead(self) -> dt.timedelta:
         """How far the service's clock is ahead of this machine's, by its first answer."""
-        told = (session.ahead for session in self._all if session.server_time is not None)
-        return next(told, dt.timedelta())
+        known = (session.ahead for session in self._all if session.server_time is not None)
+        return next(known, dt.timedelta())
 
     @property
     def server_time(self) -> dt.datetime | None:
@@ -139,7 +139,7 @@ class SessionPool:
 
     def _available(self, *, patient: bool) -> bool:
         if self._closed:
-            msg = f"{self.service.where}: the run is at its end"
+            msg = f"{self.service.where}: the run is ending, so nothing more is requested"
             raise UnreachableError(msg)
         if patient and self._hurried:
             return False
@@ -161,7 +161,7 @@ class SessionPool:
             self._size = max(1, len(self._all))
         session.close()
         logger.warning(
-            "%s: the license has no seat for a further session; going on with %d. Set "
+            "%s: the license has no seat for another session; continuing with %d. Set "
             "'max_pool_size' to what the license leaves (License Monitoring Console, SM604000).",
             self.service.where,
             self._size,

@@ -1,34 +1,33 @@
 """One signed-in session with a site: its cookies, its tries, its sign-out.
 
 Acumatica mints a session, and takes a license seat, for every request that brings no cookies back
-("License Restrictions for API Users"). So a session keeps its cookies, and is signed out at its end
-whatever happens. Several sessions of one tenant share an authenticator and a brake; each is used by
-one thread at a time.
+("License Restrictions for API Users"). So a session keeps its cookies, and is always signed out at
+its end. The sessions of one tenant share an authenticator and a rate limiter; each is used by one
+thread at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import time
 import typing as t
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-import backoff
 import requests
 import urllib3
 
-from tap_acumatica.acumatica.error_patterns import SEATS, UNNAMED_LIMIT, diagnose, explain
-from tap_acumatica.auth.authenticators import Authenticator
+from tap_acumatica.acumatica.answers import Answer, host, is_unauthorized
+from tap_acumatica.auth.authenticators import Authenticator, unsigned
+from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
-    AccessError,
     AddressError,
     AnswerError,
+    BusyError,
     EmptyAnswerError,
     EmptyPayloadError,
     MetadataError,
-    NotFoundError,
     PayloadError,
     RefusedError,
     SeatsTakenError,
@@ -36,18 +35,14 @@ from tap_acumatica.errors import (
     TapError,
     UnreachableError,
 )
-from tap_acumatica.http.body import Body
 from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.retry import (
     RetryableError,
     http_date,
-    log_wait,
     reason,
-    retry_after,
-    waits,
+    retrying,
 )
 from tap_acumatica.http.transport import Transport, mount
-from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,12 +57,7 @@ CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 _JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
-_EXPLAINED_TRIES = 3
 _GATEWAY_TRIES = 2
-_SEARCHED = 20_000
-_SLOW = frozenset({408, 504, 524})
-_OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
-_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +93,11 @@ class Session:
 
         Args:
             service: What to read.
-            auth: Signs requests in; None for a service that wants none.
+            auth: Signs requests in; None for a service that needs none.
             limits: How long and how often to ask.
-            rate_limiter: How many requests may begin a minute.
-            user_agent: Name to give.
-            waits_for_seat: Whether to try again where the license has no seat left.
+            rate_limiter: How many requests may begin per minute.
+            user_agent: Name to send.
+            waits_for_seat: Whether to try again if the license has no seat left.
             transport: Carries the requests.
         """
         self.service = service
@@ -119,13 +109,14 @@ class Session:
         self._rate_limiter = rate_limiter or RateLimiter()
         self._seat_tries = None if waits_for_seat else 1
         self._reached = False
-        self._opened = False
         self._ended = False
         self._http = requests.Session()
-        self._transport = transport or Transport(service.root)
+        self._seat = Seat(self._http.cookies, self._auth.token_sessions)
+        self._transport = transport or Transport(service.root, redactor=self._auth.redactor)
+        self._redactor = self._transport.redactor
         mount(self._http, self._transport)
         self._http.headers["User-Agent"] = user_agent
-        self._http.auth = self._auth
+        self._http.auth = unsigned
 
     def fetch(  # noqa: PLR0913  a request is this much
         self,
@@ -137,14 +128,14 @@ class Session:
         halves: bool = False,
         stream: bool = False,
     ) -> T:
-        """Get an address and parse what comes, trying again where that can help.
+        """Get an address and parse the answer, trying again where that can help.
 
         Args:
             url: Address, encoded.
-            parse: Turns a body into a value; its ``PayloadError`` makes the answer count as none.
+            parse: Turns a body into a value; its ``PayloadError`` makes the answer invalid.
             what: What is asked for, for messages.
             headers: What to accept, and further headers of this request.
-            halves: Whether a smaller page is asked for in place of one that did not come in time.
+            halves: Whether the caller asks for a smaller page if the answer takes too long.
             stream: Whether ``parse`` gets a :class:`Body` to read from, which may be larger than
                 memory, instead of bytes.
 
@@ -156,47 +147,38 @@ class Session:
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
             SlowAnswerError: If it did not come in time, and ``halves`` is set.
-            AnswerError: If what came is no answer, repeatedly.
+            BusyError: If it was overloaded or too slow, for all tries.
+            AnswerError: If the answer is repeatedly not a valid one.
             SeatsTakenError: If the site takes no further session.
             UnreachableError: If the site did not answer.
         """
-        self._auth.check()
         tries = bad_answers = 0
 
         def attempt() -> T:
             nonlocal tries, bad_answers
             tries += 1
-            body = self._get(url, what, headers, stream=stream)
+            answer = self._get(url, what, headers, stream=stream)
             try:
-                return parse(body)
+                return parse(answer.received)
             except (PayloadError, MetadataError) as error:
                 bad_answers += 1
-                message = self._hide(f"{what}: {error}")
+                message = answer.explain_payload(error)
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
                     empty = isinstance(error, EmptyPayloadError)
-                    raise (EmptyAnswerError if empty else AnswerError)(message) from error
-                raise RetryableError(message) from error
+                    raise (EmptyAnswerError if empty else AnswerError)(message) from None
+                raise RetryableError(message) from None
 
         started = time.monotonic()
 
-        def give_up(error: Exception) -> bool:
-            if isinstance(error, RetryableError) and (
-                (error.tries and tries >= error.tries) or (halves and _too_slow(error, tries))
-            ):
+        def give_up(error: RetryableError) -> bool:
+            if error.tries and tries >= error.tries:
+                return True
+            if halves and _too_slow(error, tries):
                 return True
             return not self._reached and time.monotonic() - started > NEVER_REACHED_SECONDS
 
-        tried = backoff.on_exception(
-            waits,
-            RetryableError,
-            max_tries=self.limits.tries,
-            giveup=give_up,
-            jitter=None,
-            on_backoff=log_wait,
-            logger=None,
-        )(attempt)
         try:
-            return tried()
+            return retrying(attempt, tries=self.limits.tries, give_up=give_up)
         except RetryableError as error:
             if halves and _too_slow(error, tries):
                 raise SlowAnswerError(str(error)) from error
@@ -211,40 +193,34 @@ class Session:
         if error.status == requests.codes.server_error:
             # So some services say that they do not take a filter, an order or a column.
             return RefusedError(f"{error}; given up after {tries} tries")
+        if error.busy and (error.status or self._reached):
+            return BusyError(f"{error}; given up after {tries} tries")
         if error.status or self._reached:
             return AnswerError(f"{error}; given up after {tries} tries")
         advice = "check the setting 'url', the network and whether the site is up"
         return UnreachableError(f"{error}; {advice}")
 
-    def _get(
-        self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
-    ) -> bytes | Body:
-        """One try of one request, and one more where the sign-in could be renewed.
+    def _get(self, url: str, what: str, headers: Mapping[str, str], *, stream: bool) -> Answer:
+        """One try of one request, sent as often as its sign-in takes.
 
         Raises:
             RetryableError: If another try may succeed.
             TapError: If none will.
         """
-        renewed = False
-        while True:
-            with self._auth.turn():
-                response, received = self._exchange(url, what, headers, stream=stream)
-                _check_host(response, url, what)
-                body = b"" if isinstance(received, Body) else received
-                if not _is_refusal(response, body):
+        with contextlib.closing(self._auth.auth_flow(self._prepare(url, headers))) as flow:
+            request = next(flow)
+            while True:
+                answer = self._exchange(request, what, stream=stream)
+                answer.check_host(url)
+                try:
+                    request = flow.send(answer)
+                except StopIteration:
                     break
-                renewal = None if renewed else self._auth.renew(response.request)
-                if renewal is None:
-                    cause = self._auth.refusal
-                    raise self._auth.refused(self._explain(response, body, what, cause))
-                renewed = renewal
-        self._note(response)
-        self._judge(response, body, what)
-        return b"null" if response.status_code == requests.codes.no_content else received
+        self._note(answer.response)
+        answer.check_status(self._seat, seat_tries=self._seat_tries)
+        return answer
 
-    def _exchange(
-        self, url: str, what: str, headers: Mapping[str, str], *, stream: bool
-    ) -> tuple[requests.Response, bytes | Body]:
+    def _exchange(self, request: requests.PreparedRequest, what: str, *, stream: bool) -> Answer:
         """Send a request and receive all of its answer.
 
         Raises:
@@ -254,107 +230,66 @@ class Session:
         self._rate_limiter.wait()
         if self._ended:
             # A request behind the sign-out would take a seat that nobody gives back.
-            msg = f"{what}: the run is at its end"
+            msg = f"{what}: the run is ending, so nothing more is requested"
             raise UnreachableError(msg)
         self.requests += 1
         connect = min(CONNECT_SECONDS, self.limits.timeout)
+        site = host(str(request.url))
+        request.headers.pop("Cookie", None)
+        request.prepare_cookies(self._http.cookies)
         try:
-            response = self._http.get(
-                url,
-                headers=dict(headers),
+            response = self._http.send(
+                request,
                 timeout=(connect, self.limits.timeout),
-                stream=True,
+                **self._http.merge_environment_settings(
+                    str(request.url), proxies={}, stream=True, verify=None, cert=None
+                ),
             )
-            # Noted before the body: a signal may come while that is on its way.
-            if response.ok or (self._http.cookies and not _is_unauthorized(response)):
-                self._opened = True
-            if self._http.cookies:
-                self._auth.met_cookies()
+            self._seat.answered(response)
             receive = self._transport.spool if stream and response.ok else self._transport.receive
-            return response, receive(response)
+            return Answer(response, receive(response), what=what, redactor=self._redactor)
         except SystemExit:
-            # The site may have opened a session meanwhile; who has no cookies of it needs a token.
-            self._opened = self._opened or self._auth.alone
+            self._seat.interrupted(request)
             raise
         except requests.exceptions.SSLError as error:
             msg = (
-                f"{what}: no safe connection with {_host(url)} ({reason(error)}); check that 'url' "
-                "begins with what the site speaks, https:// or http://, and that this machine "
+                f"{what}: cannot connect securely to {site} ({reason(error)}); check that 'url' "
+                "starts with https:// or http:// as the site requires, and that this machine "
                 "trusts the site's certificate (REQUESTS_CA_BUNDLE)"
             )
             raise UnreachableError(msg) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
             msg = (
-                f"{what}: no answer from {_host(url)} within {self.limits.timeout:g} seconds; "
+                f"{what}: no answer from {site} within {self.limits.timeout:g} seconds; "
                 "set a larger 'timeout'"
             )
-            raise RetryableError(msg, slow=not _is_connecting(error)) from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            msg = f"setting 'url' is wrong: {error}"
-            raise AddressError(msg) from error
+            raise RetryableError(msg, slow=not _is_connecting(error), busy=True) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            msg = f"{what}: no connection with {_host(url)} ({reason(error)})"
+            msg = f"{what}: cannot connect to {site} ({reason(error)})"
             raise RetryableError(msg) from error
+
+    def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
+        """A request with the cookies of the session.
+
+        Raises:
+            AddressError: If its address is not one.
+        """
+        try:
+            self._http.get_adapter(url)
+            return self._http.prepare_request(requests.Request("GET", url, headers=dict(headers)))
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            msg = f"'url' is not a valid address: {self._redactor.redact(str(error))}"
+            raise AddressError(msg) from error
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
-        if response.ok:
-            self._auth.accepted()
         if self.server_time is None:
             self.server_time = http_date(response.headers.get("Date", ""))
             if self.server_time:
                 self.ahead = self.server_time - dt.datetime.now(dt.timezone.utc)
 
-    def _judge(self, response: requests.Response, body: bytes, what: str) -> None:
-        """Raise what the status means, nothing for a success."""
-        status = response.status_code
-        if response.ok:
-            return
-        pattern = diagnose(status, _text(body))
-        message = self._explain(response, body, what)
-        # Where no session is open yet, a limit without words is most likely that of the seats.
-        seats = pattern is SEATS or (pattern is UNNAMED_LIMIT and not self._opened)
-        if seats:
-            raise RetryableError(
-                message,
-                wait=retry_after(response),
-                status=status,
-                tries=self._seat_tries,
-                seats=True,
-            )
-        self._opened = True
-        if status == requests.codes.not_found:
-            raise NotFoundError(message)
-        if status in {requests.codes.forbidden, requests.codes.gone}:
-            raise AccessError(message)
-        if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
-            raise RefusedError(message)
-        explained = status == requests.codes.server_error and error_text(body)
-        raise RetryableError(
-            message,
-            wait=retry_after(response),
-            status=status,
-            tries=_EXPLAINED_TRIES if explained else None,
-            slow=status in _SLOW,
-        )
-
-    def _explain(
-        self,
-        response: requests.Response,
-        body: bytes,
-        what: str,
-        refusal: tuple[str, str] | None = None,
-    ) -> str:
-        said = error_text(body)
-        message = explain(what, response.status_code, said, _text(body), refusal)
-        return self._hide(message)
-
-    def _hide(self, text: str) -> str:
-        """A text without the secrets that the service was told."""
-        return self._transport.redact(self._auth.hide(text))
-
     def end(self) -> None:
-        """Send nothing more but the sign-out."""
+        """Send nothing more except the sign-out."""
         self._ended = True
 
     def close(self) -> None:
@@ -365,16 +300,15 @@ class Session:
 
     def _sign_out(self) -> None:
         """End the session on the site, if there is one; its token, if it has one, stays good."""
-        if not (self._opened and self.service.site):
-            return
-        self._opened = False
-        if not (self._http.cookies or self._auth.may_leave()):
+        headers = self._seat.release()
+        if headers is None or not self.service.site:
             return
         try:
             # A body-less POST carries Content-Length: 0, without which IIS answers 411.
             response = self._http.post(
                 f"{self.service.site}/entity/auth/logout",
-                auth=self._auth.as_it_is,
+                headers=headers,
+                auth=unsigned,
                 timeout=CONNECT_SECONDS,
                 allow_redirects=False,
                 stream=True,
@@ -385,46 +319,16 @@ class Session:
             return
         finally:
             self._http.cookies.clear()
-        if not (response.ok or _is_unauthorized(response)):
+        if not (response.ok or is_unauthorized(response)):
             status = response.status_code
             logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)
 
 
-def _check_host(response: requests.Response, url: str, what: str) -> None:
-    """Refuse an answer from elsewhere.
-
-    Raises:
-        AddressError: If the request was redirected to another host.
-    """
-    if _host(response.url) != _host(url):
-        other = _host(response.url)
-        msg = f"{what}: redirected to another host, {other}; set 'url' to the final address"
-        raise AddressError(msg)
-
-
-def _is_unauthorized(response: requests.Response) -> bool:
-    unauthorized: int = requests.codes.unauthorized
-    return response.status_code == unauthorized
-
-
-def _is_refusal(response: requests.Response, body: bytes) -> bool:
-    """Whether the sign-in was refused: a full license may be told by the same status."""
-    return _is_unauthorized(response) and diagnose(401, _text(body)) is not SEATS
-
-
 def _too_slow(error: RetryableError, tries: int) -> bool:
-    """Whether asking once more for as much is no use; a gateway may just have been restarted."""
+    """Whether another try for as many rows is useless; a gateway may just have been restarted."""
     return error.slow and (error.status is None or tries >= _GATEWAY_TRIES)
 
 
 def _is_connecting(error: BaseException) -> bool:
     kinds = (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
     return isinstance(error, kinds)
-
-
-def _text(body: bytes) -> str:
-    return body[:_SEARCHED].decode("utf-8", "replace")
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc

@@ -1,70 +1,84 @@
-"""Authenticators: what signs requests in, shared by all sessions of a tenant.
+"""Authenticators: how requests are signed in, shared by all sessions of a tenant.
 
-They are called by ``requests`` as any ``AuthBase`` is, and used from several threads. A refusal is
-remembered: an account or a consent that was refused once is not tried again in the whole run.
+Each has one generator, ``auth_flow``, in which the story of one request reads from top to bottom,
+as in httpx: it yields the signed request, is sent the answer, and yields the request again where
+another try may succeed. It is used from several threads. A refusal is remembered: an account or a
+consent that was refused once is not tried again in the whole run.
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import contextlib
+import logging
 import threading
 import time
 import typing as t
-from contextlib import contextmanager
-from urllib.parse import quote, quote_plus
 
-import backoff
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import HTTPBasicAuth
+from typing_extensions import override
 
 from tap_acumatica.auth.grants import to_the_end
+from tap_acumatica.auth.seat import TokenSessions
 from tap_acumatica.errors import SignInError, UnreachableError
-from tap_acumatica.http.retry import RetryableError, log_wait, waits
+from tap_acumatica.http.redaction import Redactor
+from tap_acumatica.http.retry import RetryableError, retrying
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from requests import PreparedRequest
 
     from tap_acumatica.auth.grants import Grant
     from tap_acumatica.auth.token_store import Tokens
 
-_SHORTEST_SECRET = 4
+logger = logging.getLogger(__name__)
 
 
-class Authenticator(AuthBase):
-    """Signs nobody in, for services that want none; base of the others.
+class Answer(t.Protocol):
+    """What a flow must know of an answer."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request succeeded."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the sign-in was refused."""
+
+    def explain(self, cause: str, remedy: str) -> str:
+        """One line on a refusal: what failed, the likely cause, what to do."""
+
+
+class Authenticator:
+    """Signs nobody in, for services that need no sign-in; base of the others.
 
     Attributes:
-        refusal: What status 401 means, and what to do about it.
+        refusal: The likely cause of status 401, and what to do about it.
+        token_sessions: What the tap's sessions with the same token share.
+        redactor: Masks the secrets that sign in.
     """
 
-    refusal = ("the service wants a sign-in", "set 'username' and 'password'")
+    refusal = ("the service requires a sign-in", "set 'username' and 'password'")
 
     def __init__(self) -> None:
         """Begin with nothing refused."""
+        self.token_sessions = TokenSessions()
         self._failure: SignInError | None = None
-        self._secrets: frozenset[str] = frozenset()
+        self.redactor = Redactor()
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in."""
-        return request
-
-    def as_it_is(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in with what is at hand, for signing out."""
-        return self(request)
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """A request's turn.
+    def auth_flow(self, request: PreparedRequest) -> Generator[PreparedRequest, Answer, None]:
+        """Sign one request in: yields it as it is to be sent, and takes each answer.
 
         Raises:
-            SignInError: If the sign-in was refused before.
+            SignInError: If the sign-in is refused, now or earlier in this run.
+            UnreachableError: If the identity server cannot be reached.
         """
-        self.check()
-        yield
+        self._check()
+        answer = yield request
+        if answer.refused:
+            raise self._refused(answer.explain(*self.refusal))
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Make sure that nothing was refused so far.
 
         Raises:
@@ -73,98 +87,50 @@ class Authenticator(AuthBase):
         if self._failure is not None:
             raise SignInError(str(self._failure))
 
-    def accepted(self) -> None:
-        """Note that a request was signed in."""
-
-    @property
-    def alone(self) -> bool:
-        """Whether signing out needs no cookies."""
-        return False
-
-    def met_cookies(self) -> None:
-        """Note that the site gives sessions cookies."""
-
-    def may_leave(self) -> bool:
-        """Whether a session that was given no cookies has a seat to give back."""
-        return True
-
-    def renew(self, request: PreparedRequest) -> bool | None:
-        """Renew what a request was refused with.
-
-        Returns:
-            Whether this call has brought something new, False where another thread had already;
-            None where there is nothing to renew.
-        """
-        del request
-        return None
-
-    def refused(self, message: str) -> SignInError:
-        """Remember a refusal, and return the error to raise."""
+    def _refused(self, message: str) -> SignInError:
+        """Remember the first refusal, and return the error to raise."""
         if self._failure is None:
             self._failure = SignInError(message)
         return SignInError(str(self._failure))
 
-    def hide(self, text: str) -> str:
-        """A text without the secrets that were sent: some error pages repeat the request."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
-
-    def _keep_secret(self, *values: str | None) -> None:
-        for value in values:
-            if value and len(value) >= _SHORTEST_SECRET:
-                inside_json = json.dumps(value)[1:-1]
-                spelled = {value, quote(value, safe=""), quote_plus(value), inside_json}
-                self._secrets |= spelled
-
 
 class BasicAuthenticator(Authenticator):
-    """User name and password, with each request.
-
-    Until they have opened the service once, one request at a time is sent: a wrong password must be
-    tried once, however many sessions wait for it.
-    """
+    """User name and password, with each request."""
 
     refusal = (
         "the user name or the password is wrong, or the account is locked",
-        "set 'username' and 'password'; it was tried once, since more tries would lock the account",
+        "set 'username' and 'password'; it was tried once: further tries could lock the account",
     )
 
     def __init__(self, username: str, password: str) -> None:
         """Take the credentials."""
         super().__init__()
-        self._basic = HTTPBasicAuth(username.encode(), password.encode())
+        self._sign = HTTPBasicAuth(username.encode(), password.encode())
         self._proven = False
-        self._first = threading.Lock()
-        sent = base64.b64encode(f"{username}:{password}".encode()).decode()
-        self._keep_secret(password, sent)
+        self._one_at_a_time = threading.Lock()
+        self.redactor.add_basic(username, password)
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in."""
-        self._basic(request)
-        return request
+    @override
+    def auth_flow(self, request: PreparedRequest) -> Generator[PreparedRequest, Answer, None]:
+        """Sign one request in; see :meth:`Authenticator.auth_flow`.
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """A request's turn; raises as :meth:`Authenticator.turn`."""
-        if self._proven:
-            self.check()
-            yield
-            return
-        with self._first:
-            self.check()
-            yield
-
-    def accepted(self) -> None:
-        """Note that the password is right."""
-        self._proven = True
+        Until the password has opened the service once, one request at a time is sent: a wrong
+        password must be tried once, however many sessions wait.
+        """
+        with contextlib.nullcontext() if self._proven else self._one_at_a_time:
+            self._check()
+            self._sign(request)
+            answer = yield request
+            if answer.refused:
+                raise self._refused(answer.explain(*self.refusal))
+            self._proven = self._proven or answer.ok
 
 
 class OAuthAuthenticator(Authenticator):
-    """OAuth 2.0 access tokens, renewed shortly before they end, and once where one is refused."""
+    """OAuth 2.0 access tokens, renewed shortly before they end, and where one is refused."""
 
     refusal = (
-        "the access token is refused",
+        "the access token was refused",
         "check 'client_id', its tenant and 'scope', or sign in again with tap-acumatica-login",
     )
 
@@ -176,12 +142,12 @@ class OAuthAuthenticator(Authenticator):
         secrets: t.Iterable[str | None] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare; nothing is asked for yet.
+        """Prepare; nothing is requested yet.
 
         Args:
             grant: Where tokens come from.
             tries: Tries of one token request.
-            secrets: What must not be shown, beside the tokens.
+            secrets: What must not be shown, besides the tokens.
             clock: Seconds since the epoch.
         """
         super().__init__()
@@ -190,84 +156,95 @@ class OAuthAuthenticator(Authenticator):
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: Tokens | None = None
-        self._cookies = False
-        self._left: str | None = None
-        self._keep_secret(*secrets)
+        self._used_to_its_end: Tokens | None = None
+        self.redactor.add(*secrets)
 
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in with a token that is good for some time yet.
+    @override
+    def auth_flow(self, request: PreparedRequest) -> Generator[PreparedRequest, Answer, None]:
+        """Sign one request in; see :meth:`Authenticator.auth_flow`.
 
-        Raises:
-            SignInError: If there is none to be had.
-            UnreachableError: If the identity server cannot be reached.
+        A refused token is renewed once, and once more where other processes use the same tokens:
+        one of them may have used the renewed one up. What another thread has renewed is used first.
         """
+        tokens = self._current()
+        answer = yield _signed(request, tokens)
+        renewals = 2 if self._grant.shared else 1
+        while answer.refused:
+            newer = self._newer_than(tokens)
+            if newer is None and renewals:
+                newer = self._renewed(tokens)
+                renewals -= 1
+            if newer is None:
+                raise self._refused(answer.explain(*self.refusal))
+            tokens = newer
+            answer = yield _signed(request, tokens)
+
+    def _current(self) -> Tokens:
+        """Tokens whose access token is good for some time yet."""
         with self._lock:
-            self.check()
-            if self._tokens is None or not self._tokens.fresh(self._clock()):
-                self._renew()
-        return self.as_it_is(request)
+            self._check()
+            now, tokens = self._clock(), self._tokens
+            if tokens is None or not tokens.valid(now):
+                return self._renew()
+            if tokens.fresh(now) or tokens is self._used_to_its_end:
+                return tokens
+            try:
+                return self._ask(tries=1)
+            except (SignInError, RetryableError, UnreachableError) as error:
+                logger.warning(
+                    "The access token could not be renewed early (%s). It is still valid, so it is "
+                    "used until it expires.",
+                    error,
+                )
+                self._used_to_its_end = tokens
+                return tokens
 
-    def as_it_is(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request in with the newest token, whether it is good or not."""
-        if self._tokens is not None:
-            request.headers["Authorization"] = f"Bearer {self._tokens.access}"
-        return request
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is a token: it names its session by itself."""
-        return self._tokens is not None
-
-    def met_cookies(self) -> None:
-        """Note that the site gives sessions cookies: then who has none has no seat of its own."""
-        self._cookies = True
-
-    def accepted(self) -> None:
-        """Note that a request was signed in: there is a session to sign out again."""
-        self._left = None
-
-    def may_leave(self) -> bool:
-        """Whether a session without cookies is the one of the token, and not signed out yet."""
+    def _newer_than(self, refused: Tokens) -> Tokens | None:
+        """What another thread has got since, None where it has got nothing."""
         with self._lock:
-            token = self._tokens.access if self._tokens else None
-            first, self._left = self._left != token, token
-            return first and not self._cookies
+            self._check()
+            newest = self._tokens
+            return newest if newest and newest.access != refused.access else None
 
-    def renew(self, request: PreparedRequest) -> bool | None:
-        """Renew a token that was refused; raises and returns as :meth:`Authenticator.renew`."""
+    def _renewed(self, refused: Tokens) -> Tokens:
+        """Tokens other than refused ones: another thread's, else renewed now."""
         with self._lock:
-            self.check()
-            newest = f"Bearer {self._tokens.access}" if self._tokens else ""
-            if request.headers.get("Authorization") != newest:
-                return False
-            self._renew()
-            return True
+            self._check()
+            newest = self._tokens
+            return newest if newest and newest.access != refused.access else self._renew()
 
-    def _renew(self) -> None:
-        """Get new tokens, trying again where that can help; the lock is held.
+    def _renew(self) -> Tokens:
+        """Get tokens, trying again where that can help; the lock is held.
 
         Raises:
             SignInError: If that is refused; it is remembered.
             UnreachableError: If the identity server does not answer.
         """
+        try:
+            return self._ask(tries=self._tries)
+        except SignInError as error:
+            raise self._refused(str(error)) from error
+        except RetryableError as error:
+            msg = f"{error}; given up after {self._tries} tries; tokens and bookmarks are kept"
+            raise UnreachableError(msg) from error
+
+    def _ask(self, *, tries: int) -> Tokens:
         stale = self._tokens.access if self._tokens else None
 
         def attempt() -> Tokens:
             return to_the_end(lambda: self._grant.tokens(stale))
 
-        tried = backoff.on_exception(
-            waits,
-            RetryableError,
-            max_tries=self._tries,
-            jitter=None,
-            on_backoff=log_wait,
-            logger=None,
-        )(attempt)
-        try:
-            self._tokens = tried()
-        except SignInError as error:
-            raise self.refused(str(error)) from error
-        except RetryableError as error:
-            msg = f"{error}; given up after {self._tries} tries; tokens and bookmarks are kept"
-            raise UnreachableError(msg) from error
-        self._keep_secret(self._tokens.access, self._tokens.refresh)
+        tokens = retrying(attempt, tries=tries)
+        self.redactor.add(tokens.access, tokens.refresh)
+        self._tokens = tokens
+        return tokens
+
+
+def _signed(request: PreparedRequest, tokens: Tokens) -> PreparedRequest:
+    request.headers["Authorization"] = f"Bearer {tokens.access}"
+    return request
+
+
+def unsigned(request: PreparedRequest) -> PreparedRequest:
+    """Leave a request as it is: requests itself would add what a .netrc file holds for the host."""
+    return request

@@ -1,4 +1,4 @@
-"""Ways to get tokens: out of a user's consent, or for a password."""
+"""Ways to get tokens: from a user's consent, or for a user name and password."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ T = t.TypeVar("T")
 
 
 class Grant(t.Protocol):
-    """A way to get tokens."""
+    """A way to get tokens.
+
+    Attributes:
+        shared: Whether other processes use the same tokens.
+    """
+
+    shared: t.ClassVar[bool]
 
     def tokens(self, stale: str | None) -> Tokens:
         """Tokens other than those whose access token is ``stale``; one try.
 
         Raises:
-            SignInError: If there are none to be had.
+            SignInError: If the sign-in is refused, or nobody has signed in yet.
             RetryableError: If another try may succeed.
             TapError: If something else is wrong.
         """
@@ -33,6 +39,8 @@ class Grant(t.Protocol):
 
 class ConsentGrant:
     """Tokens of a user's consent: each refresh token is good for one use and brings the next."""
+
+    shared: t.ClassVar[bool] = True
 
     def __init__(
         self,
@@ -45,8 +53,8 @@ class ConsentGrant:
         """Prepare; nothing is read yet.
 
         Args:
-            server: Where tokens are asked for.
-            store: Where they are kept.
+            server: Where tokens are requested.
+            store: Where they are stored.
             configured_token: The refresh token that is configured.
             clock: Seconds since the epoch.
         """
@@ -58,7 +66,7 @@ class ConsentGrant:
     def tokens(self, stale: str | None) -> Tokens:
         """See :class:`Grant`.
 
-        What another process has got meanwhile is taken before anything is asked for.
+        Tokens that another process has got in the meantime are used before new ones are requested.
         """
         with self._store.locked(self._server.application.name, self._configured_token) as consents:
             held = consents.newest()
@@ -77,24 +85,33 @@ class ConsentGrant:
 class PasswordGrant:
     """Tokens for a user name and a password; they are not kept beyond the run."""
 
+    shared: t.ClassVar[bool] = False
+
     def __init__(self, server: IdentityServer, username: str, password: str) -> None:
         """Take the credentials; nothing is sent yet."""
         self._server = server
         self._username = username
         self._password = password
+        self._refusal: str | None = None
 
     def tokens(self, stale: str | None) -> Tokens:
-        """See :class:`Grant`."""
+        """See :class:`Grant`; a password that was refused is not sent again."""
         del stale
-        return self._server.by_password(self._username, self._password)
+        if self._refusal is not None:
+            raise SignInError(self._refusal)
+        try:
+            return self._server.by_password(self._username, self._password)
+        except SignInError as error:
+            self._refusal = str(error)
+            raise
 
 
 def to_the_end(action: t.Callable[[], T]) -> T:
-    """Do something that a signal must not cut off in the middle.
+    """Do something that a signal must not interrupt.
 
-    A refresh token is used up with the request, and its successor is lost with the answer. So this
-    runs in a thread of its own: a signal ends the waiting for it, not the action, and the process
-    does not end before it.
+    The request uses the refresh token up, and only its answer has the next one. So the action runs
+    in a thread of its own: a signal ends the wait, but not the action, and the process lives until
+    the action is done.
     """
     future: Future[T] = Future()
 

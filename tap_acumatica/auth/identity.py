@@ -1,8 +1,8 @@
 """A site's identity server: addresses, and the requests that end in tokens.
 
 Sources: RFC 6749 (authorization code, password, refresh), RFC 7636 (PKCE), OpenID Connect Discovery
-1.0, section 4; Acumatica Integration Development Guide, "Authorizing Client Applications". What a
-failed request means is told by its status alone: the body of a refused refresh is not dependable.
+1.0, section 4; Acumatica Integration Development Guide, "Authorizing Client Applications". Only
+the status says what a failed request means: the body of a refused refresh is not reliable.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Application:
 
     Attributes:
         client_id: ``GUID@Tenant``.
-        site: Address of the site, None where the service is no Acumatica.
+        site: Address of the site, None if the service is not Acumatica.
         client_secret: Shared secret, None for a public client.
         scope: Scopes, separated by blanks.
         authorization_url: Address to use instead of the site's own.
@@ -65,7 +65,7 @@ class Application:
 
     @property
     def name(self) -> str:
-        """What tells it from others in the token file."""
+        """The key of its consents in the token file."""
         return f"{self.client_id} {self.access_token_url or self.site}"
 
 
@@ -78,7 +78,7 @@ class Endpoints:
 
 
 class IdentityServer:
-    """Asks for tokens, one try at a time; nothing it says or raises holds a secret."""
+    """Requests tokens, one try at a time; no log or error of it contains a secret."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class IdentityServer:
         """Prepare; nothing is sent yet.
 
         Args:
-            application: Who asks.
-            user_agent: Name to give.
+            application: The connected application.
+            user_agent: Name to send.
             clock: Seconds since the epoch.
         """
         self.application = application
@@ -131,7 +131,7 @@ class IdentityServer:
         Raises:
             SignInError: If it is refused, which no further try changes.
             RetryableError: If another try may succeed.
-            UnreachableError: If what answers is no identity server.
+            UnreachableError: If something other than an identity server answers.
         """
         found = self._ask(
             "refresh_token", {"refresh_token": token}, "sign in again with tap-acumatica-login"
@@ -144,7 +144,7 @@ class IdentityServer:
         return self._ask(
             "password",
             form,
-            "set 'username' and 'password'; it was tried once, since more tries would lock the "
+            "set 'username' and 'password'; it was tried once: further tries could lock the "
             "account",
         )
 
@@ -199,13 +199,16 @@ class IdentityServer:
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
             )
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-            msg = "setting 'access_token_url' is wrong: it is no http address"
+            msg = "'access_token_url' must be an http or https address"
             raise UnreachableError(msg) from None
         except requests.exceptions.SSLError as error:
-            msg = f"the certificate of {where} was not accepted ({reason(error)})"
+            msg = (
+                f"cannot connect securely to {where} ({reason(error)}); check that this machine "
+                "trusts the certificate of the site (REQUESTS_CA_BUNDLE)"
+            )
             raise UnreachableError(msg) from error
         except requests.exceptions.RequestException as error:
-            msg = f"no connection with the identity server {where} ({reason(error)})"
+            msg = f"cannot connect to the identity server {where} ({reason(error)})"
             raise RetryableError(msg) from error
         _judge(answer, grant, where, remedy)
         return _tokens(answer.content, began, where)
@@ -249,7 +252,7 @@ def _tokens(body: bytes, began: float, where: str) -> Tokens:
     found = document if isinstance(document, dict) else {}
     access, refresh = found.get("access_token"), found.get("refresh_token")
     if not isinstance(access, str) or not access:
-        msg = f"what {where} sent holds no token; check 'access_token_url'"
+        msg = f"the answer of {where} contains no access token; check 'access_token_url'"
         raise UnreachableError(msg)
     return Tokens(
         access,
@@ -261,7 +264,7 @@ def _tokens(body: bytes, began: float, where: str) -> Tokens:
 
 def _seconds(value: object) -> float | None:
     try:
-        seconds = float(value)  # type: ignore[arg-type]  # what is no number is told by its error
+        seconds = float(value)  # type: ignore[arg-type]  # not a number: see below
     except (TypeError, ValueError):
         return None
     return seconds if seconds > 0 else None

@@ -33,13 +33,13 @@ FOLDER = ".tap-acumatica"
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a token request brought.
+    """The tokens from one token request.
 
     Attributes:
         access: Opens the service.
         refresh: Good for one refresh, None where there is none.
         issued: Seconds since the epoch, by this machine's clock, when it was asked for.
-        seconds: How long ``access`` is good for, None where nobody said.
+        seconds: How long ``access`` is good for, None if unknown.
     """
 
     access: str = field(repr=False)
@@ -48,14 +48,18 @@ class Tokens:
     seconds: float | None = None
 
     def fresh(self, now: float) -> bool:
-        """Whether ``access`` may be used: some way from its end, and not from the future.
+        """Whether ``access`` is valid, and some way from its end."""
+        early = min(_EARLY_SECONDS, _EARLY_SHARE * (self.seconds or 0))
+        return self.valid(now) and self.valid(now + early)
+
+    def valid(self, now: float) -> bool:
+        """Whether ``access`` has not expired yet, and is not from the future.
 
         Only differences of one clock count, so that it does not matter whether it is right.
         """
         if self.seconds is None:
             return True
-        early = min(_EARLY_SECONDS, _EARLY_SHARE * self.seconds)
-        return self.issued - _SKEW_SECONDS <= now < self.issued + self.seconds - early
+        return self.issued - _SKEW_SECONDS <= now < self.issued + self.seconds
 
 
 class _Consent(msgspec.Struct, omit_defaults=True):
@@ -89,9 +93,8 @@ class StoredConsents:
             store: Where they are kept.
             book: What is in it.
             application: Which application and site they are of.
-            configured_token: The refresh token from the settings. Where it changes, somebody has
-                signed in again,
-                and a chain of its own begins; None goes on with the newest chain.
+            configured_token: The refresh token from the settings. A new one means that somebody
+                has signed in again, and starts a chain of its own; None continues the newest chain.
         """
         self._store = store
         self._book = book
@@ -107,7 +110,7 @@ class StoredConsents:
         return consent.tokens() if consent else None
 
     def check_writable(self) -> None:
-        """Make sure that the file can be written, before a token is used that cannot be had back.
+        """Make sure that the file can be written before a token is used up.
 
         Raises:
             TokenFileError: If it cannot.
@@ -154,7 +157,9 @@ class TokenStore:
             self._make_folder()
             lock.acquire()
         except filelock.Timeout:
-            msg = f"{self._name} is locked by another run; end that, or set another 'token_file'"
+            msg = (
+                f"{self._name} is locked by another run; stop that run, or set another 'token_file'"
+            )
             raise TokenFileError(msg) from None
         except OSError as error:
             raise self._unwritable(error) from error
@@ -221,8 +226,8 @@ class TokenStore:
         return f"the token file {self.path}"
 
     def _unwritable(self, error: OSError) -> TokenFileError:
-        what = f"{self._name} cannot be read and written ({error.strerror})"
-        return TokenFileError(f"{what}; set 'token_file' to one that can")
+        what = f"{self._name} cannot be read or written ({error.strerror})"
+        return TokenFileError(f"{what}; set 'token_file' to a path that this user can write to")
 
 
 def default_path(environment: t.Mapping[str, str]) -> Path:

@@ -1,16 +1,15 @@
-"""What is added to each request beside what the tap itself asks: headers, query parameters."""
+"""Headers and query parameters that are added to each request."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 from dataclasses import dataclass, field
-from urllib.parse import quote, quote_plus, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_plus, urlsplit, urlunsplit
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-HIDDEN = "***"
 _OWN_OPTIONS = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$skip", "$expand", "$skiptoken", "$format"}
 )
@@ -52,20 +51,6 @@ class RequestAdditions:
         ]
         return urlunsplit(parts._replace(query="&".join([*kept, *added])))
 
-    def redact(self, text: str) -> str:
-        """A text without the secrets, however an address or JSON would spell them."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            json_form = secret.replace("\\", "\\\\").replace('"', '\\"')
-            for form in {
-                secret,
-                quote(secret, safe=""),
-                quote(secret),
-                quote_plus(secret),
-                json_form,
-            }:
-                text = text.replace(form, HIDDEN)
-        return text
-
 
 def additions(
     visible: Iterable[Mapping[str, str]] = (),
@@ -81,8 +66,8 @@ def additions(
         visible: ``{name, value, in}`` of properties that may be shown.
         secret: The same of those that may not.
         locale: Language tag of the answers.
-        deleted: Whether to be given rows that Acumatica keeps as deleted.
-        archived: Whether to be given those that it keeps in its archive.
+        deleted: Whether to ask for rows that Acumatica keeps as deleted.
+        archived: Whether to ask for rows that it keeps in its archive.
     """
     headers = {"Accept-Language": locale} if locale else {}
     headers |= {"PX-ApiDeleted": "SHOW"} if deleted else {}
@@ -96,12 +81,12 @@ def additions(
 
 
 def property_fault(entry: Mapping[str, str]) -> str | None:
-    """What is wrong with an additional property, None where nothing is."""
+    """What is wrong with an additional property, None if nothing is."""
     name, value = entry["name"], entry["value"]
     if entry["in"] == "query":
         return f"{name} is set by the tap itself" if name in _OWN_OPTIONS else None
     if not _HEADER_NAME.fullmatch(name):
-        return "its name is no name of a header"
+        return "its name is not a valid header name"
     if _CONTROL.search(value) or not value.isascii():
         return f"the value of {name} cannot be sent in a header"
     return None

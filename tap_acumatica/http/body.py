@@ -18,7 +18,7 @@ class Body:
     another: one that is left unread would keep all others from being answered.
 
     Attributes:
-        headers: Those of the answer, whose names know no upper and lower case.
+        headers: Those of the answer, whose names are case-insensitive.
         size: Bytes received.
     """
 
@@ -45,9 +45,9 @@ class Body:
         return self._file.read(size)
 
     def close(self) -> None:
-        """Forget it."""
+        """Delete it."""
         self._file.close()
 
     def __del__(self) -> None:
-        """Forget what nobody reads on."""
+        """Delete what nobody has read to its end."""
         self.close()

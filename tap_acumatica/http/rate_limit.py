@@ -1,4 +1,4 @@
-"""The tap's own brake, shared by all streams and sessions of a run."""
+"""The tap's own limit on requests, shared by all streams and sessions of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WINDOW_SECONDS = 60.0
 
 
 class RateLimiter:
-    """Lets at most so many requests begin within any minute, from whatever thread."""
+    """Lets at most so many requests begin within any minute, from any thread."""
 
     def __init__(
         self,
@@ -23,10 +23,10 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Set the brake.
+        """Set the limit.
 
         Args:
-            per_minute: Requests a minute; None for any number.
+            per_minute: Requests per minute; None for no limit.
             clock: Seconds that never go back.
             sleep: Waits for seconds.
         """

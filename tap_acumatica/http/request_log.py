@@ -1,9 +1,9 @@
-"""Says what is asked for and what comes, as much as ``verbosity`` wants; no secret, no row.
+"""Logs requests and answers in as much detail as ``verbosity`` asks for; no secret, no row.
 
-From 2 on the way in which each stream is read is told, and what the service's clock says.
-From 3 on each request is a line: method, path, status, milliseconds, bytes. From 4 on it has the
-query options too, without the values that rows are compared with, for they come out of rows. At 5
-it has the headers, without the values of those not known to be harmless.
+From 2 on, the log says how each stream is read, and how the service's clock differs. From 3 on,
+each request is a line: method, path, status, milliseconds, bytes. From 4 on, the line has the query
+options too, without the values that rows are compared with, because those come from rows. At 5, the
+headers follow, without the values of those not known to be harmless.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_acumatica.http.additions import RequestAdditions
+    from tap_acumatica.http.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -56,17 +56,17 @@ _SHOWN_HEADERS = frozenset(
 class RequestLog:
     """Logs the requests of a session."""
 
-    def __init__(self, verbosity: int, additions: RequestAdditions) -> None:
+    def __init__(self, verbosity: int, redactor: Redactor) -> None:
         """Prepare.
 
         Args:
             verbosity: 1 to 5.
-            additions: Additions to each request, secret ones among them.
+            redactor: Masks secrets in addresses and headers.
         """
         self._verbosity = verbosity
-        self._additions = additions
+        self._redact = redactor.redact
 
-    def tell(  # noqa: PLR0913  what there is to say of a request
+    def write(  # noqa: PLR0913  a line has this many parts
         self,
         method: str,
         url: str,
@@ -84,24 +84,26 @@ class RequestLog:
             url: Address.
             status: Status of the answer, or what failed.
             seconds: Time from the request to the whole answer.
-            size: Bytes of the body, None where that is not known yet.
+            size: Bytes of the body, None if not known yet.
             sent: Headers of the request.
             received: Headers of the answer.
         """
         if self._verbosity < REQUESTS:
             return
-        shown = shown_path(url)
-        if self._verbosity >= OPTIONS and (options := shown_options(url)):
+        # Before and after it is decoded: what is left out of it may cut a secret in two.
+        masked = self._redact(url)
+        shown = shown_path(masked)
+        if self._verbosity >= OPTIONS and (options := shown_options(masked)):
             shown = f"{shown}?{options}"
         length = "?" if size is None else size
-        line = f"{method} {shown} {status} {seconds * 1000:.0f} ms {length} bytes"
-        logger.info("%s", self._additions.redact(line))
+        milliseconds = f"{seconds * 1000:.0f}"
+        logger.info(
+            "%s %s %s %s ms %s bytes", method, self._redact(shown), status, milliseconds, length
+        )
         if self._verbosity >= HEADERS:
             for mark, headers in (("sent", sent), ("received", received)):
                 for name, value in (headers or {}).items():
-                    logger.info(
-                        "%s", self._additions.redact(f"  {mark} {name}: {_shown(name, value)}")
-                    )
+                    logger.info("  %s %s: %s", mark, name, self._redact(_shown(name, value)))
 
 
 def _shown(name: str, value: str) -> str:
@@ -109,7 +111,7 @@ def _shown(name: str, value: str) -> str:
 
 
 def shown_path(url: str) -> str:
-    """The path of an address, texts in the arguments of a function left out."""
+    """The path of an address, without the texts in the arguments of a function."""
     return _TEXT_LITERAL.sub(f"'{_MASK}'", unquote(urlsplit(url).path))
 
 

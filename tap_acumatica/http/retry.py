@@ -1,4 +1,4 @@
-"""What is tried again, how long is waited before, and why something failed in a few words."""
+"""What is tried again, how long to wait before, and short reasons for failures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import backoff
 from tap_acumatica.errors import TapError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     import requests
+
+T = t.TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +29,11 @@ class RetryableError(TapError):
 
     Attributes:
         wait: Seconds the service asked to wait.
-        status: Status of the answer, None where there was no answer.
+        status: Status of the answer, None if there was no answer.
         tries: The most tries it is worth, None for as many as are set.
         seats: Whether no license seat was free.
         slow: Whether the answer did not come, or not to its end, in time.
+        busy: Whether the service was overloaded or too slow.
     """
 
     def __init__(  # noqa: PLR0913  what decides about another try is this much
@@ -42,6 +45,7 @@ class RetryableError(TapError):
         tries: int | None = None,
         seats: bool = False,
         slow: bool = False,
+        busy: bool = False,
     ) -> None:
         super().__init__(message)
         self.wait = wait
@@ -49,6 +53,7 @@ class RetryableError(TapError):
         self.tries = tries
         self.seats = seats
         self.slow = slow
+        self.busy = busy
 
 
 def waits() -> Generator[float, t.Any, None]:
@@ -62,8 +67,39 @@ def waits() -> Generator[float, t.Any, None]:
         error = yield asked if asked is not None else backoff.full_jitter(wait) + wait / 4
 
 
-def log_wait(details: t.Any) -> None:
-    """Say that something is tried again, and why."""
+def retrying(
+    attempt: Callable[[], T],
+    *,
+    tries: int,
+    give_up: Callable[[RetryableError], bool] = lambda _: False,
+) -> T:
+    """Attempt something until it succeeds, waiting before each further try.
+
+    Args:
+        attempt: What is attempted.
+        tries: The most tries.
+        give_up: Whether a failure is not worth another try after all.
+
+    Returns:
+        What the attempt that succeeded returned.
+
+    Raises:
+        RetryableError: The last failure.
+    """
+    tried = backoff.on_exception(
+        waits,
+        RetryableError,
+        max_tries=tries,
+        giveup=t.cast("Callable[[Exception], bool]", give_up),
+        jitter=None,
+        on_backoff=_log_wait,
+        logger=None,
+    )(attempt)
+    return tried()
+
+
+def _log_wait(details: t.Any) -> None:
+    """Log that something is tried again, and why."""
     logger.info("Trying again in %.1f s: %s", details["wait"], details["exception"])
 
 
@@ -80,7 +116,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def http_date(text: str) -> dt.datetime | None:
-    """The moment of an HTTP date, None where it is none."""
+    """The moment of an HTTP date, None if it is not one."""
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError):

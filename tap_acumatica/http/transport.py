@@ -1,4 +1,4 @@
-"""The way to a site: kept connections, what is added to each request, what is told of it."""
+"""How requests reach a site: kept connections, additions to each request, the request log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import typing as t
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
+from typing_extensions import override
 
 from tap_acumatica.http.additions import RequestAdditions
 from tap_acumatica.http.body import Body
+from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.request_log import RequestLog
 
 if t.TYPE_CHECKING:
@@ -20,13 +22,18 @@ _CHUNK = 65536
 
 
 class Transport(HTTPAdapter):
-    """Carries the requests of one session."""
+    """Carries the requests of one session.
 
-    def __init__(
+    Attributes:
+        redactor: Masks secrets in what the service says, in addresses and in headers.
+    """
+
+    def __init__(  # noqa: PLR0913  what a transport needs is this much
         self,
         root: str,
         *,
         additions: RequestAdditions | None = None,
+        redactor: Redactor | None = None,
         verbosity: int = 1,
         keep: bool = True,
         idle_seconds: float = 60,
@@ -36,22 +43,26 @@ class Transport(HTTPAdapter):
         Args:
             root: Address of the service; only its host is given the additions.
             additions: Additions to each request.
-            verbosity: How much is told of each request.
+            redactor: Masks secrets; those among the additions are added to it.
+            verbosity: How much is logged of each request.
             keep: Whether a connection is used for more than one request.
             idle_seconds: How long a connection may have been idle to be used again.
         """
         super().__init__()
         self._origin = urlsplit(root).netloc.lower()
         self._additions = additions or RequestAdditions()
-        self._log = RequestLog(verbosity, self._additions)
+        self.redactor = redactor or Redactor()
+        self.redactor.add(*self._additions.secrets)
+        self._log = RequestLog(verbosity, self.redactor)
         self._keep = keep
         self._idle_seconds = idle_seconds
         self._used = self._started = 0.0
 
+    @override
     def send(  # type: ignore[override]  # its arguments are passed on as they come
         self, request: requests.PreparedRequest, **options: t.Any
     ) -> requests.Response:
-        """Send a request; its answer is to be received by :meth:`receive` or :meth:`spool`.
+        """Send a request; receive its answer by :meth:`receive` or :meth:`spool`.
 
         Raises:
             RequestException: If it fails.
@@ -63,26 +74,22 @@ class Transport(HTTPAdapter):
         try:
             response = super().send(request, **options)
         except Exception:
-            self._tell(request)
+            self._write_log(request)
             raise
         finally:
             self._used = time.monotonic()
         if response.is_redirect:
-            self._tell(request, response)
+            self._write_log(request, response)
         return response
 
     def receive(self, response: requests.Response) -> bytes:
         """Receive a body at once: requests itself would take a page in pieces of 10 KB.
-
-        That of a refusal holds no secret: some services repeat the address they were asked at.
 
         Raises:
             HTTPError: Of urllib3, if it does not arrive whole.
         """
         body: bytes = response.raw.read(decode_content=True)
         self._received(response, len(body))
-        if not response.ok and self._additions.secrets:
-            body = self.redact(body.decode("utf-8", "replace")).encode()
         return body
 
     def spool(self, response: requests.Response) -> Body:
@@ -98,15 +105,15 @@ class Transport(HTTPAdapter):
 
     def _received(self, response: requests.Response, size: int) -> None:
         self._used = time.monotonic()
-        self._tell(response.request, response, size)
+        self._write_log(response.request, response, size)
 
-    def _tell(
+    def _write_log(
         self,
         request: requests.PreparedRequest,
         response: requests.Response | None = None,
         size: int | str | None = None,
     ) -> None:
-        self._log.tell(
+        self._log.write(
             str(request.method),
             str(request.url),
             status="no answer" if response is None else response.status_code,
@@ -115,10 +122,6 @@ class Transport(HTTPAdapter):
             sent=request.headers,
             received=None if response is None else response.headers,
         )
-
-    def redact(self, text: str) -> str:
-        """What a service says, without the secrets that it was told."""
-        return self._additions.redact(text)
 
     def _add(self, request: requests.PreparedRequest) -> None:
         url = str(request.url)

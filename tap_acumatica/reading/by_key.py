@@ -146,6 +146,7 @@ class KeyReader:
                 first = rows[0]
                 self._refuse_nulls(first)
                 self._check.first_row(fresh)
+            chain.found = self._plan.page_size is not None
             if fresh:
                 yield fresh
             last = rows[-1]

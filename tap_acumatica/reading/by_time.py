@@ -145,7 +145,7 @@ class _TimeReader:
             if goes_on:
                 self._make_sure_of_order(terms, first)
             yield from self._ordered([], hold=False)
-            if not goes_on:
+            if not goes_on or self._is_past_the_start_of_the_run():
                 return
             time_zone = self._plan.time_zone
             margin_start = time_zone.safe_floor(
@@ -166,6 +166,14 @@ class _TimeReader:
             self._recent = []
             self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
 
+    def _is_past_the_start_of_the_run(self) -> bool:
+        """Whether what follows changed after the run began, so that it is the next run's.
+
+        A table that changes with each answer would be chased for ever. No filter says so: a row
+        that changes all the time would be behind it in each run.
+        """
+        return self._plan.until is not None and self._newest > self._plan.until
+
     def _rows(
         self, chain: PagedResult, terms: Sequence[str]
     ) -> Generator[RowBatch, None, tuple[Row | None, Row | None]]:
@@ -179,7 +187,9 @@ class _TimeReader:
                 self._make_sure_of_order(terms, first)
                 self._refuse_descent(last, rows[0])
             last = rows[-1]
-            yield from self._ordered(self._fresh(rows), hold=not self._sorts)
+            fresh = self._fresh(rows)
+            chain.found = self._plan.page_size is not None
+            yield from self._ordered(fresh, hold=not self._sorts)
         return first, last
 
     def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[RowBatch]:

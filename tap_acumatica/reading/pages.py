@@ -33,15 +33,17 @@ class PagedResult:
     After the last part, ``total`` is the number of rows and ``more`` says whether rows surely
     follow.
 
-    A next link that carries ``$skip`` counts from the start of a result that may have shifted
-    since. Where ``seeks`` is set such a link is not followed: it only says that there is more, and
-    the caller goes on by value.
+    A next link counts from the start of a result that may have shifted since: openly by ``$skip``,
+    or in a token that looks opaque. Where the caller can go on by value, it sets ``found`` as soon
+    as an answer brought rows, and no link is followed: it only says that there is more. Where an
+    answer brought nothing to go on from, the link leads on.
     """
 
     def __init__(self, source: Source, options: QueryOptions, *, seeks: bool) -> None:
         self.options = options
         self.total = 0
         self.more = False
+        self.found = False
         self._source = source
         self._seeks = seeks
 
@@ -70,7 +72,7 @@ class PagedResult:
             if link is None:
                 self.more = self.total == self.options.top  # more than that: $top has no effect
                 return
-            if self._seeks and _counts(link):
+            if self._seeks and (self.found or _counts(link)):
                 self.more = True
                 return
             if hash(link) in visited:

@@ -119,7 +119,7 @@ class Site:
                 rate_limiter=rate_limiter,
                 user_agent=self.user_agent,
                 waits_for_seat=waits_for_seat,
-                transport=self._transport(service),
+                transport=self._transport(service, auth),
             )
 
         pool = SessionPool(
@@ -127,11 +127,12 @@ class Site:
         )
         return Connection(service, pool, verbosity=settings.verbosity)
 
-    def _transport(self, service: Service) -> Transport:
+    def _transport(self, service: Service, auth: Authenticator) -> Transport:
         settings = self.settings
         return Transport(
             service.root,
             additions=settings.request_additions,
+            redactor=auth.redactor,
             verbosity=settings.verbosity,
             keep=settings.pooling,
             idle_seconds=settings.pool_idle_timeout,

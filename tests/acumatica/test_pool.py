@@ -15,7 +15,7 @@ SERVICE = Service("http://127.0.0.1:9/svc")
 
 
 class FakeSession:
-    """Answers when it is told to."""
+    """Answers when the test lets it."""
 
     def __init__(self, gate: threading.Event | None = None, *, seat: bool = True) -> None:
         self.server_time = None
@@ -157,7 +157,7 @@ def test_a_further_session_without_a_seat_is_done_without() -> None:
     assert second.closed == 1
 
 
-def test_the_first_session_without_a_seat_is_told() -> None:
+def test_a_first_session_without_a_seat_is_an_error() -> None:
     pool = pool_of(FakeSession(seat=False), FakeSession(), size=2)
     with pytest.raises(SeatsTakenError):
         fetch(pool)
@@ -170,5 +170,5 @@ def test_nothing_is_asked_behind_the_end_and_each_session_is_closed_once() -> No
     pool.close()
     pool.close()
     assert (session.ended, session.closed) == (True, 1)
-    with pytest.raises(UnreachableError, match="at its end"):
+    with pytest.raises(UnreachableError, match="the run is ending"):
         fetch(pool)

@@ -19,7 +19,9 @@ from tap_acumatica.auth.token_store import Tokens
 from tap_acumatica.errors import (
     AccessError,
     AnswerError,
+    BusyError,
     EmptyAnswerError,
+    ExitCode,
     RefusedError,
     SeatsTakenError,
     SignInError,
@@ -91,7 +93,9 @@ def _get(session: Session) -> list[t.Any]:
     return session.fetch(f"{session.service.root}/X", parse_collection, what="X").rows
 
 
-def test_what_passes_is_tried_again_and_waited_for_as_asked(waits: list[float]) -> None:
+def test_temporary_failures_are_tried_again_after_the_time_the_service_asks_for(
+    waits: list[float],
+) -> None:
     with _site((503, {"Retry-After": "7"}, b""), (429, {}, b"busy"), FINE) as (session, log):
         assert _get(session) == [{"a": 1}]
     assert len(log) == 3
@@ -101,7 +105,7 @@ def test_what_passes_is_tried_again_and_waited_for_as_asked(waits: list[float]) 
 
 def test_tries_end(waits: list[float]) -> None:
     down = _site((503, {}, b"down"), tries=3)
-    with down as (session, log), pytest.raises(AnswerError, match="given up after 3 tries"):
+    with down as (session, log), pytest.raises(BusyError, match="given up after 3 tries"):
         _get(session)
     assert (len(log), len(waits)) == (3, 2)
 
@@ -124,7 +128,7 @@ def test_a_wrong_password_is_sent_once_even_for_later_requests() -> None:
         ((500, {}, b"An unknown function with name 'substringof' was found."), RefusedError),
     ],
 )
-def test_what_is_decided_is_not_tried_again(answer: Answer, error: type[Exception]) -> None:
+def test_final_answers_are_not_tried_again(answer: Answer, error: type[Exception]) -> None:
     with _site(answer) as (session, log), pytest.raises(error):
         _get(session)
     assert len(log) == 1
@@ -137,6 +141,21 @@ def test_an_unexplained_failure_that_lasts_may_be_a_refusal(waits: list[float]) 
     assert len(log) == len(waits) + 1 == 3
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504])
+def test_a_service_that_stays_busy_is_a_temporary_failure(status: int, waits: list[float]) -> None:
+    with _site((status, {}, b""), tries=2) as (session, _), pytest.raises(BusyError) as error:
+        _get(session)
+    assert error.value.exit_code == ExitCode.TEMPORARY
+    assert len(waits) == 1
+
+
+def test_an_internal_error_that_lasts_is_not_temporary(waits: list[float]) -> None:
+    with _site((500, {}, b""), tries=2) as (session, _), pytest.raises(RefusedError) as error:
+        _get(session)
+    assert error.value.exit_code == ExitCode.FAILED
+    assert len(waits) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -147,7 +166,7 @@ def test_an_unexplained_failure_that_lasts_may_be_a_refusal(waits: list[float]) 
         (b"[1, 2]", AnswerError),
     ],
 )
-def test_an_answer_that_is_none_is_an_error(
+def test_an_invalid_answer_is_an_error(
     body: bytes, error: type[Exception], waits: list[float]
 ) -> None:
     with _site((200, {}, body)) as (session, log), pytest.raises(error):
@@ -170,7 +189,7 @@ SEATS = (
 
 @pytest.mark.parametrize("status", [429, 500, 401, 403, 503])
 @pytest.mark.parametrize("text", SEATS)
-def test_seats_that_are_taken_are_told_apart_and_waited_for(
+def test_taken_seats_are_recognized_and_waited_for(
     text: str, status: int, waits: list[float]
 ) -> None:
     body = f'{{"message": "An error has occurred.", "exceptionMessage": "{text}"}}'.encode()
@@ -188,9 +207,9 @@ def test_a_seat_that_becomes_free_is_taken(waits: list[float]) -> None:
     assert len(waits) == 4
 
 
-def test_ordinary_throttling_is_no_lack_of_seats(waits: list[float]) -> None:
+def test_ordinary_throttling_is_not_a_lack_of_seats(waits: list[float]) -> None:
     busy = _site((429, {}, b"Too Many Requests"), tries=2)
-    with busy as (session, _), pytest.raises(AnswerError, match="'requests_per_minute'"):
+    with busy as (session, _), pytest.raises(BusyError, match="'requests_per_minute'"):
         _get(session)
     assert len(waits) == 1
 
@@ -201,7 +220,7 @@ def test_a_limit_without_words_is_one_of_seats_until_a_session_is_open(waits: li
         _get(session)
     with _site(FINE, wordless, tries=2) as (session, _):
         _get(session)
-        with pytest.raises(AnswerError):
+        with pytest.raises(BusyError):
             _get(session)
     assert len(waits) == 2
 
@@ -210,13 +229,13 @@ def test_nothing_is_sent_after_the_sign_out() -> None:
     with _site(FINE) as (session, log):
         _get(session)
         session.close()
-        with pytest.raises(UnreachableError, match="at its end"):
+        with pytest.raises(UnreachableError, match="the run is ending"):
             _get(session)
     assert len(log) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
-def test_an_answer_that_repeats_the_request_tells_no_secret(
+def test_an_answer_that_repeats_the_request_reveals_no_secret(
     status: int, waits: list[float]
 ) -> None:
     auth = BasicAuthenticator("me", "correct horse")
@@ -225,13 +244,13 @@ def test_an_answer_that_repeats_the_request_tells_no_secret(
     chatty = _site((status, {}, body), auth=auth, tries=1)
     with chatty as (session, _), pytest.raises(TapError, match="You sent Auth") as error:
         _get(session)
-    told = "".join(traceback.format_exception(error.value))
-    assert sent not in told
-    assert "correct horse" not in told
+    shown = "".join(traceback.format_exception(error.value))
+    assert sent not in shown
+    assert "correct horse" not in shown
     assert not waits
 
 
-def test_an_answer_that_does_not_come_in_time_is_told_apart(waits: list[float]) -> None:
+def test_an_answer_that_takes_too_long_has_an_error_of_its_own(waits: list[float]) -> None:
     with _site(FINE, (200, {"X-Wait": "yes"}, b""), tries=2) as (session, _):
         _get(session)
         session.limits = Limits(timeout=0.05, tries=2)
@@ -239,12 +258,12 @@ def test_an_answer_that_does_not_come_in_time_is_told_apart(waits: list[float]) 
         with pytest.raises(SlowAnswerError, match="'timeout'"):
             session.fetch(url, parse_collection, what="X", halves=True)
         assert not waits
-        with pytest.raises(AnswerError, match="given up after 2 tries"):
+        with pytest.raises(BusyError, match="given up after 2 tries"):
             session.fetch(url, parse_collection, what="X")
     assert len(waits) == 1
 
 
-def test_a_gateway_that_loses_patience_twice_is_the_same(waits: list[float]) -> None:
+def test_a_gateway_that_times_out_twice_has_the_same_error(waits: list[float]) -> None:
     gateway = _site((504, {}, b""), tries=5)
     with gateway as (session, log), pytest.raises(SlowAnswerError):
         session.fetch(f"{session.service.root}/X", parse_collection, what="X", halves=True)
@@ -255,6 +274,8 @@ def test_a_token_that_is_refused_twice_is_not_renewed_for_ever() -> None:
     issued: list[str] = []
 
     class Grant:
+        shared: t.ClassVar[bool] = False
+
         def tokens(self, stale: str | None) -> Tokens:
             del stale
             issued.append(f"token-{len(issued)}")

@@ -1,7 +1,8 @@
-"""What signs in, shared by the sessions of a tenant and used from many threads."""
+"""Signing in, shared by the sessions of a tenant and used from many threads."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import typing as t
 from collections import Counter
@@ -16,7 +17,7 @@ from tap_acumatica.auth.authenticators import (
     BasicAuthenticator,
     OAuthAuthenticator,
 )
-from tap_acumatica.auth.grants import ConsentGrant, to_the_end
+from tap_acumatica.auth.grants import ConsentGrant, PasswordGrant, to_the_end
 from tap_acumatica.auth.identity import Application, IdentityServer
 from tap_acumatica.auth.token_store import Tokens, TokenStore
 from tap_acumatica.errors import SignInError, TapError, UnreachableError
@@ -35,9 +36,17 @@ TENANT = "Company"
 
 
 class Grants:
-    """Hands out tokens, each a second later; counts how often it is asked."""
+    """Hands out tokens; counts how often it is asked."""
 
-    def __init__(self, *answers: Exception | str, seconds: float = 3600) -> None:
+    shared: t.ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *answers: Exception | str,
+        seconds: float = 3600,
+        clock: t.Callable[[], float] = lambda: 1000.0,
+    ) -> None:
+        self._clock = clock
         self.asked: list[str | None] = []
         self._answers = list(answers)
         self._seconds = seconds
@@ -47,7 +56,25 @@ class Grants:
         answer = self._answers.pop(0) if self._answers else f"token-{len(self.asked)}"
         if isinstance(answer, Exception):
             raise answer
-        return Tokens(answer, None, 1000.0, self._seconds)
+        return Tokens(answer, None, self._clock(), self._seconds)
+
+
+class SharedGrants(Grants):
+    shared: t.ClassVar[bool] = True
+
+
+class Reply(t.NamedTuple):
+    ok: bool
+
+    @property
+    def refused(self) -> bool:
+        return not self.ok
+
+    def explain(self, cause: str, remedy: str) -> str:
+        return f"{cause}; {remedy}"
+
+
+REFUSED, ACCEPTED = Reply(ok=False), Reply(ok=True)
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +86,18 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def request() -> requests.PreparedRequest:
     return requests.Request("GET", "http://example.invalid/").prepare()
+
+
+def sent(auth: Authenticator, *answers: Reply) -> list[str]:
+    """What one request was sent with, until these answers were used up."""
+    flow = auth.auth_flow(request())
+    found = [next(flow).headers["Authorization"]]
+    left = list(answers)
+    with contextlib.suppress(StopIteration):
+        while left:
+            found.append(flow.send(left.pop(0)).headers["Authorization"])
+    flow.close()
+    return found
 
 
 def service(site: Sandbox) -> Service:
@@ -141,20 +180,109 @@ def test_a_token_is_renewed_before_its_end_by_whatever_clock() -> None:
     now = 1000.0
     grants = Grants(seconds=3600)
     auth = OAuthAuthenticator(grants, clock=lambda: now)
-    assert auth(request()).headers["Authorization"] == "Bearer token-1"
+    assert sent(auth) == ["Bearer token-1"]
     now = 1000.0 + 3600 - 61
-    assert auth(request()).headers["Authorization"] == "Bearer token-1"
+    assert sent(auth) == ["Bearer token-1"]
     now = 1000.0 + 3600 - 59
-    assert auth(request()).headers["Authorization"] == "Bearer token-2"
+    assert sent(auth) == ["Bearer token-2"]
     assert grants.asked == [None, "token-1"]
 
 
-def test_a_refused_token_is_renewed_once_for_all_who_had_it() -> None:
+def test_what_another_thread_has_renewed_is_used_instead_of_a_second_renewal() -> None:
     grants = Grants()
     auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
-    first, second = auth(request()), auth(request())
-    assert (auth.renew(first), auth.renew(second)) == (True, False)
+    first, second = auth.auth_flow(request()), auth.auth_flow(request())
+    for flow in (first, second):
+        assert next(flow).headers["Authorization"] == "Bearer token-1"
+    for flow in (first, second):
+        assert flow.send(REFUSED).headers["Authorization"] == "Bearer token-2"
     assert len(grants.asked) == 2
+
+
+def test_a_token_of_this_process_alone_is_renewed_once_per_request() -> None:
+    grants = Grants()
+    auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
+    for _ in range(2):
+        assert sent(auth, REFUSED, ACCEPTED)[-1] == f"Bearer token-{len(grants.asked)}"
+    assert len(grants.asked) == 3
+    with pytest.raises(SignInError, match="'client_id'"):
+        sent(auth, REFUSED, REFUSED)
+    assert len(grants.asked) == 4
+
+
+def test_a_token_that_another_process_used_up_is_renewed_once_more() -> None:
+    grants = SharedGrants()
+    auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
+    tokens = ["Bearer token-1", "Bearer token-2", "Bearer token-3"]
+    assert sent(auth, REFUSED, REFUSED, ACCEPTED) == tokens
+    with pytest.raises(SignInError, match="'client_id'"):
+        sent(auth, REFUSED, REFUSED, REFUSED)
+    assert len(grants.asked) == 5
+
+
+@pytest.mark.parametrize("error", [SignInError("no"), RetryableError("busy"), UnreachableError("")])
+def test_a_good_token_is_used_to_its_end_where_it_cannot_be_renewed_early(
+    error: TapError, no_waiting: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    grants = Grants("first", error, "second", seconds=3600, clock=lambda: now)
+    auth = OAuthAuthenticator(grants, clock=lambda: now)
+    assert sent(auth) == ["Bearer first"]
+    for moment in (4541.0, 4570.0, 4599.0):
+        now = moment
+        assert sent(auth) == ["Bearer first"]
+    assert len(grants.asked) == 2
+    assert not no_waiting
+    assert caplog.text.count("still valid") == 1
+    now = 4600.0
+    assert sent(auth) == ["Bearer second"]
+    assert grants.asked == [None, "first", "first"]
+
+
+def test_a_good_token_that_the_service_refuses_is_renewed_all_the_same() -> None:
+    now = 1000.0
+    grants = Grants("first", RetryableError("busy"), "second")
+    auth = OAuthAuthenticator(grants, clock=lambda: now)
+    sent(auth)
+    now = 4550.0
+    assert sent(auth, REFUSED) == ["Bearer first", "Bearer second"]
+
+
+def test_a_renewal_that_is_refused_at_the_end_of_the_token_ends_all_later_requests() -> None:
+    now = 1000.0
+    grants = Grants("first", SignInError("early"), SignInError("sign in again"))
+    auth = OAuthAuthenticator(grants, clock=lambda: now)
+    sent(auth)
+    now = 4550.0
+    sent(auth)
+    now = 4600.0
+    for _ in range(3):
+        with pytest.raises(SignInError, match="sign in again"):
+            sent(auth)
+    assert len(grants.asked) == 3
+
+
+def test_a_password_that_was_refused_is_not_sent_again_by_a_later_renewal() -> None:
+    class Server:
+        asked = 0
+
+        def by_password(self, username: str, password: str) -> Tokens:
+            del username, password
+            self.asked += 1
+            if self.asked > 1:
+                raise SignInError("the password was changed")
+            return Tokens("first", None, 1000.0, 3600)
+
+    now, server = 1000.0, Server()
+    grant = PasswordGrant(t.cast("IdentityServer", server), "me", "secret")
+    auth = OAuthAuthenticator(grant, clock=lambda: now)
+    assert sent(auth) == ["Bearer first"]
+    now = 4550.0
+    assert sent(auth) == ["Bearer first"]
+    now = 4600.0
+    with pytest.raises(SignInError, match="the password was changed"):
+        sent(auth)
+    assert server.asked == 2
 
 
 def test_a_refusal_is_remembered_and_not_asked_for_again() -> None:
@@ -162,14 +290,14 @@ def test_a_refusal_is_remembered_and_not_asked_for_again() -> None:
     auth = OAuthAuthenticator(grants)
     for _ in range(3):
         with pytest.raises(SignInError, match="sign in again"):
-            auth(request())
+            sent(auth)
     assert len(grants.asked) == 1
 
 
-def test_what_passes_is_asked_for_again(no_waiting: list[float]) -> None:
+def test_a_temporary_failure_of_the_identity_server_is_tried_again(no_waiting: list[float]) -> None:
     grants = Grants(RetryableError("busy", wait=7), RetryableError("no connection"), "good")
     auth = OAuthAuthenticator(grants, tries=3, clock=lambda: 1000.0)
-    assert auth(request()).headers["Authorization"] == "Bearer good"
+    assert sent(auth) == ["Bearer good"]
     assert no_waiting[0] == 7
 
 
@@ -177,11 +305,19 @@ def test_an_identity_server_that_stays_away_ends_the_tries_but_not_the_consent()
     grants = Grants(RetryableError("busy"), RetryableError("busy"), "good")
     auth = OAuthAuthenticator(grants, tries=2, clock=lambda: 1000.0)
     with pytest.raises(UnreachableError, match="given up after 2 tries"):
-        auth(request())
-    assert auth(request()).headers["Authorization"] == "Bearer good"
+        sent(auth)
+    assert sent(auth) == ["Bearer good"]
 
 
-def test_what_must_not_be_cut_off_is_done_when_nobody_waits_any_more() -> None:
+def test_a_request_that_fails_does_not_keep_others_waiting_for_the_password() -> None:
+    auth = BasicAuthenticator("me", "secret")
+    abandoned = auth.auth_flow(request())
+    next(abandoned)
+    abandoned.close()
+    assert len(sent(auth, ACCEPTED)) == 1
+
+
+def test_an_uninterruptible_action_is_finished_when_nobody_waits_any_more() -> None:
     begun, may_end, done = threading.Event(), threading.Event(), threading.Event()
 
     def action() -> None:
@@ -199,7 +335,7 @@ def test_what_must_not_be_cut_off_is_done_when_nobody_waits_any_more() -> None:
     waiting.join(20)
 
 
-def test_an_error_in_what_must_not_be_cut_off_arrives() -> None:
+def test_an_error_in_an_uninterruptible_action_is_raised() -> None:
     def action() -> None:
         raise TapError("so it is")
 
@@ -209,13 +345,13 @@ def test_an_error_in_what_must_not_be_cut_off_arrives() -> None:
 
 def test_secrets_are_hidden_in_what_a_server_repeats() -> None:
     auth = BasicAuthenticator("me", "pass:word")
-    header = auth(request()).headers["Authorization"]
-    text = auth.hide(f"you sent {header}, that is pass:word, me")
+    (header,) = sent(auth)
+    text = auth.redactor.redact(f"you sent {header}, that is pass:word, me")
     assert text == "you sent Basic ***, that is ***, me"
-    assert auth.hide("password=pass%3Aword") == "password=***"
+    assert auth.redactor.redact("password=pass%3Aword") == "password=***"
     oauth = OAuthAuthenticator(Grants("first-token"), secrets=["client-secret"], clock=lambda: 1e3)
-    oauth(request())
-    assert oauth.hide("Bearer first-token client-secret") == "Bearer *** ***"
+    sent(oauth)
+    assert oauth.redactor.redact("Bearer first-token client-secret") == "Bearer *** ***"
 
 
 def test_sessions_of_one_token_are_signed_out_once(sandbox: MakeSandbox, tmp_path: Path) -> None:
@@ -235,14 +371,15 @@ def test_a_first_request_that_a_signal_cuts_off_is_signed_out_by_its_token(
 ) -> None:
     site = sandbox(rows=5)
     (session,) = sessions(site, consent(site, tmp_path), 1)
-    sent = session._http.get
+    send = session._http.send
 
     def cut_off(*arguments: t.Any, **options: t.Any) -> t.NoReturn:
-        sent(*arguments, **options).close()
+        send(*arguments, **options).close()
         session._http.cookies.clear()
+        monkeypatch.undo()
         raise SystemExit
 
-    monkeypatch.setattr(session._http, "get", cut_off)
+    monkeypatch.setattr(session._http, "send", cut_off)
     with pytest.raises(SystemExit):
         ask(session)
     session.close()

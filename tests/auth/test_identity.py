@@ -199,7 +199,7 @@ def test_any_refusal_of_a_refresh_is_final_whatever_its_body(status: int, body: 
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_what_may_pass_is_told_apart(status: int) -> None:
+def test_temporary_failures_have_an_error_of_their_own(status: int) -> None:
     busy = _site({TOKENS: (status, {"Retry-After": "3"}, b"")})
     with busy as (site, _), pytest.raises(RetryableError) as error:
         _server(site).refresh("old")
@@ -207,7 +207,7 @@ def test_what_may_pass_is_told_apart(status: int) -> None:
 
 
 def test_no_connection_may_pass() -> None:
-    with pytest.raises(RetryableError, match="no connection with the identity server"):
+    with pytest.raises(RetryableError, match="cannot connect to the identity server"):
         _server("x", access_token_url="http://127.0.0.1:9/t", authorization_url="x").refresh("old")
 
 
@@ -221,7 +221,7 @@ def test_a_redirect_is_not_followed_with_the_secrets() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"access_token": 5}', b"[]"])
 def test_an_answer_without_a_token_is_no_token(body: bytes) -> None:
     odd = _site({TOKENS: (200, {}, body)})
-    with odd as (site, _), pytest.raises(UnreachableError, match="holds no token"):
+    with odd as (site, _), pytest.raises(UnreachableError, match="contains no access token"):
         _server(site).refresh("old")
 
 
@@ -255,5 +255,5 @@ def test_no_error_repeats_what_was_sent(status: int, ask: str) -> None:
     positional, named = arguments[ask]
     with chatty as (site, _), pytest.raises(TapError) as error:
         getattr(_server(site, client_secret=client), ask)(*positional, **named)
-    told = "".join(traceback.format_exception(error.value))
-    assert [secret for secret in SECRETS if secret in told] == []
+    shown = "".join(traceback.format_exception(error.value))
+    assert [secret for secret in SECRETS if secret in shown] == []

@@ -1,4 +1,4 @@
-"""What each request carries beside what the tap asks, and what is told of it."""
+"""Additions to each request, and the request log."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tap_acumatica.http.additions import (
     additions,
     language_tag,
 )
+from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.request_log import RequestLog, shown_options, shown_path
 from tap_acumatica.http.transport import Transport, mount
 
@@ -118,12 +119,13 @@ def test_another_host_is_given_nothing() -> None:
 
 def test_a_refusal_that_repeats_the_address_loses_the_secrets() -> None:
     with a_site(400) as site, a_session(site.url, additions=ADDED) as session:
-        body = received(session, f"{site.url}/set")
+        redactor = t.cast("Transport", session.get_adapter(site.url)).redactor
+        body = redactor.redact_body(received(session, f"{site.url}/set"))
     assert body == b"you asked for /set?site=a%20b&key=***"
 
 
 @pytest.mark.parametrize("verbosity", [1, 2, 3, 4, 5])
-def test_more_is_told_as_verbosity_rises_but_no_secret_and_no_row(
+def test_more_is_logged_as_verbosity_rises_but_no_secret_and_no_row(
     verbosity: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with a_site() as site, a_session(site.url, additions=ADDED, verbosity=verbosity) as session:
@@ -133,15 +135,15 @@ def test_more_is_told_as_verbosity_rises_but_no_secret_and_no_row(
             f"{site.url}/t/Co/Inq(Where='North')",
             params={"$filter": "Name ge 'O''Neil and Sons' and Id gt 4711", "$top": "2"},
         )
-    told = "\n".join(record.getMessage() for record in caplog.records if record.name == LOGGER)
+    logged = "\n".join(record.getMessage() for record in caplog.records if record.name == LOGGER)
     for hidden in ("s3cr3t", "k+y", "k%2By", "North", "Neil", "4711", "pass-word", "hidden-cookie"):
-        assert hidden not in told
-    assert ("GET /t/Co/Inq(Where='…')" in told) is (verbosity >= 3)
-    assert (" 200 " in told and " ms " in told and "bytes" in told) is (verbosity >= 3)
-    assert ("$filter=Name ge … and Id gt …&$top=2&site=…&key=…" in told) is (verbosity >= 4)
-    assert ("sent Accept-Language: de-CH" in told) is (verbosity >= 5)
-    assert ("sent Authorization: …" in told) is (verbosity >= 5)
-    assert ("received Set-Cookie: …" in told) is (verbosity >= 5)
+        assert hidden not in logged
+    assert ("GET /t/Co/Inq(Where='…')" in logged) is (verbosity >= 3)
+    assert (" 200 " in logged and " ms " in logged and "bytes" in logged) is (verbosity >= 3)
+    assert ("$filter=Name ge … and Id gt …&$top=2&site=…&key=…" in logged) is (verbosity >= 4)
+    assert ("sent Accept-Language: de-CH" in logged) is (verbosity >= 5)
+    assert ("sent Authorization: …" in logged) is (verbosity >= 5)
+    assert ("received Set-Cookie: …" in logged) is (verbosity >= 5)
 
 
 LOGGER = "tap_acumatica.http.request_log"
@@ -152,7 +154,7 @@ def _all_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, LOGGER)
 
 
-def test_a_failed_request_is_told_as_well(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_request_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
     with a_site() as site:
         pass
     with (
@@ -217,7 +219,7 @@ def test_a_region_is_a_tag_or_a_windows_name(name: str, tag: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Atlantish", "e", "en_US!", "de CH\r\nX: y"])
-def test_a_region_that_is_none_is_refused(name: str) -> None:
+def test_an_unknown_region_is_refused(name: str) -> None:
     with pytest.raises(UnknownLocaleError):
         language_tag(name)
 
@@ -225,4 +227,4 @@ def test_a_region_that_is_none_is_refused(name: str) -> None:
 def test_nothing_is_added_where_nothing_is_set() -> None:
     assert additions() == RequestAdditions()
     assert RequestAdditions().address("https://h/a?b=c+d") == "https://h/a?b=c+d"
-    RequestLog(5, RequestAdditions()).tell("GET", "https://h/", status=200, seconds=0)
+    RequestLog(5, Redactor()).write("GET", "https://h/", status=200, seconds=0)

@@ -1,0 +1,157 @@
+"""What an answer of a service means: success, a refused sign-in, another try, or an error."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+import requests
+
+from tap_acumatica.acumatica.error_patterns import SEATS, UNNAMED_LIMIT, diagnose, explain
+from tap_acumatica.errors import AccessError, AddressError, NotFoundError, RefusedError
+from tap_acumatica.http.body import Body
+from tap_acumatica.http.retry import RetryableError, retry_after
+from tap_acumatica.odata.payload import error_text
+
+if t.TYPE_CHECKING:
+    from tap_acumatica.auth.seat import Seat
+    from tap_acumatica.http.redaction import Redactor
+
+_EXPLAINED_TRIES = 3
+_SEARCHED = 20_000
+_SLOW = frozenset({408, 504, 524})
+_OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
+
+
+class Answer:
+    """A received answer."""
+
+    def __init__(
+        self,
+        response: requests.Response,
+        received: bytes | Body,
+        *,
+        what: str,
+        redactor: Redactor,
+    ) -> None:
+        """Take it.
+
+        Args:
+            response: Its head.
+            received: Its body.
+            what: What was asked for, for messages.
+            redactor: Masks secrets in what the service says.
+        """
+        self.response = response
+        self._received = received
+        self._what = what
+        self._redactor = redactor
+        self._body = b"" if isinstance(received, Body) else received
+        self._text = self._body[:_SEARCHED].decode("utf-8", "replace")
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request succeeded."""
+        return self.response.ok
+
+    @property
+    def refused(self) -> bool:
+        """Whether the sign-in was refused: a full license may be reported by the same status."""
+        return is_unauthorized(self.response) and diagnose(401, self._text) is not SEATS
+
+    @property
+    def received(self) -> bytes | Body:
+        """The body, ``null`` where a success has none by its status."""
+        no_content = self.response.status_code == requests.codes.no_content
+        return b"null" if no_content else self._received
+
+    def explain(self, *refusal: str) -> str:
+        """One line on a failure: what failed, the likely cause, what to do.
+
+        Args:
+            refusal: Cause and remedy, where they are known better than by status and body.
+        """
+        said = error_text(self._redactor.redact_body(self._body))
+        known = (refusal[0], refusal[1]) if refusal else None
+        return explain(self._what, self.response.status_code, said, self._text, known)
+
+    def explain_payload(self, error: Exception) -> str:
+        """One line on a body that could not be parsed.
+
+        Args:
+            error: The parser's; what it quotes stands behind a colon or in brackets.
+        """
+        own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
+        if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
+            said = error_text(self._redactor.redact_body(self._body))
+        return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
+
+    def check_host(self, url: str) -> None:
+        """Refuse an answer from another host.
+
+        Raises:
+            AddressError: If the request was redirected to another host.
+        """
+        if host(self.response.url) != host(url):
+            other = self._redactor.redact(host(self.response.url))
+            msg = (
+                f"{self._what}: the request was redirected to another host, {other}; set 'url' to "
+                "the final address"
+            )
+            raise AddressError(msg)
+
+    def check_status(self, seat: Seat, *, seat_tries: int | None) -> None:
+        """Raise what the status means, nothing for a success.
+
+        Args:
+            seat: The session's; a failure that is not about seats shows that it has one.
+            seat_tries: The most tries to get a seat, None for as many as are set.
+
+        Raises:
+            RetryableError: If another try may succeed.
+            AccessError: If the user may not read it, or it is not there.
+            RefusedError: If the service does not take the request as put.
+        """
+        status = self.response.status_code
+        if self.response.ok:
+            return
+        pattern = diagnose(status, self._text)
+        message = self.explain()
+        # Where no session is open yet, a limit without words is most likely that of the seats.
+        if pattern is SEATS or (pattern is UNNAMED_LIMIT and not seat.held):
+            raise RetryableError(
+                message,
+                wait=retry_after(self.response),
+                status=status,
+                tries=seat_tries,
+                seats=True,
+            )
+        seat.opened(self.response.request)
+        if status == requests.codes.not_found:
+            raise NotFoundError(message)
+        if status in {requests.codes.forbidden, requests.codes.gone}:
+            raise AccessError(message)
+        if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
+            raise RefusedError(message)
+        explained = status == requests.codes.server_error and error_text(self._body)
+        raise RetryableError(
+            message,
+            wait=retry_after(self.response),
+            status=status,
+            tries=_EXPLAINED_TRIES if explained else None,
+            slow=status in _SLOW,
+            busy=status in _OVERLOADED | _SLOW,
+        )
+
+
+def is_unauthorized(response: requests.Response) -> bool:
+    """Whether an answer has status 401."""
+    unauthorized: int = requests.codes.unauthorized
+    return response.status_code == unauthorized
+
+
+def host(url: str) -> str:
+    """Host and port of an address."""
+    return urlsplit(url).netloc
