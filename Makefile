@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 ARGS ?=
+# Tests that share an expensive fixture name a group, and go to one worker.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --durations=15
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -19,11 +21,11 @@ setup: $(SET_UP) ## Build .venv (the other targets do this by themselves)
 demo: $(SET_UP) ## Sandbox -> Meltano -> PostgreSQL, twice; the second time only the changes
 	$(BIN)/python -m demo $(ARGS)
 
-test: $(SET_UP) ## Run the tests, but not the long proofs
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow" --durations=15 $(ARGS)
+test: $(SET_UP) ## Run the tests that take minutes; ARGS="-k paging" selects some
+	$(PYTEST) -m "not slow" $(ARGS)
 
-test-all: $(SET_UP) ## Run the long proofs
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m slow --durations=15 $(ARGS)
+test-all: test ## Run all tests: those of `make test`, then the long proofs
+	$(PYTEST) -m slow $(ARGS)
 
 lint: $(SET_UP) ## Check style, types and workflows
 	$(BIN)/ruff check .
