@@ -207,7 +207,7 @@ class SingerTap(Tap, abc.ABC):
             SettingsError: If a setting is missing or wrong.
         """
 
-    @property
+    @property  # type: ignore[explicit-override]  # mypy misses it where there is a setter
     @override
     def mapper(self) -> PluginMapper:
         """Maps streams and records; made when first asked for, since it needs all streams."""
