@@ -27,7 +27,8 @@ def serving(location: str | None = None) -> Iterator[tuple[int, list[str]]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    def log_message(self, *_: t.Any) -> None:
+        @override
+        def log_message(self, *_: t.Any) -> None:
         """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
