@@ -7,6 +7,8 @@ import typing as t
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from typing_extensions import override
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,7 +31,7 @@ def serving(location: str | None = None) -> Iterator[tuple[int, list[str]]]:
 
         @override
         def log_message(self, *_: t.Any) -> None:
-        """Say nothing."""
+            """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
