@@ -78,7 +78,7 @@ class Codec(t.Protocol):
 
 
 class RequestCount:
-    """How many requests were made for a stream, and how much was asked for at once.
+    """How many requests were made for a stream, and how many rows to ask for.
 
     A page that does not come in time is asked for again by halves; the size that came is kept.
     """
@@ -223,7 +223,7 @@ class EntitySource:
         try:
             resolved = urlsplit(urljoin(self._last, link))
         except ValueError as error:
-            msg = f"{self._name}: the next link is no address; tell the owner of the service"
+            msg = f"{self._name}: the next link is not an address; report it to the service's owner"
             raise AnswerError(msg) from error
         root = urlsplit(self._root)
         # Behind a proxy, services write the scheme and the port that they see themselves.
