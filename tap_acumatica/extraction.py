@@ -128,6 +128,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         select=(*names, *expanded) if names else (),
         expand=expand,
         page_size=settings.requested_page_size,
+        until=times.canonical(source.connection.began),
         version=source.model.version,
         time_zone=time_zone,
         custom=tuple(custom.items()),

@@ -25,7 +25,7 @@ from singer_sdk.helpers._util import read_json_file
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.io_base import SingerWriter
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 from singer_sdk.singerlib import Catalog
@@ -77,9 +77,6 @@ class MessageWriter(SingerWriter):
     def write_message(self, message: Message) -> None:
         """Write one message.
 
-        Args:
-            message: A message of any kind.
-
         Raises:
             OutputError: If standard output cannot be written.
             Terminated: After the line, if a signal came while it was written.
@@ -114,9 +111,6 @@ class MessageWriter(SingerWriter):
 
     def stop(self, signum: int) -> None:
         """End on a signal: now, or after the lines being written; a second one ends immediately.
-
-        Args:
-            signum: Number of the signal.
 
         Raises:
             Terminated: If nothing is being written.
@@ -213,7 +207,7 @@ class SingerTap(Tap, abc.ABC):
             SettingsError: If a setting is missing or wrong.
         """
 
-    @property
+    @property  # type: ignore[explicit-override]  # mypy misses it where there is a setter
     @override
     def mapper(self) -> PluginMapper:
         """Maps streams and records; made when first asked for, since it needs all streams."""
@@ -260,6 +254,9 @@ class SingerTap(Tap, abc.ABC):
             return super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             raise SettingsError("; ".join(error.errors)) from error
+        except (AttributeError, TypeError) as error:  # the SDK's validator expects the right form
+            msg = f"'stream_maps' or another setting of the SDK has a wrong form ({error})"
+            raise SettingsError(msg) from error
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -298,6 +295,8 @@ class SingerStream(Stream):
 
     # The SDK calls these.
 
+    _schema_is_out = True
+
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
@@ -320,8 +319,6 @@ class SingerStream(Stream):
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         if self._schema_is_out:
             self.sync_rows(batch_config)
-
-    _schema_is_out = True
 
     @override
     def _write_schema_message(self) -> None:
@@ -369,11 +366,6 @@ class SingerStream(Stream):
             and first.stream_alias == self.name
             and not first.flattening_enabled
         )
-
-    @property
-    def is_left_out(self) -> bool:
-        """Whether the stream maps leave the whole stream out."""
-        return all(isinstance(each, RemoveRecordTransform) for each in self.stream_maps)
 
     @property
     def version(self) -> int | None:

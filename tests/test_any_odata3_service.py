@@ -341,6 +341,7 @@ def peak_of_a_run(url: str, folder: Path) -> tuple[int, int]:
     return int(rows), int(peak)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux counts it")
 def test_memory_does_not_grow_with_the_feed(tmp_path: Path) -> None:
     peaks = []

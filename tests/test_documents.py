@@ -110,6 +110,20 @@ def test_the_example_catalog_is_what_the_sandbox_offers() -> None:
     assert documents.CATALOG.read_text(encoding="utf-8") == documents.catalog(), "run `make docs`"
 
 
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
+def test_every_module_that_is_named_exists(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = sorted(set(re.findall(r"`([\w/]+\.py)`", text)))
+    missing = [
+        path
+        for path in named
+        if not ((ROOT / path).is_file() or (ROOT / "tap_acumatica" / path).is_file())
+    ]
+
+    assert len(named) > 5
+    assert missing == []
+
+
 def test_no_file_names_a_registry_or_a_path_of_a_machine() -> None:
     unwanted = (*REGISTRIES, f"{ROOT}/")
     found = [

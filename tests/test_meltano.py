@@ -9,10 +9,10 @@ import pytest
 
 from demo import compare, meltano
 from demo.sandbox import sandbox as run_sandbox
+from tests.meltano_runs import run
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from demo.postgres import Postgres
     from demo.sandbox import RunningSandbox
@@ -20,7 +20,8 @@ if t.TYPE_CHECKING:
 ROWS = 400
 CHANGES = 60
 
-pytestmark = pytest.mark.usefixtures("plugins")
+# The story is told once: its tests go to one worker.
+pytestmark = [pytest.mark.usefixtures("plugins"), pytest.mark.xdist_group("story")]
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ def story(
 ) -> Story:
     settings = {**source.settings(), **meltano.target_settings(postgres, "story")}
     project = meltano.Project(tmp_path_factory.mktemp("project"), settings)
-    first = _run(project)
+    first = run(project)
     loaded = compare.compare(source.database, postgres, "story")
     source.change(CHANGES)
     pending = compare.compare(source.database, postgres, "story")
-    second = _run(project)
+    second = run(project)
     refreshed = compare.compare(source.database, postgres, "story")
     return Story(first, loaded, pending, second, refreshed)
 
@@ -88,72 +89,5 @@ def test_the_second_run_reads_only_changes_where_they_can_be_told(story: Story) 
             assert read == table.source, table.stream
 
 
-def test_the_refreshing_plugin_reads_changes_only(
-    source: RunningSandbox, postgres: Postgres, tmp_path: Path
-) -> None:
-    project = _orders(source, postgres, "refresh", tmp_path)
-
-    first = _run(project, "tap-acumatica-refresh")
-    second = _run(project, "tap-acumatica-refresh")
-
-    assert first.records["SOOrder"] == _count(postgres, "refresh", "SOOrder")
-    assert second.records.get("SOOrder", 0) < first.records["SOOrder"]
-
-
-def test_the_plugin_without_refresh_reads_everything_every_time(
-    source: RunningSandbox, postgres: Postgres, tmp_path: Path
-) -> None:
-    project = _orders(source, postgres, "no_refresh", tmp_path)
-
-    first = _run(project, "tap-acumatica-no-refresh")
-    second = _run(project, "tap-acumatica-no-refresh")
-
-    assert first.records["SOOrder"] == _count(postgres, "no_refresh", "SOOrder")
-    assert second.records["SOOrder"] == first.records["SOOrder"]
-
-
-def test_inquiries_whose_titles_share_an_end_get_tables_of_their_own(
-    source: RunningSandbox, postgres: Postgres, tmp_path: Path
-) -> None:
-    settings = {
-        **source.settings(),
-        **meltano.target_settings(postgres, "inquiries"),
-        "TAP_ACUMATICA_INTERFACE": "gi",
-        "TAP_ACUMATICA_ENTITY_SETS": '["*-Customers"]',
-    }
-
-    run = _run(meltano.Project(tmp_path, settings))
-
-    assert run.records["AR_Customers"] == _count(postgres, "inquiries", "AR_Customers")
-    assert run.records["CR_Customers"] == _count(postgres, "inquiries", "CR_Customers")
-    assert run.records["AR_Customers"] != run.records["CR_Customers"]
-
-
-def _run(project: meltano.Project, tap: str = "tap-acumatica") -> meltano.Run:
-    run = project.run(tap)
-    assert run.exit_code == 0, meltano.last_lines(run)
-    return run
-
-
-def _orders(
-    source: RunningSandbox, postgres: Postgres, schema: str, folder: Path
-) -> meltano.Project:
-    settings = {
-        **source.settings(),
-        **meltano.target_settings(postgres, schema),
-        "TAP_ACUMATICA_ENTITY_SETS": '["SOOrder"]',
-    }
-    return meltano.Project(folder, settings)
-
-
 def _unequal(tables: list[compare.Table]) -> list[str]:
     return [str(table) for table in tables if table.unequal]
-
-
-def _count(server: Postgres, schema: str, stream: str) -> int:
-    with server.connect() as connection:
-        table = compare.table_name(connection, schema, stream)
-        row = connection.execute(f'SELECT count(*) FROM "{schema}"."{table}"').fetchone()  # noqa: S608
-    assert row is not None
-    count: int = row[0]
-    return count

@@ -136,6 +136,7 @@ def test_a_site_below_a_path_and_a_whole_service_root_work(
 
 
 SIGN_IN = {"basic": {}, "oauth2": {"auth_mode": "oauth2", "client_id": f"{GUID}@{TENANT}"}}
+MODES = ["basic", pytest.param("oauth2", marks=pytest.mark.slow)]
 
 
 def many_requests(site: Sandbox, folder: Path, mode: str) -> dict[str, t.Any]:
@@ -147,7 +148,7 @@ def many_requests(site: Sandbox, folder: Path, mode: str) -> dict[str, t.Any]:
     return config
 
 
-@pytest.mark.parametrize("mode", SIGN_IN)
+@pytest.mark.parametrize("mode", MODES)
 def test_thirty_streams_and_five_hundred_requests_take_one_seat(
     sandbox: MakeSandbox, run_tap: RunTap, tmp_path: Path, mode: str
 ) -> None:
@@ -160,7 +161,7 @@ def test_thirty_streams_and_five_hundred_requests_take_one_seat(
     assert site.most_sessions_open == 1
 
 
-@pytest.mark.parametrize("mode", SIGN_IN)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_long_run_that_is_ended_by_a_signal_gives_its_seat_back(
     sandbox: MakeSandbox, tmp_path: Path, mode: str, number: signal.Signals

@@ -37,6 +37,9 @@ def _site() -> Iterator[None]:
     SITE.stop()
 
 
+# The tests share one run of the tap.
+pytestmark = pytest.mark.xdist_group("standard")
+
 TestTapAcumatica = get_tap_test_class(
     tap_class=TapAcumatica,
     config=CONFIG,

@@ -26,7 +26,7 @@ UNTRACKED = {
     "PX_Objects_GL_ADL_Account",
 }
 
-pytestmark = pytest.mark.usefixtures("plugins")
+pytestmark = [pytest.mark.usefixtures("plugins"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ Bound = tuple[str, t.Any]
 _HALF = 2
 _DIFFERENCES = 3
 _MOST_TIES = 10_000
-"""Rows remembered, so as not to leave twice; more of one value are read by the next column."""
+"""Rows remembered, so that they are not emitted twice; more rows of one value are read by the next
+column."""
 
 
 class OrderDisagreesError(Exception):
@@ -42,7 +43,7 @@ class NullKeyError(Exception):
 
 
 def content(row: Row) -> bytes:
-    """What a row holds, for telling whether it was seen."""
+    """The content of a row, to recognize it again."""
     return msgspec.json.encode(row)
 
 
@@ -104,12 +105,12 @@ class KeyReader:
             bound = ("ne", None)
         while True:
             bounded = (*terms, plan.term(column, *bound)) if bound else terms
-            chain = PagedResult(self._source, plan.options(bounded), seeks=True)
-            first, last, ties = yield from self._rows(chain, column.name, seen)
+            result = PagedResult(self._source, plan.options(bounded), seeks=True)
+            first, last, ties = yield from self._rows(result, column.name, seen)
             if first is None or last is None:
                 self._check.nothing_came()
                 return
-            if not self._goes_on(chain, last):
+            if not self._goes_on(result, last):
                 return
             if not self._sorts:
                 check_order(self._source, plan, bounded, first)
@@ -122,7 +123,7 @@ class KeyReader:
                     msg = "a page repeats itself"
                     raise AnswerError(msg)
                 bound, seen = ("gt", value), frozenset()
-            elif stuck or len(ties) * _HALF >= chain.total or len(ties) >= _MOST_TIES:
+            elif stuck or len(ties) * _HALF >= result.total or len(ties) >= _MOST_TIES:
                 if last_column:
                     yield from self._group(terms, depth, value)
                 else:
@@ -132,13 +133,13 @@ class KeyReader:
                 bound, seen = ("ge", value), frozenset(content(row) for row in ties)
 
     def _rows(
-        self, chain: PagedResult, name: str, seen: frozenset[bytes]
+        self, result: PagedResult, name: str, seen: frozenset[bytes]
     ) -> Generator[list[Row], None, tuple[Row | None, Row | None, list[Row]]]:
         """The rows of one answer; returns first and last, and those that share the last's value."""
         first: Row | None = None
         last: Row | None = None
         ties: list[Row] = []
-        for rows in chain:
+        for rows in result:
             if not rows:
                 continue
             fresh = [row for row in rows if content(row) not in seen] if seen else rows
@@ -146,6 +147,7 @@ class KeyReader:
                 first = rows[0]
                 self._refuse_nulls(first)
                 self._check.first_row(fresh)
+            result.found = self._plan.page_size is not None
             if fresh:
                 yield fresh
             last = rows[-1]
@@ -180,19 +182,19 @@ class KeyReader:
         seen = frozenset(content(row) for row in ties if row[column.name] == value)
         yield from self._range(inner, depth + 1, ("ge", value), seen)
 
-    def _goes_on(self, chain: PagedResult, last: Row) -> bool:
+    def _goes_on(self, result: PagedResult, last: Row) -> bool:
         """Whether rows may follow an answer.
 
-        A short page is no end, since a service may cap pages: only an empty one is.
+        A short page does not mean the end, since a service may cap pages; an empty one does.
         """
         if self._last and self._last == tuple(last[column.name] for column in self._plan.seek):
             return False
-        full = chain.more or chain.total == self._largest
-        self._largest = max(self._largest, chain.total)
+        full = result.more or result.total == self._largest
+        self._largest = max(self._largest, result.total)
         if not self._plan.skip or (full and self._check.passed):
             return True
         try:
-            behind = row_behind(chain, last, self._largest)
+            behind = row_behind(result, last, self._largest)
         except ShiftedError:
             return True
         if behind is not None:

@@ -1,8 +1,8 @@
 """Reading by position, for rows whose key cannot be compared.
 
 Positions shift when rows before them come or go. So each page begins with the last row of the page
-before; where it does not, reading goes back until it meets rows it knows. Rows may then leave
-twice, but none is passed over.
+before; where it does not, reading goes back until it meets rows it knows. Rows may then be
+emitted twice, but none is missed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read_by_skip(source: Source, plan: Plan, terms: Sequence[str] = ()) -> Itera
         rows = _page(source, plan, terms, start, top)
         met = _identities(rows, names)
         if position and not set(met).intersection(known):
-            shifts = _once_more(shifts)
+            shifts = _next_shift(shifts)
             position = max(0, start - len(known))
             continue
         largest = max(largest, len(met))
@@ -60,7 +60,7 @@ def read_by_skip(source: Source, plan: Plan, terms: Sequence[str] = ()) -> Itera
             if not rows:
                 if not met or _is_last(source, plan, terms, met[0]):
                     return
-                shifts = _once_more(shifts)
+                shifts = _next_shift(shifts)
                 continue
             if _identities(_page(source, plan, terms, start, 1), names) != met:
                 continue
@@ -74,7 +74,7 @@ def read_by_skip(source: Source, plan: Plan, terms: Sequence[str] = ()) -> Itera
         known = met
 
 
-def _once_more(shifts: int) -> int:
+def _next_shift(shifts: int) -> int:
     if shifts >= _MOST_SHIFTS:
         msg = "rows keep shifting while they are read by position; read in quieter hours"
         raise AnswerError(msg)
@@ -95,17 +95,17 @@ def _is_last(source: Source, plan: Plan, terms: Sequence[str], row: bytes) -> bo
 
 
 def _page(source: Source, plan: Plan, terms: Sequence[str], start: int, top: int) -> list[Row]:
-    chain = PagedResult(source, plan.options(terms, skip=start or None, top=top), seeks=True)
-    return [row for part in chain for row in part]
+    result = PagedResult(source, plan.options(terms, skip=start or None, top=top), seeks=True)
+    return [row for part in result for row in part]
 
 
 def _read_at_once(source: Source, plan: Plan, terms: Sequence[str]) -> Iterator[list[Row]]:
     """Everything in one answer and its next links."""
-    chain = PagedResult(source, replace(plan.options(terms), top=None), seeks=False)
-    yield from chain
-    if not plan.skip or not chain.total:
+    result = PagedResult(source, replace(plan.options(terms), top=None), seeks=False)
+    yield from result
+    if not plan.skip or not result.total:
         return
-    if chain.has_rows_behind():
+    if result.has_rows_behind():
         msg = (
             "the service gives only a part of the rows, with no next link and in no order: they "
             "cannot be read without losing some; set 'client_side_paging' to true, or have it sort"

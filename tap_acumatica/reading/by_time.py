@@ -37,7 +37,7 @@ _TICK_SECONDS = 0.001
 _COARSE_SECONDS = 1.0
 """How far before what was asked for a row may lie: some services compare by whole seconds."""
 _MOST_RECENT = 10_000
-"""Rows that are remembered, so as not to leave twice, where one page holds fewer."""
+"""Rows remembered, so that they are not emitted twice, where one page holds fewer."""
 EARLIEST = "1753-01-01T00:00:00.000000+00:00"
 """The earliest SQL Server ``datetime``."""
 
@@ -47,7 +47,7 @@ class FilterIgnoredError(Exception):
 
 
 class RangeMark(t.NamedTuple):
-    """Which of several ranges, read at once, a stretch belongs to.
+    """Which of several ranges, read in parallel, a batch belongs to.
 
     Attributes:
         first: Tracking value at which the first of the ranges begins.
@@ -69,8 +69,8 @@ class RowBatch(t.NamedTuple):
         rows: The rows.
         ascending: Whether their tracking values ascend, from one to the next and from earlier
         stretches.
-        rewind: Whether earlier stretches did not ascend after all, so that reading begins anew.
-        mark: The range it belongs to, where several are read at once; it ascends within that.
+        rewind: Whether earlier batches did not ascend after all, so that reading starts again.
+        mark: The range it belongs to, where several are read in parallel; it ascends within that.
     """
 
     rows: list[Row]
@@ -139,13 +139,13 @@ class _TimeReader:
         self._floor = times.shifted(start, seconds=-_COARSE_SECONDS) if start else ""
         while True:
             terms = (self._plan.term(self._column, operator, bound),)
-            chain = PagedResult(self._source, self._plan.options(terms, by_time=True), seeks=True)
-            first, last = yield from self._rows(chain, terms)
-            goes_on = first is not None and self._goes_on(chain, last)
+            result = PagedResult(self._source, self._plan.options(terms, by_time=True), seeks=True)
+            first, last = yield from self._rows(result, terms)
+            goes_on = first is not None and self._goes_on(result, last)
             if goes_on:
                 self._make_sure_of_order(terms, first)
             yield from self._ordered([], hold=False)
-            if not goes_on:
+            if not goes_on or self._is_past_the_start_of_the_run():
                 return
             time_zone = self._plan.time_zone
             margin_start = time_zone.safe_floor(
@@ -166,20 +166,30 @@ class _TimeReader:
             self._recent = []
             self._floor = times.shifted(self._newest, seconds=_TICK_SECONDS)
 
+    def _is_past_the_start_of_the_run(self) -> bool:
+        """Whether what follows changed after the run began, so that it is the next run's.
+
+        A table that changes with each answer would be chased for ever. No filter says so: a row
+        that changes all the time would be behind it in each run.
+        """
+        return self._plan.until is not None and self._newest > self._plan.until
+
     def _rows(
-        self, chain: PagedResult, terms: Sequence[str]
+        self, result: PagedResult, terms: Sequence[str]
     ) -> Generator[RowBatch, None, tuple[Row | None, Row | None]]:
         """The new rows of one answer; returns its first and last row."""
         first: Row | None = None
         last: Row | None = None
-        for rows in filter(None, chain):
+        for rows in filter(None, result):
             if first is None:
                 first = rows[0]
             else:
                 self._make_sure_of_order(terms, first)
                 self._refuse_descent(last, rows[0])
             last = rows[-1]
-            yield from self._ordered(self._fresh(rows), hold=not self._sorts)
+            fresh = self._fresh(rows)
+            result.found = self._plan.page_size is not None
+            yield from self._ordered(fresh, hold=not self._sorts)
         return first, last
 
     def _ordered(self, rows: list[Row], *, hold: bool) -> Iterator[RowBatch]:
@@ -243,16 +253,16 @@ class _TimeReader:
             added.append((stamp, content(row)))
         self._recent = sorted(kept + added)[-max(_MOST_RECENT, len(fresh)) :]
 
-    def _goes_on(self, chain: PagedResult, last: Row) -> bool:
-        """Whether rows may follow; a short page is no end, since a service may cap pages."""
-        full = chain.more or chain.total == self._largest > 1
-        self._largest = max(self._largest, chain.total)
-        if full and (self._sorts or chain.total > 1):
+    def _goes_on(self, result: PagedResult, last: Row) -> bool:
+        """Whether rows may follow; a page may be short because the service caps pages."""
+        full = result.more or result.total == self._largest > 1
+        self._largest = max(self._largest, result.total)
+        if full and (self._sorts or result.total > 1):
             return True
         if not self._plan.skip:
             return True  # an answer of nothing new may be a page of one row: the stretch is read
         try:
-            behind = row_behind(chain, last, self._largest)
+            behind = row_behind(result, last, self._largest)
         except ShiftedError:
             return True
         return behind is not None

@@ -24,7 +24,7 @@ class OrderIgnoredError(Exception):
 
 
 class ShiftedError(Exception):
-    """Rows came or went, so that a position says nothing."""
+    """Rows were added or removed, so a position means nothing."""
 
 
 class PagedResult:
@@ -33,15 +33,17 @@ class PagedResult:
     After the last part, ``total`` is the number of rows and ``more`` says whether rows surely
     follow.
 
-    A next link that carries ``$skip`` counts from the start of a result that may have shifted
-    since. Where ``seeks`` is set such a link is not followed: it only says that there is more, and
-    the caller goes on by value.
+    A next link counts from the start of a result that may have shifted since: openly by ``$skip``,
+    or in a token that looks opaque. Where the caller can go on by value, it sets ``found`` as soon
+    as an answer brought rows, and no link is followed: it only says that there is more. Where an
+    answer brought nothing to go on from, the link leads on.
     """
 
     def __init__(self, source: Source, options: QueryOptions, *, seeks: bool) -> None:
         self.options = options
         self.total = 0
         self.more = False
+        self.found = False
         self._source = source
         self._seeks = seeks
 
@@ -70,11 +72,11 @@ class PagedResult:
             if link is None:
                 self.more = self.total == self.options.top  # more than that: $top has no effect
                 return
-            if self._seeks and _counts(link):
+            if self._seeks and (self.found or _counts(link)):
                 self.more = True
                 return
             if hash(link) in visited:
-                msg = "the next link leads in a circle; tell the owner of the service"
+                msg = "the next link leads in a circle; report it to the owner of the service"
                 raise AnswerError(msg)
             visited.add(hash(link))
             page = self._source.follow(link)
@@ -110,7 +112,7 @@ def check_order(
         by_time: Whether the tracking column leads the order.
 
     Returns:
-        Whether it can be told: not so where an answer holds one row only, for want of ``$skip``.
+        Whether that is known; not so where an answer holds one row and ``$skip`` is of no use.
 
     Raises:
         OrderIgnoredError: If it does not.
@@ -125,17 +127,17 @@ def check_order(
         return True  # it sorts one way only; the pages themselves must show that they ascend
     if not rows or rows[0] != first:
         return bool(rows)
-    told = len(rows) > 1
-    if not told and plan.skip:
+    known = len(rows) > 1
+    if not known and plan.skip:
         # Some services cap pages at one row: whether there is another shows by its position.
         rows_behind = _first_two(source, replace(options, skip=1))
-        told = bool(rows_behind) and rows_behind[0] != first
+        known = bool(rows_behind) and rows_behind[0] != first
         if not rows_behind:
             return True
     # A row that was changed meanwhile may be first in both orders; it is not the same any more.
-    if told and _first_two(source, options) == rows:
+    if known and _first_two(source, options) == rows:
         raise OrderIgnoredError
-    return told
+    return known
 
 
 def _first_two(source: Source, options: QueryOptions) -> list[Row]:
@@ -147,13 +149,13 @@ def _first_two(source: Source, options: QueryOptions) -> list[Row]:
     return rows[:2]
 
 
-def row_behind(chain: PagedResult, last: Row, largest: int) -> Row | None:
+def row_behind(result: PagedResult, last: Row, largest: int) -> Row | None:
     """The row behind an answer that may not be the end.
 
-    A page may be short because the service caps pages, so being short is no end.
+    A page may be short because the service caps pages, so a short page does not mean the end.
 
     Args:
-        chain: The answer.
+        result: The answer.
         last: Its last row.
         largest: The most rows that any answer of this stream held: what the service surely gives.
 
@@ -161,9 +163,9 @@ def row_behind(chain: PagedResult, last: Row, largest: int) -> Row | None:
         The row; None if there surely is none.
 
     Raises:
-        ShiftedError: If it cannot be told.
+        ShiftedError: If that cannot be known.
     """
-    rows = chain.rows_from_last()
+    rows = result.rows_from_last()
     if not rows or rows[0] != last or (len(rows) == 1 and largest == 1):
         raise ShiftedError
     return rows[1] if len(rows) > 1 else None

@@ -1,8 +1,8 @@
-"""One stream read by several sessions at once.
+"""One stream read by several sessions in parallel.
 
 The first pages are read by one session, and with them everything that can go wrong is found out.
 Where they show a large stream that can be divided, what follows is read range by range; the rows of
-all ranges leave as they come, a few pages at a time in memory, however large the ranges are.
+all ranges are passed on as they arrive, with a few pages in memory however large the ranges are.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _UNFIT = (
 
 
 class ParallelReader:
-    """Reads a stream by as many sources at once as it is given."""
+    """Reads a stream by several sources in parallel."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ParallelReader:
             source: Makes a source of the entity set; each worker has its own.
             plan: The strongest plan for it.
             name: Name of the stream, for messages.
-            workers: How many sources to use at once.
+            workers: How many sources to use in parallel.
             may_divide: Whether more than one may be used yet.
         """
         self._source = source
@@ -93,8 +93,8 @@ class ParallelReader:
             yield from self._read_ranges(division)
         except _UNFIT as error:
             logger.warning(
-                "%s: reading several ranges at once does not work here (%s); it is read anew by "
-                "one session.",
+                "%s: reading several ranges in parallel does not work here (%s); it is read "
+                "again by one session.",
                 self._name,
                 str(error) or type(error).__name__,
             )
@@ -104,12 +104,12 @@ class ParallelReader:
             )
 
     def _read_ranges(self, division: Division) -> Iterator[RowBatch]:
-        crew = _Crew(division, self._source, self._workers)
-        with closing(crew.row_batches()) as row_batches:
+        workers = _RangeWorkers(division, self._source, self._workers)
+        with closing(workers.row_batches()) as row_batches:
             yield from row_batches
 
 
-class _Crew:
+class _RangeWorkers:
     """Workers that read the ranges of a division, and the stretches they found."""
 
     def __init__(self, division: Division, source: Callable[[], Source], workers: int) -> None:

@@ -84,6 +84,8 @@ class Plan:
         skip: Whether ``$skip`` may be sent.
         null_rows: Whether rows without tracking value can be asked for.
         not_null: Whether rows with any tracking value can be asked for as such.
+        until: Start of the run, as a canonical date-time: reading by time ends with the page that
+        crosses it. None where it is not known.
         version: OData version, for literals.
         time_zone: The service's clock.
         custom: Further query options, such as parameter aliases.
@@ -101,6 +103,7 @@ class Plan:
     skip: bool = True
     null_rows: bool = True
     not_null: bool = True
+    until: str | None = None
     version: str = "4.0"
     time_zone: ServiceTimeZone = field(default_factory=ServiceTimeZone)
     custom: tuple[tuple[str, str], ...] = ()

@@ -153,7 +153,7 @@ class Progress:
 
 
 class _Watermark:
-    """The newest tracking value before which everything was written, over ranges read at once."""
+    """The newest tracking value before which everything was written, over parallel ranges."""
 
     def __init__(self) -> None:
         self._begun = False

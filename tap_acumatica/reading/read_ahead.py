@@ -21,9 +21,9 @@ _LOOK_SECONDS = 0.2
 class ReadAhead(t.Generic[T]):
     """The same items in the same order, made by a thread that is at most two items ahead.
 
-    The thread starts at once. An error comes where it happened, after the items before it. When the
-    consumer stops early, the thread ends with the request it is at; it never keeps the process from
-    ending.
+    The thread starts immediately. An error comes where it happened, after the items before it.
+    When the consumer stops early, the thread ends with the request it is at; it never keeps the
+    process from ending.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
@@ -49,7 +49,7 @@ class ReadAhead(t.Generic[T]):
         if not isinstance(item, _End):
             return item
         self.close()
-        self._producer.held.put(_End(None))  # whoever asks again is told again
+        self._producer.held.put(_End(None))  # whoever asks again gets the end again
         if item.error is not None:
             raise item.error
         raise StopIteration

@@ -2,7 +2,7 @@
 
 What a service refuses (a filter, an order, a column) shows with the first request that needs it. It
 is then found out by single small requests, logged with what it means, and the stream is read again
-from where it began by the next best safe plan. Rows may then leave twice; none is passed over.
+from where it began by the next best safe plan. Rows may then be emitted twice; none is missed.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Reader:
 
         Raises:
             AccessError: If the service refuses every plan.
-            AnswerError: If what it sends is no answer.
+            AnswerError: If what it sends is not an answer.
         """
         start = self.plan.time_zone.safe_floor(start) if start else None
         for _ in range(_MOST_PLANS):

@@ -25,7 +25,6 @@ from tap_acumatica.odata.query import QueryOptions, build_url
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.odata.atom import Readable
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
@@ -33,6 +32,39 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SMALLEST_PAGE = 10
+
+
+T = t.TypeVar("T")
+
+
+class Service(t.Protocol):
+    """The service that is read."""
+
+    @property
+    def root(self) -> str:
+        """Address of the service root."""
+
+    def check_answer(self, url: str, context: str | None) -> None:
+        """Raise if the answer to a request comes from another service."""
+
+
+class Sessions(t.Protocol):
+    """Whatever sends requests to a service."""
+
+    @property
+    def service(self) -> Service:
+        """The service."""
+
+    def fetch(
+        self,
+        url: str,
+        parse: Callable[[t.Any], T],
+        *,
+        what: str,
+        patient: bool = ...,
+        **options: t.Any,
+    ) -> T:
+        """What ``parse`` makes of the answer to a request."""
 
 
 class Codec(t.Protocol):
@@ -46,7 +78,7 @@ class Codec(t.Protocol):
 
 
 class RequestCount:
-    """How many requests were made for a stream, and how much was asked for at once.
+    """How many requests were made for a stream, and how many rows to ask for.
 
     A page that does not come in time is asked for again by halves; the size that came is kept.
     """
@@ -79,7 +111,7 @@ class EntitySource:
 
     def __init__(  # noqa: PLR0913  a request is made of these
         self,
-        sessions: SessionPool,
+        sessions: Sessions,
         segment: str,
         codec: Codec,
         *,
@@ -116,7 +148,7 @@ class EntitySource:
         """Answer a query.
 
         Raises:
-            TapError: As :meth:`SessionPool.fetch`.
+            TapError: As the sessions raise it.
             AnswerError: If a value does not fit its type.
         """
         while True:
@@ -191,7 +223,7 @@ class EntitySource:
         try:
             resolved = urlsplit(urljoin(self._last, link))
         except ValueError as error:
-            msg = f"{self._name}: the next link is no address; tell the owner of the service"
+            msg = f"{self._name}: the next link is not an address; report it to the service's owner"
             raise AnswerError(msg) from error
         root = urlsplit(self._root)
         # Behind a proxy, services write the scheme and the port that they see themselves.

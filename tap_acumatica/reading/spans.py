@@ -1,4 +1,4 @@
-"""A stream divided by values of its cursor, so that several sessions read it at once.
+"""A stream divided by values of its cursor, so that several sessions read it in parallel.
 
 Where the values lie is not known beforehand, and asking for it at depth is dear. So division begins
 with one open range and goes on while it is read: whoever has nothing to do looks, by one small
@@ -30,7 +30,7 @@ _TIE_FACTOR = 4
 _MOST_TIES = 3
 
 
-class Part(t.Protocol):
+class Range(t.Protocol):
     """A range that one worker reads."""
 
     def read(self, source: Source) -> Iterator[RowBatch]:
@@ -40,7 +40,7 @@ class Part(t.Protocol):
 class Division(t.Protocol):
     """Hands out the ranges of one stream; safe for threads."""
 
-    def take(self, source: Source) -> Part | None:
+    def take(self, source: Source) -> Range | None:
         """A range to read, found with few small requests; None if nothing is worth dividing."""
 
 
@@ -61,7 +61,7 @@ class _Span:
         self.room = room
         self.read = 0
         self.finished = False
-        self.looks = 0
+        self.probes = 0
 
     @property
     def left(self) -> float:
@@ -91,12 +91,12 @@ class TimeDivision:
         self._spans = [_Span(start)]
         self._untouched = True
 
-    def take(self, source: Source) -> Part | None:
+    def take(self, source: Source) -> Range | None:
         """A range to read; the first is all there is."""
         with self._lock:
             if self._untouched:
                 self._untouched = False
-                return _TimePart(self, self._spans[0])
+                return _TimeRange(self, self._spans[0])
         widen = 1
         for _ in range(_MOST_TIES * len(self._spans) + PAGES_APART):
             with self._lock:
@@ -104,14 +104,14 @@ class TimeDivision:
                 if span.left < FEWEST_PAGES * self._largest:
                     return None
                 skip = self._distance(span) * widen
-                span.looks += 1
+                span.probes += 1
                 origin, already, open_ended = span.newest, span.read, span.left == math.inf
             term = self._plan.term(self._column, "ge", self._plan.time_zone.safe_floor(origin))
             try:
                 rows = rows_at(source, self._plan, (term,), skip, by_time=True)
             finally:
                 with self._lock:
-                    span.looks -= 1
+                    span.probes -= 1
             if not rows:
                 with self._lock:
                     # Others may have taken over the end meanwhile: nothing lies that far in theirs.
@@ -119,13 +119,13 @@ class TimeDivision:
                     last.room = min(last.room, skip + (already if last is span else last.read))
                 continue
             if found := self._split(self._plan.stamps(rows)[0]):
-                return _TimePart(self, found)
+                return _TimeRange(self, found)
             widen *= _TIE_FACTOR
         return None
 
     def _distance(self, span: _Span) -> int:
         if span.left == math.inf:
-            return PAGES_APART * self._largest * (span.looks + 1)
+            return PAGES_APART * self._largest * (span.probes + 1)
         return int(span.left / 2)
 
     def _split(self, value: str | None) -> _Span | None:
@@ -177,7 +177,7 @@ class TimeDivision:
         yield RowBatch([], ascending=False, mark=mark._replace(done=True, stop=stop))
 
 
-class _TimePart(t.NamedTuple):
+class _TimeRange(t.NamedTuple):
     division: TimeDivision
     span: _Span
 
@@ -195,7 +195,7 @@ class KeyDivision:
     """Ranges of the key, one behind the other.
 
     A range lies between two places; a place is the beginning of a key: as few of its leading values
-    as tell it from the place before. In between lie boxes, each a plain conjunction of comparisons.
+    as distinguish it from the place before. Between them lie boxes, each a conjunction of terms.
     """
 
     def __init__(self, plan: Plan, last: Row, largest: int) -> None:
@@ -213,20 +213,20 @@ class KeyDivision:
         self._operator = "gt"
         self._ended = False
 
-    def take(self, source: Source) -> Part | None:
+    def take(self, source: Source) -> Range | None:
         """The next range."""
         with self._lock:
             if self._ended:
                 return None
             before, operator = self._place, self._operator
-            place, last = self._look(source)
+            place, last = self._next_place(source)
             self._ended = place is None
             if place is not None:
                 self._place, self._operator = place, "ge"
             boxes = self.boxes(before, operator, place)
-            return _KeyPart(self._plan, boxes, self._largest, last)
+            return _KeyRange(self._plan, boxes, self._largest, last)
 
-    def _look(self, source: Source) -> tuple[Place | None, Place | None]:
+    def _next_place(self, source: Source) -> tuple[Place | None, Place | None]:
         """Where the next range ends, and the key of its last row where that was seen."""
         distance = PAGES_APART // 2 * self._largest - 1
         for terms, _ in self.boxes(self._place, self._operator, None):
@@ -268,7 +268,7 @@ class KeyDivision:
         return self._plan.term(self._plan.seek[depth], operator, value)
 
 
-class _KeyPart(t.NamedTuple):
+class _KeyRange(t.NamedTuple):
     plan: Plan
     boxes: list[Box]
     largest: int

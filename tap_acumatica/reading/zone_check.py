@@ -34,7 +34,7 @@ def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
         now: The time by the service's clock, aware.
 
     Returns:
-        The fault; None where nothing can be told, for want of rows or of an order.
+        The fault; None where there are too few rows, or no order, to know.
     """
     if plan.tracking is None or not (plan.order and plan.time_order):
         return None

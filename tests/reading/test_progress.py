@@ -7,7 +7,7 @@ import itertools
 import typing as t
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -124,6 +124,13 @@ def broken_promise(case: Case, kind: type[Progress] = Progress) -> str | None:
 
 @given(cases())
 def test_no_row_at_or_before_the_bookmark_is_missing(case: Case) -> None:
+    assert broken_promise(case) is None
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000, deadline=None)
+@given(cases())
+def test_no_row_at_or_before_the_bookmark_is_missing_20000_times(case: Case) -> None:
     assert broken_promise(case) is None
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import typing as t
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,11 @@ KEYS: dict[str, dict[str, str]] = {
 
 quick = settings(
     max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+thorough = settings(
+    max_examples=2000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -155,16 +161,33 @@ def _missing(world: World, warehouse: Warehouse) -> list[Row]:
     ]
 
 
-@quick
-@given(
+killed_runs = given(
     world=worlds(),
     page_size=PAGE_SIZES,
     killed=st.none() | st.integers(1, 20),
     batch=st.integers(1, 5),
 )
+
+
+@quick
+@killed_runs
 def test_after_one_more_run_the_newest_version_of_every_row_is_there(
     world: World, page_size: int, killed: int | None, batch: int
 ) -> None:
+    _arrives(world, page_size, killed, batch)
+
+
+@pytest.mark.slow
+@thorough
+@killed_runs
+def test_after_one_more_run_the_newest_version_of_every_row_is_there_2000_times(
+    world: World, page_size: int, killed: int | None, batch: int
+) -> None:
+    _arrives(world, page_size, killed, batch)
+
+
+def _arrives(world: World, page_size: int, killed: int | None, batch: int) -> None:
+    """One busy run, perhaps killed, then one in peace."""
     warehouse = Warehouse(world.table.key)
     world.busy = True
     run(
@@ -195,6 +218,19 @@ def test_after_one_more_run_the_newest_version_of_every_row_is_there(
 def test_a_full_read_holds_every_row_that_was_there_throughout(
     world: World, page_size: int
 ) -> None:
+    _is_whole(world, page_size)
+
+
+@pytest.mark.slow
+@thorough
+@given(world=worlds(), page_size=PAGE_SIZES)
+def test_a_full_read_holds_every_row_that_was_there_throughout_2000_times(
+    world: World, page_size: int
+) -> None:
+    _is_whole(world, page_size)
+
+
+def _is_whole(world: World, page_size: int) -> None:
     warehouse = Warehouse(world.table.key)
     world.busy = True
     try:
