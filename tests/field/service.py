@@ -411,7 +411,12 @@ class Service:
             _meets(table, dict.fromkeys(table.columns), term)  # literals are checked without rows
         rows = [row for row in table.rows if all(_meets(table, row, term) for term in comparisons)]
         counted = len(rows)
-        place = _sorting(table, query.get("$orderby", ""))
+        sorting = _sorting(table, query.get("$orderby", ""))
+        numbers = {id(row): number for number, row in enumerate(table.rows)}
+
+        def place(row: Row) -> tuple[t.Any, ...]:
+            return (*sorting(row), numbers[id(row)])
+
         rows.sort(key=place)
         if "$skiptoken" in query and table.link is None:
             behind = self._places[query["$skiptoken"]]

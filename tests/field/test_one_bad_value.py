@@ -11,6 +11,7 @@ from tests.field.orders import (
     COLUMNS,
     assert_complete,
     assert_one_error,
+    latest,
     missed,
     order,
     service_of,
@@ -109,7 +110,7 @@ def test_a_value_in_another_form_is_read_all_the_same(
     sending(service, column, raw)
     with service.running():
         run = run_tap({"url": service.url})
-    assert len(run.records("Orders")) == 25
+    assert len(latest(run)) == 25
     found = str(sent(run)[column])
     if column == "Total":
         assert Decimal(found) == Decimal(read)
@@ -138,7 +139,7 @@ def test_what_is_no_value_of_its_column_fails_the_stream_and_says_where(
         lenient = run_tap({"url": service.url, "on_value_error": "null"}, check=False)
     assert_one_error(run, "Orders", column, "on_value_error", str(BAD))
     assert lenient.exit_code == 0, lenient.errors
-    assert len(lenient.records("Orders")) == 25
+    assert len(latest(lenient)) == 25
     assert sent(lenient)[column] is None
     assert_warned(lenient, "Orders", column, str(BAD))
 

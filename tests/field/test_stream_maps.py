@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import typing as t
@@ -31,8 +32,12 @@ def batches(folder: Path) -> dict[str, t.Any]:
 def in_files(run: TapRun, folder: Path) -> list[dict[str, t.Any]]:
     """The rows of all BATCH files."""
     names = [f for m in run.messages if m["type"] == "BATCH" for f in m["manifest"]]
-    texts = [(folder / name.rpartition("/")[2]).read_text("utf-8") for name in names]
-    return [json.loads(line) for text in texts for line in text.splitlines()]
+    rows = []
+    for name in names:
+        content = (folder / name.rpartition("/")[2]).read_bytes()
+        text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        rows += [json.loads(line) for line in text.decode().splitlines()]
+    return rows
 
 
 def test_what_a_map_leaves_out_leaves_by_no_path(run_tap: RunTap, tmp_path: Path) -> None:

@@ -79,7 +79,6 @@ def test_a_switch_in_the_environment_means_what_it_says(
     [
         ("USE_SELECT", "ture"),
         ("PAGE_SIZE", "2k"),
-        ("ENTITY_SETS", "[Orders"),
     ],
 )
 def test_a_variable_that_says_nothing_is_named(tmp_path: Path, name: str, written: str) -> None:
