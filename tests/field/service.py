@@ -24,6 +24,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote
 from xml.sax.saxutils import quoteattr
 
+from typing_extensions import override
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -530,6 +532,7 @@ class _Backwards:
     def __init__(self, value: t.Any) -> None:
         self.value = value
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Backwards) and bool(self.value == other.value)
 
@@ -539,6 +542,7 @@ class _Backwards:
     def __gt__(self, other: _Backwards) -> bool:
         return bool(other.value > self.value)
 
+    @override
     def __hash__(self) -> int:
         return hash(self.value)
 
@@ -571,6 +575,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     service: Service
 
+    @override
     def handle_error(self, request: t.Any, client_address: t.Any) -> None:
         """A client that goes away is no news."""
 
@@ -600,7 +605,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.wfile.write(b"HTTP/1.1 204 -\r\nContent-Length: 0\r\n\r\n")
 
-    def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002
+    @override
+    def log_message(self, format: str, *args: t.Any) -> None:
         """The service keeps its own log."""
 
 
