@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import logging
 import threading
@@ -42,6 +43,9 @@ logger = logging.getLogger(__name__)
 
 _SELECT_CHARACTERS = 1200  # IIS takes a query of 2048, and answers longer ones with a bare 404
 _PLANS_VERBOSITY = 2
+_CLOCK_PRECISION = dt.timedelta(
+    seconds=1
+)  # a Date header is cut to whole seconds (RFC 9110, 5.6.7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         select=(*names, *expanded) if names else (),
         expand=expand,
         page_size=settings.requested_page_size,
-        until=times.canonical(source.connection.began),
+        until=times.canonical(source.connection.began + _CLOCK_PRECISION),
         version=source.model.version,
         time_zone=time_zone,
         custom=tuple(custom.items()),

@@ -264,10 +264,12 @@ def _hexadecimal(value: str) -> str:
 
 
 def _utc_literal(value: str) -> str:
-    """``…Z`` with as few fraction digits as possible: some parsers accept at most three."""
+    """``…Z`` with none, three or seven fraction digits: parsers may refuse other numbers."""
     head, _, micros = value[:-6].partition(".")
-    fraction = micros.rstrip("0")
-    return f"{head}.{fraction}Z" if fraction else f"{head}Z"
+    fraction = micros.removesuffix("000") if micros.endswith("000") else f"{micros}0"
+    if not int(micros):
+        return f"{head}Z"
+    return f"{head}.{fraction}Z"
 
 
 def _edm_type(  # noqa: PLR0913  one argument per column of the table

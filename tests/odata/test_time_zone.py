@@ -200,10 +200,10 @@ def test_a_filter_is_written_in_the_zone_of_the_service() -> None:
     moment = "2024-07-01T16:00:00.120000+00:00"
     own = time_zone("America/New_York")
     spelled = literal("Edm.DateTime", moment, version="3.0", time_zone=own)
-    assert spelled == "datetime'2024-07-01T12:00:00.12'"
+    assert spelled == "datetime'2024-07-01T12:00:00.120'"
     spelled = literal("Edm.DateTimeOffset", moment, version="3.0", time_zone=own)
-    assert spelled == "datetimeoffset'2024-07-01T16:00:00.12Z'"
-    assert literal("Edm.DateTimeOffset", moment, time_zone=own) == "2024-07-01T16:00:00.12Z"
+    assert spelled == "datetimeoffset'2024-07-01T16:00:00.120Z'"
+    assert literal("Edm.DateTimeOffset", moment, time_zone=own) == "2024-07-01T16:00:00.120Z"
 
 
 def test_no_filter_is_earlier_than_sql_server_supports() -> None:

@@ -38,8 +38,8 @@ LITERALS: list[tuple[str, t.Any, str, str]] = [
     (
         "Edm.DateTimeOffset",
         "2024-02-29T01:02:03.120000+00:00",
-        "2024-02-29T01:02:03.12Z",
-        "datetimeoffset'2024-02-29T01:02:03.12Z'",
+        "2024-02-29T01:02:03.120Z",
+        "datetimeoffset'2024-02-29T01:02:03.120Z'",
     ),
     (
         "Edm.DateTime",

@@ -128,9 +128,9 @@ def test_no_row_at_or_before_the_bookmark_is_missing(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=5_000, deadline=None)
 @given(cases())
-def test_no_row_at_or_before_the_bookmark_is_missing_20000_times(case: Case) -> None:
+def test_no_row_at_or_before_the_bookmark_is_missing_5000_times(case: Case) -> None:
     assert broken_promise(case) is None
 
 

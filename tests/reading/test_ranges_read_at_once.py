@@ -67,7 +67,7 @@ def worked_in_any_order(data: st.DataObject) -> Iterator[None]:
                     yield row_batch
 
     with (
-        mock.patch.object(parallel, "_Crew", Crew),
+        mock.patch.object(parallel, "_RangeWorkers", Crew),
         mock.patch.object(parallel, "_HEAD_PAGES", 1),
         mock.patch.object(spans, "PAGES_APART", 2),
         mock.patch.object(spans, "FEWEST_PAGES", 1),
