@@ -11,6 +11,7 @@ from tap_acumatica.acumatica.entity_sets import appended_keys, entities
 from tap_acumatica.errors import ExpandError, SettingsError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.odata.types import edm_type, is_timestamp
+from tap_acumatica.reading.evidence import Evidence
 from tap_acumatica.records.schema import RecordShape, merge_shapes, record_shape
 
 if t.TYPE_CHECKING:
@@ -39,6 +40,7 @@ class TenantSource:
         expansions: Navigation properties to include.
         not_comparable: Columns that must not be filtered by.
         parameters: Wire values of an inquiry's parameters; None where they are not given.
+        evidence: What is learned of the service in this run, shared by all that it holds.
     """
 
     connection: Connection
@@ -48,6 +50,7 @@ class TenantSource:
     expansions: tuple[Expansion, ...] = ()
     not_comparable: frozenset[str] = frozenset()
     parameters: Mapping[str, t.Any] | None = None
+    evidence: Evidence = field(default_factory=Evidence)
 
     @property
     def lacks_parameters(self) -> bool:
@@ -84,6 +87,7 @@ class Discovery:
         self._settings = settings
         self._time_zone = settings.service_time_zone()
         self._matched: set[str] = set()
+        self._evidence = {tenant: Evidence() for tenant in connections}
 
     def definitions(self, wanted: Callable[[str], bool] | None = None) -> list[StreamDefinition]:
         """The streams on offer, by name.
@@ -147,6 +151,7 @@ class Discovery:
             expansions=expansions,
             not_comparable=_not_comparable(model, entity, shape),
             parameters=self._parameter_values(entity, model.version),
+            evidence=self._evidence[tenant],
         )
 
     def _is_date(self, entity: Entity, name: str) -> bool:

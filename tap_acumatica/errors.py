@@ -5,6 +5,7 @@
         * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
             * ``NotFoundError``   nothing is there (HTTP 404)
         * ``RefusedError``        the service does not take a filter, an order or a column
+        * ``ColumnsRefusedError``  the service does not give columns that it declares
         * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
             * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
             * ``BrokenOffError``    rows of an answer were passed on, the rest did not arrive
@@ -79,6 +80,18 @@ class NotFoundError(AccessError):
 
 class RefusedError(StreamError):
     """The service does not take the request: a filter, an order, a column, an expansion."""
+
+
+class ColumnsRefusedError(StreamError):
+    """The service does not give some of the columns that were asked for.
+
+    Attributes:
+        names: Names of the columns.
+    """
+
+    def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 class AnswerError(StreamError):

@@ -16,12 +16,13 @@ from tap_acumatica.odata.dialect import V4
 from tap_acumatica.odata.expand import as_paths, render
 from tap_acumatica.odata.query import QueryOptions, function_call, path_segment
 from tap_acumatica.odata.types import is_primitive, is_timestamp
-from tap_acumatica.reading.by_time import RowBatch
+from tap_acumatica.reading.batches import RowBatch
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, Plan, plan_for
-from tap_acumatica.reading.progress import Progress, first_stamp
+from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
+from tap_acumatica.reading.window import Reached, Window
 from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions
 from tap_acumatica.records.compiled import CompiledCodec
@@ -34,6 +35,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.discovery import TenantSource
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.expand import Expansion
+    from tap_acumatica.odata.model import Property
     from tap_acumatica.odata.time_zone import ServiceTimeZone
     from tap_acumatica.reading.source import Codec
     from tap_acumatica.records.conversions import Convert
@@ -128,7 +130,8 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         columns=_sortable(source, columns.requested),
         unique=not source.entity.inquiry,
         not_comparable=source.not_comparable,
-        tracking=Column(tracking, declared[tracking].type) if tracking else None,
+        tracking=_column(declared[tracking]) if tracking else None,
+        inquiry=source.entity.entity_set.name if source.entity.inquiry else None,
         select=(*names, *expanded) if names else (),
         expand=expand,
         page_size=settings.requested_page_size,
@@ -159,7 +162,7 @@ class Extraction:
         *,
         tenant: str | None = None,
         tracking: str | None = None,
-        bookmark: str | None = None,
+        reached: Reached | None = None,
         fast: bool = True,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -171,12 +174,11 @@ class Extraction:
             settings: Settings.
             tenant: Login name for the ``_tenant`` column.
             tracking: Replication key.
-            bookmark: Bookmark of an earlier run.
+            reached: What earlier runs have read.
             fast: Whether rows may be decoded straight into records.
 
         Raises:
             AccessError: If it is an inquiry whose parameters are not given.
-            BookmarkError: If the bookmark is not a date-time.
         """
         if source.lacks_parameters:
             msg = (
@@ -198,9 +200,15 @@ class Extraction:
             trim=settings.trim_strings,
             overrides=columns.overrides,
         )
+        self._window = Window(
+            reached or Reached(),
+            times.canonical(source.connection.began),
+            time_offset=settings.time_offset,
+            look_back_hours=settings.daily_lookback_hours,
+            start_date=settings.canonical_start_date,
+        )
         self.progress = Progress(
-            bookmark,
-            began=source.connection.began,
+            self._window,
             name=self.name,
             stamps=self.plan.stamps,
             requests=lambda: self._requests.made,
@@ -223,19 +231,19 @@ class Extraction:
             options = QueryOptions(select=self.plan.select, expand=self.plan.expand)
             yield RowBatch(self._open().get(options).rows, ascending=False)
             return
-        bookmark, tracked = self.progress.bookmark, self.plan.tracking is not None
-        start = None
-        if tracked:
-            start = first_stamp(
-                bookmark,
-                start_date=self._settings.canonical_start_date,
-                time_offset=self._settings.time_offset,
-            )
+        start = self._window.start if self.plan.tracking else None
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
         if self._settings.verbosity >= _PLANS_VERBOSITY:
             logger.info("%s: %s", self.name, self.plan.described)
         self._check_zone()
-        yield from self._reader().read(start, first_load=tracked and bookmark is None)
+        reader = self._reader()
+        yield from reader.read(self._window)
+        if self._settings.verbosity >= _PLANS_VERBOSITY:
+            logger.info(
+                "What is known of %s: %s",
+                self._tenant_source.connection.service.where,
+                self._tenant_source.evidence.described,
+            )
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
         """The records of rows, ready to be encoded.
@@ -265,15 +273,17 @@ class Extraction:
         )
 
     def _reader(self) -> Reader | ParallelReader:
+        evidence = self._tenant_source.evidence
         workers = self._tenant_source.connection.sessions.size
         if workers == 1:
-            return Reader(self._open(), self.plan, name=self.name)
+            return Reader(self._open(), self.plan, name=self.name, evidence=evidence)
         return ParallelReader(
             self._open,
             self.plan,
             name=self.name,
             workers=workers,
             may_divide=self.current.is_set,
+            evidence=evidence,
         )
 
     def _check_zone(self) -> None:
@@ -322,6 +332,10 @@ def _compiled_codec(
         tenant=tenant,
         int64_as_text=source.connection.dialect.int64_as_text,
     )
+
+
+def _column(prop: Property) -> Column:
+    return Column(prop.name, prop.type, nullable=prop.nullable)
 
 
 def _time_zone(source: TenantSource, columns: Columns, settings: Settings) -> ServiceTimeZone:

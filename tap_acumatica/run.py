@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
     from tap_acumatica.acumatica.connection import Connection
     from tap_acumatica.extraction import Extraction
-    from tap_acumatica.reading.by_time import RowBatch
+    from tap_acumatica.reading.batches import RowBatch
     from tap_acumatica.settings.connections import Site
     from tap_acumatica.singer import MessageWriter
 

@@ -13,7 +13,8 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from typing_extensions import override
 
 from tap_acumatica.extraction import Extraction
-from tap_acumatica.reading.blocks import blocks
+from tap_acumatica.reading.batches import blocks
+from tap_acumatica.reading.window import STATE_KEYS, Reached, as_state, reached_by
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.lines import RecordLines
@@ -27,7 +28,7 @@ from tap_acumatica.records.writers import (
 from tap_acumatica.singer import BatchFileFormat, SingerStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.metrics import Counter
@@ -192,7 +193,7 @@ class EntitySetStream(SingerStream):
             self._run.site.settings,
             tenant=tenant,
             tracking=self.replication_key,
-            bookmark=self._bookmark_of(self._state_of(tenant)),
+            reached=self._reached(tenant),
             fast=self._uses_fast_path if fast is None else fast,
         )
 
@@ -301,18 +302,19 @@ class EntitySetStream(SingerStream):
     def _state_of(self, tenant: str | None) -> dict[str, t.Any]:
         return self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
 
-    def _bookmark_of(self, state: Mapping[str, t.Any]) -> str | None:
-        """The bookmark of an earlier run, if it is of the same replication key."""
+    def _reached(self, tenant: str | None) -> Reached:
+        """What earlier runs have read, if it is of the same replication key."""
+        state = self._state_of(tenant)
         if self.replication_key and state.get("replication_key") == self.replication_key:
-            return t.cast("str | None", state.get("replication_key_value"))
-        return None
+            return reached_by(state, f"{self.name} of tenant '{tenant}'" if tenant else self.name)
+        return Reached()
 
     def _save(self, tenant: str | None, progress: Progress) -> None:
         if self.replication_method == REPLICATION_INCREMENTAL:
             state = self._state_of(tenant)
+            for key in STATE_KEYS:
+                state.pop(key, None)
             if progress.bookmark is not None:
                 state["replication_key"] = self.replication_key
-                state["replication_key_value"] = progress.bookmark
-            else:
-                state.pop("replication_key_value", None)
+                state |= as_state(progress.reached)
         self.write_state()

@@ -12,14 +12,16 @@ from tap_acumatica.errors import (
     PayloadError,
     RefusedError,
 )
+from tap_acumatica.odata import times
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.query import build_url
 from tap_acumatica.odata.types import is_timestamp
-from tap_acumatica.reading.blocks import blocks
+from tap_acumatica.reading.batches import blocks
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.plan import Column, Plan, plan_for
-from tap_acumatica.reading.progress import Progress, first_stamp
+from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.reader import Reader
+from tap_acumatica.reading.window import Reached, Window
 from tap_acumatica.records.codec import Page, RowCodec
 from tests.odata_service import NAMESPACE, Request, parse_target
 
@@ -46,6 +48,10 @@ class ServiceSource:
     def get(self, options: QueryOptions) -> Page:
         """Answer a query."""
         return self._ask(build_url(ROOT, self._name, options))
+
+    def at_most(self, top: int | None) -> int | None:
+        """As many rows as are wanted."""
+        return top
 
     def follow(self, link: str) -> Page:
         """Answer what a next link names."""
@@ -74,7 +80,7 @@ class Warehouse:
     key: tuple[str, ...]
     rows: dict[tuple[t.Any, ...], Row] = field(default_factory=dict)
     records: list[Row] = field(default_factory=list)
-    bookmark: str | None = None
+    reached: Reached = field(default_factory=Reached)
     states: list[str | None] = field(default_factory=list)
 
     def take(self, row: Row) -> None:
@@ -82,10 +88,15 @@ class Warehouse:
         self.records.append(row)
         self.rows[tuple(row[name] for name in self.key)] = row
 
-    def state(self, bookmark: str | None) -> None:
+    def state(self, reached: Reached) -> None:
         """Keep a state."""
-        self.bookmark = bookmark
-        self.states.append(bookmark)
+        self.reached = reached
+        self.states.append(reached.bookmark)
+
+    @property
+    def bookmark(self) -> str | None:
+        """The bookmark of the last state."""
+        return self.reached.bookmark
 
 
 def plan_of(service: ODataService, name: str, tracking: str | None, **others: t.Any) -> Plan:
@@ -95,7 +106,9 @@ def plan_of(service: ODataService, name: str, tracking: str | None, **others: t.
         assert is_timestamp(table.columns[tracking].type)
     return plan_for(
         keys=[Column(key, table.columns[key].type) for key in table.key],
-        tracking=Column(tracking, "Edm.DateTimeOffset") if tracking else None,
+        tracking=Column(tracking, "Edm.DateTimeOffset", table.columns[tracking].nullable)
+        if tracking
+        else None,
         **others,
     )
 
@@ -113,13 +126,21 @@ def run(  # noqa: PLR0913  a run has this many settings
     tracking: str | None = None,
     time_offset: int = 0,
     start_date: str | None = None,
+    look_back_hours: float = 0,
     batch_size: int = 1,
     killed_after: int | None = None,
     workers: int = 1,
     **plan: t.Any,
 ) -> None:
     """Read a table into a warehouse, as the stream does; ``killed_after`` records it ends."""
-    planned = plan_of(service, name, tracking, **plan)
+    window = Window(
+        warehouse.reached,
+        times.canonical(began),
+        time_offset=time_offset,
+        look_back_hours=look_back_hours,
+        start_date=start_date,
+    )
+    planned = plan_of(service, name, tracking, until=window.began, **plan)
     reader: Reader | ParallelReader = Reader(ServiceSource(service, name), planned, name=name)
     if workers > 1:
         reader = ParallelReader(
@@ -129,10 +150,8 @@ def run(  # noqa: PLR0913  a run has this many settings
             workers=workers,
             may_divide=lambda: True,
         )
-    progress = Progress(warehouse.bookmark, began=began, stamps=planned.stamps)
-    start = first_stamp(progress.bookmark, start_date=start_date, time_offset=time_offset)
+    progress = Progress(window, stamps=planned.stamps)
     columns, written = service.tables[name].columns, 0
-    first_load = tracking is not None and progress.bookmark is None
 
     def write(rows: list[t.Any]) -> None:
         nonlocal written
@@ -142,12 +161,12 @@ def run(  # noqa: PLR0913  a run has this many settings
             warehouse.take({column: row[column] for column in columns})
             written += 1
 
-    batches = reader.read(start if tracking else None, first_load=first_load)
+    batches = reader.read(window)
     try:
         for block in blocks(batches, batch_size, fill=False):
             progress.write(block, write)
-            warehouse.state(progress.bookmark)
+            warehouse.state(progress.reached)
     except _KilledError:
         return
     progress.complete()
-    warehouse.state(progress.bookmark)
+    warehouse.state(progress.reached)

@@ -2,83 +2,60 @@
 
 A row that changes, comes or goes while the rows are read moves no other row across the place where
 reading stands, as it would with ``$skip``. No ``or`` across columns is needed: with a key of
-several columns, rows are read from ``K1 ge x`` on, leaving out those of value x that were seen
-already; where one value of K1 fills half a page or more, its rows are read by ``K1 eq x and K2 gt
-y``, then all behind it by ``K1 gt x``.
+several columns, rows are read from ``K1 ge x`` on; where one value of K1 fills half a page or more,
+its rows are read by ``K1 eq x and K2 ge y``, then all behind it by ``K1 gt x``.
+
+A page begins with the value that was sought, which shows that nothing was passed over. Reading ends
+at the largest key that was met when it was under way: what is added behind it is the next run's.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-import msgspec
-
-from tap_acumatica.errors import AnswerError
-from tap_acumatica.reading.by_skip import read_by_skip
-from tap_acumatica.reading.pages import PagedResult, ShiftedError, check_order, row_behind
+from tap_acumatica.reading.evidence import OrderDisagreesError, OrderIgnoredError
+from tap_acumatica.reading.plan import LOCAL_TYPES, Term, content
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tap_acumatica.reading.plan import Plan, Row, Source
+    from tap_acumatica.reading.pages import Answer, Pages
+    from tap_acumatica.reading.plan import Column, Row
 
-Bound = tuple[str, t.Any]
 _HALF = 2
-_DIFFERENCES = 3
+_FIRST_LOOK_AHEAD = 4
 _MOST_TIES = 10_000
-"""Rows remembered, so that they are not emitted twice; more rows of one value are read by the next
-column."""
-
-
-class OrderDisagreesError(Exception):
-    """The service sorts keys in one way and compares them in another."""
-
-
-class NullKeyError(Exception):
-    """A key column that should hold no nulls holds one."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
-
-
-def content(row: Row) -> bytes:
-    """The content of a row, to recognize it again."""
-    return msgspec.json.encode(row)
+"""Rows remembered, so that they are not emitted twice."""
 
 
 class KeyReader:
-    """Reads the rows of a filter in key order; one reader serves one stream."""
+    """Reads the rows that meet some terms, in the order of their key."""
 
     def __init__(
         self,
-        source: Source,
-        plan: Plan,
+        pages: Pages,
+        by_position: Callable[[Sequence[Term]], Iterator[list[Row]]],
         *,
-        largest: int = 0,
+        live: bool = False,
         last: tuple[t.Any, ...] | None = None,
     ) -> None:
         """Prepare.
 
         Args:
-            source: The entity set.
-            plan: A plan whose ``seek`` is not empty.
-            largest: Rows of the largest answer of a service that is known to sort and to seek.
-            last: Key values of the last row, where it is known.
+            pages: Pages of the entity set.
+            by_position: Reads all rows of a filter that cannot be sought by.
+            live: Whether a row may leave the terms by being changed, so that it is passed on when
+                first met. Else the rows of the last value of a page are left to the next page,
+                and all rows of one value come in one batch.
+            last: Key of the last row, where it is known; reading ends there.
         """
-        self._source = source
-        self._plan = plan
-        self._largest = largest
+        self._pages = pages
+        self._plan = pages.plan
+        self._by_position = by_position
+        self._live = live
         self._last = last
-        self._sorts = largest > 0
-        self._check = _SeekCheck(tuple(column.name for column in plan.keys), passed=largest > 0)
 
-    @property
-    def settled(self) -> bool:
-        """Whether the service was seen to sort and to seek as it should."""
-        return self._sorts and self._check.settled
-
-    def read(self, terms: Sequence[str] = (), *, depth: int = 0) -> Iterator[list[Row]]:
+    def read(self, terms: Sequence[Term] = (), depth: int = 0) -> Iterator[list[Row]]:
         """All rows that meet ``terms``, page by page.
 
         Args:
@@ -86,205 +63,261 @@ class KeyReader:
             depth: How many of the leading key columns they fix to one value.
 
         Raises:
-            OrderDisagreesError: If seeking meets other rows than counting does.
-            NullKeyError: If a key value is null that should not be.
-            AnswerError: If pages repeat themselves.
+            UntrustedError: If the service cannot be read in this way.
         """
-        yield from self._range(tuple(terms), depth, None, frozenset())
-        self._check.finish()
-
-    def _range(
-        self, terms: tuple[str, ...], depth: int, bound: Bound | None, seen: frozenset[bytes]
-    ) -> Iterator[list[Row]]:
-        """Rows within ``terms`` from ``bound`` of one column on, without those in ``seen``."""
         plan = self._plan
-        column = plan.seek[depth]
-        last_column = depth == len(plan.seek) - 1
-        if bound is None and column.nullable:
-            yield from self._group(terms, depth, None)
-            bound = ("ne", None)
-        while True:
-            bounded = (*terms, plan.term(column, *bound)) if bound else terms
-            result = PagedResult(self._source, plan.options(bounded), seeks=True)
-            first, last, ties = yield from self._rows(result, column.name, seen)
-            if first is None or last is None:
-                self._check.nothing_came()
-                return
-            if not self._goes_on(result, last):
-                return
-            if not self._sorts:
-                check_order(self._source, plan, bounded, first)
-                self._sorts = True
-            self._refuse_nulls(last)
-            value = last[column.name]
-            stuck = self._check.stuck(first)
-            if last_column and plan.unique:
-                if stuck:
-                    msg = "a page repeats itself"
-                    raise AnswerError(msg)
-                bound, seen = ("gt", value), frozenset()
-            elif stuck or len(ties) * _HALF >= result.total or len(ties) >= _MOST_TIES:
-                if last_column:
-                    yield from self._group(terms, depth, value)
-                else:
-                    yield from self._rest_of_group(terms, depth, last, ties)
-                bound, seen = ("gt", value), frozenset()
-            else:
-                bound, seen = ("ge", value), frozenset(content(row) for row in ties)
-
-    def _rows(
-        self, result: PagedResult, name: str, seen: frozenset[bytes]
-    ) -> Generator[list[Row], None, tuple[Row | None, Row | None, list[Row]]]:
-        """The rows of one answer; returns first and last, and those that share the last's value."""
-        first: Row | None = None
-        last: Row | None = None
-        ties: list[Row] = []
-        for rows in result:
-            if not rows:
-                continue
-            fresh = [row for row in rows if content(row) not in seen] if seen else rows
-            if first is None:
-                first = rows[0]
-                self._refuse_nulls(first)
-                self._check.first_row(fresh)
-            result.found = self._plan.page_size is not None
-            if fresh:
-                yield fresh
-            last = rows[-1]
-            ties = _ties(ties, rows, name)
-        return first, last, ties
-
-    def _group(self, terms: tuple[str, ...], depth: int, value: t.Any) -> Iterator[list[Row]]:
-        """All rows of one value of the column at ``depth``, from the first."""
-        self._check.suspend()
-        inner = (*terms, self._plan.term(self._plan.seek[depth], "eq", value))
-        if depth < len(self._plan.seek) - 1:
-            yield from self._range(inner, depth + 1, None, frozenset())
+        too_many = plan.terms is not None and len(terms) >= plan.terms
+        if depth >= len(plan.seek) or not plan.order or too_many:
+            yield from self._by_position(terms)
         else:
-            yield from read_by_skip(self._source, self._plan, inner)
+            yield from _Level(self, self._pages, tuple(terms), depth).read()
 
-    def _rest_of_group(
-        self, terms: tuple[str, ...], depth: int, last: Row, ties: list[Row]
-    ) -> Iterator[list[Row]]:
-        """The rows behind ``last`` among those of its value of the column at ``depth``."""
-        plan = self._plan
-        inner = (*terms, plan.term(plan.seek[depth], "eq", last[plan.seek[depth].name]))
-        column = plan.seek[depth + 1]
-        value = last[column.name]
-        if value is None:
-            yield from self._range(inner, depth + 1, None, frozenset(map(content, ties)))
-            return
-        if column.nullable:  # whether nulls sort first is not known; twice is better than never
-            yield from self._group(inner, depth + 1, None)
-        if plan.unique and depth + 1 == len(plan.seek) - 1:
-            yield from self._range(inner, depth + 1, ("gt", value), frozenset())
-            return
-        seen = frozenset(content(row) for row in ties if row[column.name] == value)
-        yield from self._range(inner, depth + 1, ("ge", value), seen)
-
-    def _goes_on(self, result: PagedResult, last: Row) -> bool:
-        """Whether rows may follow an answer.
-
-        A short page does not mean the end, since a service may cap pages; an empty one does.
-        """
-        if self._last and self._last == tuple(last[column.name] for column in self._plan.seek):
-            return False
-        full = result.more or result.total == self._largest
-        self._largest = max(self._largest, result.total)
-        if not self._plan.skip or (full and self._check.passed):
-            return True
-        try:
-            behind = row_behind(result, last, self._largest)
-        except ShiftedError:
-            return True
-        if behind is not None:
-            self._check.expect(behind)
-        return behind is not None
-
-    def _refuse_nulls(self, row: Row) -> None:
-        for column in self._plan.seek:
-            if not column.nullable and row[column.name] is None:
-                raise NullKeyError(column.name)
-
-
-class _SeekCheck:
-    """Makes sure, once, that seeking meets the row that counting meets.
-
-    Order and comparison can disagree: databases compare by collation, services may sort in memory,
-    and some ignore a filter. A row that comes or goes between the two requests looks the same, so
-    one difference is not believed before the next page shows it again or there is none.
-    """
-
-    def __init__(self, key: tuple[str, ...], *, passed: bool) -> None:
-        self._key = key
-        self._expected: Row | None = None
-        self._differences = 0
-        self._first: bytes | None = None
-        self.passed = passed
+    def group(self, terms: Sequence[Term], depth: int, value: t.Any) -> Iterator[list[Row]]:
+        """All rows of one value of the key column at ``depth``."""
+        term = Term(self._plan.seek[depth], "eq", value)
+        yield from self.read((*terms, term), depth + 1)
 
     @property
-    def settled(self) -> bool:
-        """Whether it was passed, with no difference since."""
-        return self.passed and not self._differences
+    def is_live(self) -> bool:
+        """Whether rows are passed on when first met."""
+        return self._live
 
-    def expect(self, row: Row) -> None:
-        """The next row that is new should be this one."""
-        if not self.passed:
-            self._expected = row
+    def is_last(self, row: Row) -> bool:
+        """Whether a row is known to be the last one."""
+        if self._last is None:
+            return False
+        return self._last == tuple(row[column.name] for column in self._plan.seek)
 
-    def suspend(self) -> None:
-        """What comes next is not what stands behind the last answer."""
-        self._expected = None
 
-    def first_row(self, fresh: Sequence[Row]) -> None:
-        """Look at the rows of an answer that are new."""
-        if self._expected is None or not fresh:
-            return
-        if all(fresh[0][name] == self._expected[name] for name in self._key):
-            self.passed, self._differences = True, 0
+class _Level:
+    """Reads along one key column, the ones before it being fixed."""
+
+    def __init__(
+        self, reader: KeyReader, pages: Pages, terms: tuple[Term, ...], depth: int
+    ) -> None:
+        plan = pages.plan
+        self._reader = reader
+        self._pages = pages
+        self._terms = terms
+        self._depth = depth
+        self._column = plan.seek[depth]
+        self._order: tuple[Column, ...] = plan.keys[depth:]
+        self._alone = len(self._order) == 1 and plan.unique
+        self._bound: Term | None = None
+        self._last_values: list[t.Any] = []
+        self._seen: frozenset[bytes] = frozenset()
+        self._nulls_met = False
+
+    def read(self) -> Iterator[list[Row]]:
+        count = total = 0
+        several = False
+        while True:
+            terms = (*self._terms, self._bound) if self._bound else self._terms
+            answer = self._pages.seek(terms, self._order, self._brings, top=self._top)
+            rows, values = answer.rows, [row[self._column.name] for row in answer.rows]
+            count, total = count + 1, total + self._new(values)
+            several = several or answer.more or total > 1
+            whole = self._is_whole(terms, answer)
+            self._expect_boundary(terms, values)
+            if whole or not rows:
+                if count > 1:
+                    self._pages.refuse_unproved(self._order, several=several)
+                yield self._fresh(rows)
+                yield from self._nulls_at_the_end()
+                return
+            if values[-1] is None:
+                yield from self._all_null_or_nulls_last(rows, values)
+                if self._bound is None:
+                    return
+                continue
+            self._nulls_met = self._nulls_met or values[0] is None
+            self._refuse_descent(values)
+            self._pages.prove_order(terms, self._order, answer)
+            self._learn_texts(values)
+            if self._pages.plan.page_size is None and answer.link:
+                yield rows
+                yield from self._pages.along_links(answer)
+                return
+            ended = yield from self._end_at_last_key(count, rows, values)
+            if ended:
+                yield from self._nulls_at_the_end()
+                return
+            ended = yield from self._step(rows, values)
+            if ended:
+                yield from self._nulls_at_the_end()
+                return
+            self._check_other_side(answer)
+
+    def _new(self, values: list[t.Any]) -> int:
+        """How many of the rows of a page do not belong to the place it begins at."""
+        bound = self._bound.value if self._bound else None
+        return len(values) if bound is None else len(values) - values.count(bound)
+
+    @property
+    def _top(self) -> int | None:
+        """One more than a page where it begins with a row that is known."""
+        plan, bound = self._pages.plan, self._bound
+        return plan.page_and_one if bound and bound.operator == "ge" else plan.page_size
+
+    def _brings(self, rows: list[Row]) -> bool:
+        known = self._bound.value if self._bound and self._bound.operator == "ge" else None
+        if not self._alone or known is None:
+            return bool(rows)
+        return any(row[self._column.name] != known for row in rows)
+
+    def _is_whole(self, terms: Sequence[Term], answer: Answer) -> bool:
+        if self._pages.is_end(answer):
+            return True
+        if answer.rows and self._reader.is_last(answer.rows[-1]):
+            return True
+        return self._pages.settle_end(terms, self._order, answer)
+
+    # What is passed on
+
+    def _fresh(self, rows: list[Row]) -> list[Row]:
+        """The rows that were not passed on before."""
+        if not self._seen:
+            return rows
+        return [row for row in rows if content(row) not in self._seen]
+
+    def _pass_on(self, rows: list[Row], values: list[t.Any]) -> list[Row]:
+        """Those of a page that is not the last: without the rows that come again with the next."""
+        value = values[-1]
+        start = len(rows)
+        while start and values[start - 1] == value:
+            start -= 1
+        if not self._reader.is_live:
+            return rows[:start]
+        fresh = self._fresh(rows)
+        self._seen = frozenset(content(row) for row in rows[start:][-_MOST_TIES:])
+        return fresh
+
+    # Going on
+
+    def _step(self, rows: list[Row], values: list[t.Any]) -> t.Generator[list[Row], None, bool]:
+        """Pass rows on and find the place to go on from; whether that was the end."""
+        value, bound = values[-1], self._bound
+        stuck = bound is not None and bound.value == value
+        if self._alone:
+            if stuck and bound and bound.operator == "ge":
+                if len(rows) > 1:
+                    # values that the service takes for equal, or a page that repeats itself
+                    raise OrderDisagreesError
+                yield self._fresh(rows)
+                return True  # the boundary row alone
+            yield self._pass_on(rows, values)
+            self._bound = Term(self._column, "ge", value)
+            return False
+        yield self._pass_on(rows, values)
+        if stuck or _HALF * values.count(value) >= len(rows):
+            for group in self._reader.group(self._terms, self._depth, value):
+                if fresh := self._fresh(group):
+                    yield fresh
+            self._seen = frozenset()
+            self._bound = Term(self._column, "gt", value)
         else:
-            self._differ()
-        self._expected = None
+            self._bound = Term(self._column, "ge", value)
+        return False
 
-    def nothing_came(self) -> None:
-        """Where a row was to come, none did."""
-        if self._expected is not None:
-            self._expected = None
-            self._differ()
+    def _end_at_last_key(
+        self, count: int, rows: list[Row], values: list[t.Any]
+    ) -> t.Generator[list[Row], None, bool]:
+        """Whether the largest key known was reached; from the fourth page on it is asked for."""
+        if count >= _FIRST_LOOK_AHEAD and not count & (count - 1):
+            last = self._pages.first_row(self._terms, self._order, reverse=True)
+            if last is not None and last[self._column.name] is not None:
+                self._last_values.append(last[self._column.name])
+        text = self._column.is_text
+        ends = [v for v in self._last_values if (v in values if text else values[-1] >= v)]
+        if not ends:
+            return False
+        end = ends[0]
+        if self._alone:
+            yield self._fresh(rows)
+            return True
+        yield self._fresh([row for row, v in zip(rows, values, strict=True) if v != end])
+        yield from self._reader.group(self._terms, self._depth, end)
+        return True
 
-    def _differ(self) -> None:
-        self._differences += 1
-        if self._differences >= _DIFFERENCES:
-            raise OrderDisagreesError
+    # Nulls
 
-    def stuck(self, first: Row) -> bool:
-        """Whether an answer begins with the same row as the one before.
+    def _all_null_or_nulls_last(self, rows: list[Row], values: list[t.Any]) -> Iterator[list[Row]]:
+        """Go on behind a page that ends with nulls: wherever they stand, they are one group."""
+        known = [row for row, value in zip(rows, values, strict=True) if value is not None]
+        if known:
+            yield self._fresh(known)
+        yield from self._reader.group(self._terms, self._depth, None)
+        self._nulls_met = True
+        self._bound = None if known else Term(self._column, "ne", None)
 
-        So it does where a service repeats a page, but also where it takes more values for equal
-        than Python does (upper and lower case): then one has to go on within the group.
+    def _nulls_at_the_end(self) -> Iterator[list[Row]]:
+        """Nulls that no comparison has met: where more than a page was read, they may stand last."""
+        if self._bound is not None and self._column.nullable and not self._nulls_met:
+            self._nulls_met = True
+            for rows in self._reader.group(self._terms, self._depth, None):
+                if rows:
+                    yield rows
+
+    # What a page must be like
+
+    def _expect_boundary(self, terms: Sequence[Term], values: list[t.Any]) -> None:
+        """The boundary row comes first, or is gone; this shows what comes twice, not what is lost.
 
         Raises:
-            OrderDisagreesError: If seeking was not shown to work.
+            OrderDisagreesError: If it comes, but not first.
         """
-        held = content(first)
-        same = held == self._first
-        if same and not self.passed and self._differences:
+        bound = self._bound
+        if bound is None or not values or bound.value is None:
+            return
+        if bound.operator == "gt":
+            if values[0] == bound.value:
+                raise OrderDisagreesError
+        elif values[0] != bound.value and self._column.is_text:
+            term = Term(self._column, "eq", bound.value)
+            if bound.value in values or self._pages.first_row((*self._terms, term), self._order):
+                raise OrderDisagreesError
+
+    def _refuse_descent(self, values: list[t.Any]) -> None:
+        known = [value for value in values if value is not None]
+        if self._column.is_text or not self._has_order:
+            return
+        if any(behind < before for before, behind in zip(known, known[1:], strict=False)):
+            raise OrderIgnoredError
+
+    @property
+    def _has_order(self) -> bool:
+        """Whether its values are in an order that is known here; local times are not."""
+        return self._pages.plan.time_zone.is_utc or self._column.type not in LOCAL_TYPES
+
+    def _learn_texts(self, values: list[t.Any]) -> None:
+        """Take note of how the service sorts texts, and how it compares them.
+
+        Raises:
+            OrderDisagreesError: If it does the one in another way than the other.
+        """
+        texts, bound = self._pages.evidence.texts, self._bound
+        if not self._column.is_text or texts.known:
+            return
+        known = [value for value in values if value is not None]
+        if self._pages.is_proved:
+            texts.saw_sorted(known)
+        if bound is not None and bound.operator == "ge":
+            texts.saw_compared(bound.value, known)
+
+    def _check_other_side(self, answer: Answer) -> None:
+        """Texts: from the last row back, the place comes first as well.
+
+        Raises:
+            OrderDisagreesError: If another row does: it stands behind the place, and would be
+                passed over.
+        """
+        bound, identity = self._bound, self._pages.plan.identity
+        checked = self._column.is_text and bound is not None and self._pages.plan.both_sides
+        if not checked or bound is None or self._pages.evidence.texts.known:
+            return
+        term = Term(self._column, "le", bound.value)
+        row = self._pages.first_row((*self._terms, term), self._order, reverse=True)
+        if row is None or row[self._column.name] == bound.value:
+            return
+        if identity(row) not in {identity(one) for one in answer.rows}:
             raise OrderDisagreesError
-        self._first = held
-        return same
-
-    def finish(self) -> None:
-        """At the end: a difference that was not made good is believed."""
-        if self._differences:
-            raise OrderDisagreesError
-
-
-def _ties(ties: list[Row], rows: list[Row], name: str) -> list[Row]:
-    """The rows at the end that share the last one's value, across parts; the last of many."""
-    value = rows[-1][name]
-    start = len(rows)
-    while start and rows[start - 1][name] == value:
-        start -= 1
-    if start == 0 and ties and ties[-1][name] == value:
-        return (ties + rows)[-max(_MOST_TIES, len(rows)) :]
-    return rows[start:]

@@ -1,176 +1,365 @@
-"""One query and all its parts: next links followed, circles refused, ends made sure of."""
+"""Pages of one entity set, each of which proves itself; see ``evidence.py`` for what is believed."""
 
 from __future__ import annotations
 
 import logging
 import typing as t
-from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
+import unicodedata
 
-from tap_acumatica.errors import AnswerError, BrokenOffError, EmptyAnswerError, RefusedError
+from tap_acumatica.errors import AnswerError, BrokenOffError
+from tap_acumatica.odata import times
+from tap_acumatica.reading.evidence import FilterIgnoredError, OrderIgnoredError
+from tap_acumatica.reading.plan import LOCAL_TYPES
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_acumatica.odata.query import QueryOptions
-    from tap_acumatica.reading.plan import Plan, Row, Source
-
+    from tap_acumatica.reading.evidence import Evidence
+    from tap_acumatica.reading.plan import Column, Page, Plan, Row, Source, Term
 
 logger = logging.getLogger(__name__)
 
-
-class OrderIgnoredError(Exception):
-    """The service does not sort, although it was asked to."""
-
-
-class ShiftedError(Exception):
-    """Rows were added or removed, so a position means nothing."""
+MARGIN_SECONDS = 0.01
+"""SQL Server keeps ticks of 3.33 ms and shows three digits, so a stored value may lie a little below
+or above the one shown."""
+SECOND = 1.0
+_MOST_LOOKS = 9
 
 
-class PagedResult:
-    """The answer to one query: its rows, part by part.
+class Answer(t.NamedTuple):
+    """The answer to one query.
 
-    After the last part, ``total`` is the number of rows and ``more`` says whether rows surely
-    follow.
-
-    A next link counts from the start of a result that may have shifted since: openly by ``$skip``,
-    or in a token that looks opaque. Where the caller can go on by value, it sets ``found`` as soon
-    as an answer brought rows, and no link is followed: it only says that there is more. Where an
-    answer brought nothing to go on from, the link leads on.
+    Attributes:
+        rows: Its rows.
+        link: Its next link, if it has one.
+        more: Whether rows surely follow: there is a link, or the answer broke off.
+        asked: How many rows were asked for, None where the service decides.
     """
 
-    def __init__(self, source: Source, options: QueryOptions, *, seeks: bool) -> None:
-        self.options = options
-        self.total = 0
-        self.more = False
-        self.found = False
-        self._source = source
-        self._seeks = seeks
+    rows: list[Row]
+    link: str | None
+    more: bool
+    asked: int | None
 
-    def __iter__(self) -> Iterator[list[Row]]:
-        """The rows of each part.
+    @property
+    def is_full(self) -> bool:
+        """Whether it has all the rows that were asked for, or even more."""
+        return self.asked is not None and len(self.rows) >= self.asked
+
+
+class Pages:
+    """Asks for the pages of one entity set."""
+
+    def __init__(self, source: Source, plan: Plan, evidence: Evidence) -> None:
+        """Prepare.
+
+        Args:
+            source: The entity set.
+            plan: How it is read.
+            evidence: What is known of the service.
+        """
+        self.plan = plan
+        self.evidence = evidence
+        self.coarse = True  # all stamps so far were whole seconds
+        self._source = source
+
+    # Asking
+
+    def ask(
+        self,
+        terms: Sequence[Term],
+        order: Sequence[Column],
+        *,
+        top: int | None = None,
+        skip: int = 0,
+        reverse: bool = False,
+    ) -> Answer:
+        """Answer one query.
+
+        Args:
+            terms: Comparisons that the rows meet.
+            order: Columns to sort by.
+            top: Rows to ask for instead of a page.
+            skip: Rows to pass over.
+            reverse: Whether to sort from the last to the first.
 
         Raises:
-            AnswerError: If a next link leads in a circle.
+            FilterIgnoredError: If rows come, twice, that do not meet the terms.
+        """
+        options = self.plan.options(terms, order, top=top, skip=skip, reverse=reverse)
+        answer = self._answer(options)
+        if self._outside(terms, answer.rows) is not None:
+            answer = self._answer(options)
+            if (column := self._outside(terms, answer.rows)) is not None:
+                raise FilterIgnoredError(column.name)
+        return answer
+
+    def _answer(self, options: QueryOptions) -> Answer:
+        answer = self._joined(self._source.get(options), options.top)
+        self.evidence.links = self.evidence.links or answer.link is not None
+        return answer
+
+    def _joined(self, page: Page, top: int | None) -> Answer:
+        """An answer of one or more parts; one that breaks off is as good as a shorter one."""
+        rows = page.rows
+        while page.next_part is not None:
+            try:
+                page = page.next_part()
+            except BrokenOffError as error:
+                logger.info("Going on behind the rows that came: %s", error)
+                return Answer(rows, None, more=True, asked=self._source.at_most(top))
+            rows = [*rows, *page.rows]
+        link = page.next_link
+        return Answer(rows, link, more=link is not None, asked=self._source.at_most(top))
+
+    def follow(self, answer: Answer) -> Answer:
+        """What the next link of an answer leads to."""
+        return self._joined(self._source.follow(answer.link or ""), answer.asked)
+
+    def along_links(self, answer: Answer) -> Iterator[list[Row]]:
+        """The rows that the links of an answer lead to, where no ``$top`` is sent.
+
+        Raises:
+            AnswerError: If a link leads in a circle.
         """
         visited: set[int] = set()
-        page = self._source.get(self.options)
-        while True:
-            self.total += len(page.rows)
-            yield page.rows
-            if page.next_part is not None:
-                try:
-                    page = page.next_part()
-                except BrokenOffError as error:
-                    if not self._seeks:
-                        raise
-                    logger.info("Going on behind the rows that came: %s", error)
-                    self.more = True
-                    return
-                continue
-            link = page.next_link
-            if link is None:
-                self.more = self.total == self.options.top  # more than that: $top has no effect
-                return
-            if self._seeks and (self.found or _counts(link)):
-                self.more = True
-                return
-            if hash(link) in visited:
+        while answer.link is not None:
+            if hash(answer.link) in visited:
                 msg = "the next link leads in a circle; report it to the owner of the service"
                 raise AnswerError(msg)
-            visited.add(hash(link))
-            page = self._source.follow(link)
+            visited.add(hash(answer.link))
+            answer = self.follow(answer)
+            yield answer.rows
 
-    def has_rows_behind(self) -> bool:
-        """Whether there are rows at positions behind this answer: one small request."""
-        position = self.total + (self.options.skip or 0)
-        page = self._source.get(replace(self.options, skip=position, top=1))
-        return bool(page.rows or page.next_link)
+    def seek(
+        self,
+        terms: Sequence[Term],
+        order: Sequence[Column],
+        brings: Callable[[list[Row]], bool],
+        *,
+        top: int | None = None,
+        reverse: bool = False,
+    ) -> Answer:
+        """A page; where it brings nothing to go on from, but a link, there is only the link.
 
-    def rows_from_last(self) -> list[Row]:
-        """The last row of this answer and the one behind it, by position: one small request.
+        A link counts rows that may go meanwhile, and then passes over others. So it is followed
+        again until the same rows came twice.
 
-        Where the first of the two is not the last row, rows before it came or went meanwhile, and
-        the position says nothing.
+        Args:
+            terms: Comparisons that the rows meet.
+            order: Columns to sort by.
+            brings: Whether rows are enough to go on from.
+            top: Rows to ask for instead of a page.
+            reverse: Whether to sort from the last to the first.
+
+        Raises:
+            AnswerError: If links lead elsewhere each time, or in a circle.
         """
-        position = self.total + (self.options.skip or 0) - 1
-        top = None if self.options.top is None else 2
-        options = replace(self.options, skip=position or None, top=top)
-        return [row for part in PagedResult(self._source, options, seeks=False) for row in part]
+        met: list[t.Any] | None = None
+        for _ in range(_MOST_LOOKS):
+            answer, followed, visited = (
+                self.ask(terms, order, top=top, reverse=reverse),
+                False,
+                set(),
+            )
+            while answer.link is not None and not brings(answer.rows):
+                if answer.link in visited:
+                    msg = "the next link leads in a circle; report it to the owner of the service"
+                    raise AnswerError(msg)
+                visited.add(answer.link)
+                more, followed = self.follow(answer), True
+                answer = more._replace(rows=[*answer.rows, *more.rows])
+            found = [self.plan.identity(row) for row in answer.rows] if followed else None
+            if not followed or found == met:
+                return answer
+            met = found
+        msg = "next links lead to other rows each time; report it to the owner of the service"
+        raise AnswerError(msg)
 
+    def first_row(
+        self, terms: Sequence[Term], order: Sequence[Column], *, reverse: bool = False
+    ) -> Row | None:
+        """The first row of a result: one small request; None where it cannot be asked for."""
+        if reverse and not self.plan.reversible:
+            return None
+        answer = self.seek(terms, order, bool, top=1, reverse=reverse)
+        return answer.rows[0] if answer.rows else None
 
-def check_order(
-    source: Source, plan: Plan, terms: Sequence[str], first: Row, *, by_time: bool = False
-) -> bool:
-    """Make sure, by one small request, that the service sorts: in reverse, another row comes first.
+    # The end
 
-    Args:
-        source: The entity set.
-        plan: The plan it is read by.
-        terms: Comparisons of the query whose first row is known.
-        first: That row, where at least one more follows.
-        by_time: Whether the tracking column leads the order.
+    def is_end(self, answer: Answer) -> bool:
+        """Whether nothing follows: a shorter answer than another one, and no link."""
+        length, inquiry = len(answer.rows), self.plan.inquiry
+        self.evidence.met(inquiry, length)
+        if answer.more or answer.is_full:
+            return False
+        return self.evidence.is_shorter(inquiry, length)
 
-    Returns:
-        Whether that is known; not so where an answer holds one row and ``$skip`` is of no use.
+    def settle_end(self, terms: Sequence[Term], order: Sequence[Column], answer: Answer) -> bool:
+        """Whether a short answer, with no longer one known, is the end: one small request.
 
-    Raises:
-        OrderIgnoredError: If it does not.
-    """
-    options = plan.options(terms, by_time=by_time, top=2 if plan.page_size else None)
-    reverse = tuple(f"{name} desc" for name in options.orderby)
-    if not reverse:
-        return False
-    try:
-        rows = _first_two(source, replace(options, orderby=reverse))
-    except (RefusedError, EmptyAnswerError):
-        return True  # it sorts one way only; the pages themselves must show that they ascend
-    if not rows or rows[0] != first:
-        return bool(rows)
-    known = len(rows) > 1
-    if not known and plan.skip:
-        # Some services cap pages at one row: whether there is another shows by its position.
-        rows_behind = _first_two(source, replace(options, skip=1))
-        known = bool(rows_behind) and rows_behind[0] != first
-        if not rows_behind:
-            return True
-    # A row that was changed meanwhile may be first in both orders; it is not the same any more.
-    if known and _first_two(source, options) == rows:
+        Where only the newest rows were asked for, all are asked for: that settles it for later
+        streams, too. Else the last row and the one behind it are asked for.
+
+        Raises:
+            AnswerError: If the service gives one row per answer.
+        """
+        length, inquiry = len(answer.rows), self.plan.inquiry
+        if answer.more or answer.is_full or not length or self.evidence.was_cut(inquiry, length):
+            return False
+        if self._is_newest_only(terms):
+            longer = len(self.ask((), self.plan.keys).rows)
+            self.evidence.met(inquiry, longer)
+            if longer > length:
+                return True
+        if inquiry:
+            return self._is_last(terms, order, answer)
+        if not self._uses_positions(order):
+            return False  # a position says nothing where rows tie; the next page tells
+        return self._is_last_by_position(terms, order, answer)
+
+    def _is_newest_only(self, terms: Sequence[Term]) -> bool:
+        return len(terms) == 1 and terms[0].column == self.plan.tracking
+
+    def _uses_positions(self, order: Sequence[Column]) -> bool:
+        total = self.plan.clauses is None or len(order) <= self.plan.clauses
+        return self.plan.skip and self.plan.order and self.evidence.skips and total and bool(order)
+
+    def _is_last_by_position(
+        self, terms: Sequence[Term], order: Sequence[Column], answer: Answer
+    ) -> bool:
+        rows, length, identity = answer.rows, len(answer.rows), self.plan.identity
+        wanted = 2 if length > 1 else 1
+        behind = self.ask(terms, order, top=wanted, skip=max(1, length - 1)).rows[:wanted]
+        if length == 1:
+            if behind and identity(behind[0]) != identity(rows[0]):
+                self._refuse_single_rows(terms, order)
+            return not behind
+        if not behind or identity(behind[0]) != identity(rows[-1]):
+            return False  # something changed; the next page tells
+        if len(behind) > 1:
+            self.evidence.cut(self.plan.inquiry, length)
+        return len(behind) == 1
+
+    def _refuse_single_rows(self, terms: Sequence[Term], order: Sequence[Column]) -> None:
+        again = self.ask(terms, order)
+        if len(again.rows) == 1 and not again.more:
+            msg = (
+                "the service gives one row per answer and no next link; that is too few to read "
+                "by. Have its page limit raised"
+            )
+            raise AnswerError(msg)
+
+    def _is_last(self, terms: Sequence[Term], order: Sequence[Column], answer: Answer) -> bool:
+        """Whether the last row of an inquiry's answer comes first in reverse.
+
+        A limit of its own cuts whatever ``$skip`` passes over as well.
+        """
+        if not (order and self.plan.order and self.plan.reversible):
+            return False
+        found = self.ask(terms, order, top=1, reverse=True).rows
+        place = self.plan.place
+        last = bool(found) and place(found[0], order) == place(answer.rows[-1], order)
+        if found and not last:
+            self.evidence.cut(self.plan.inquiry, len(answer.rows))
+        return last
+
+    # The order
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether rows are known to come in the order asked for."""
+        return self.evidence.sorts(self.plan.inquiry)
+
+    def prove_order(self, terms: Sequence[Term], order: Sequence[Column], answer: Answer) -> None:
+        """Make sure that rows come sorted: in reverse, a row comes first that was not on the page.
+
+        Rows that come or go between the two requests may feign an order. So two rows are asked
+        for, a page of one row proves nothing, and an answer that speaks against it is asked for
+        again.
+
+        Raises:
+            OrderIgnoredError: If they do not.
+        """
+        plan = self.plan
+        if self.is_proved or len(answer.rows) < 2 or not (order and plan.order):  # noqa: PLR2004
+            return
+        page = [plan.identity(row) for row in answer.rows]
+        first, last = plan.place(answer.rows[0], order), plan.place(answer.rows[-1], order)
+        if not plan.reversible:
+            self.evidence.sorted(plan.inquiry)  # it sorts one way only; the pages ascend
+            return
+        for again in (False, True):
+            rows = self.ask(terms, order, top=2, reverse=True).rows[:2]
+            if not rows:
+                return
+            found = [plan.identity(row) for row in rows]
+            off = [one not in page for one in found]
+            reached = plan.place(rows[0], order)
+            behind = off == [True, True] or (off == [True, False] and found[1] == page[-1])
+            alike = not again and len(page) > 2 and first != last == reached  # noqa: PLR2004
+            if behind or alike or found == page[:-3:-1]:
+                self.evidence.sorted(plan.inquiry)
+                return
+            if off[0] or first == last or reached == last:
+                return  # nothing can be told yet
         raise OrderIgnoredError
-    return known
+
+    def refuse_unproved(self, order: Sequence[Column], *, several: bool) -> None:
+        """Where a second page followed, the order must have been proved in the end.
+
+        Raises:
+            OrderIgnoredError: If it was not.
+        """
+        total = self.plan.clauses is None or len(order) <= self.plan.clauses
+        if several and not self.is_proved and total:
+            raise OrderIgnoredError
+
+    # The filter
+
+    def _outside(self, terms: Sequence[Term], rows: list[Row]) -> Column | None:
+        """The column whose term a row does not meet, as far as that can be told from here."""
+        for term in terms:
+            name = term.column.name
+            tracked = self.plan.tracking is not None and name == self.plan.tracking.name
+            if tracked and term.value is None:
+                continue  # whoever asks for rows without a stamp leaves out the others
+            values = self.plan.stamps(rows) if tracked else [row[name] for row in rows]
+            if tracked:
+                self._look_at_grain(values)
+            if not self._all_meet(term, values, exact=tracked or self.plan.time_zone.is_utc):
+                return term.column
+        return None
+
+    def _look_at_grain(self, stamps: Sequence[str | None]) -> None:
+        if self.coarse:
+            self.coarse = all(stamp is None or stamp[19:26] == ".000000" for stamp in stamps)
+
+    def _all_meet(self, term: Term, values: Sequence[t.Any], *, exact: bool) -> bool:
+        column, operator, bound = term
+        if bound is None:
+            return all((value is None) == (operator == "eq") for value in values)
+        if any(value is None for value in values):
+            return False
+        if not values:
+            return True
+        if column.is_text:  # how texts compare is not known here
+            return operator != "eq" or {_folded(bound)} == {_folded(value) for value in values}
+        least = most = bound
+        if column.type in LOCAL_TYPES:
+            if not exact:
+                return True
+            ease = SECOND if self.coarse else MARGIN_SECONDS
+            least, most = times.shifted(bound, seconds=-ease), times.shifted(bound, seconds=ease)
+        return (operator not in {"ge", "gt", "eq"} or bool(min(values) >= least)) and (
+            operator not in {"le", "lt", "eq"} or bool(max(values) <= most)
+        )
 
 
-def _first_two(source: Source, options: QueryOptions) -> list[Row]:
-    rows: list[Row] = []
-    for part in PagedResult(source, options, seeks=False):
-        rows += part
-        if len(rows) > 1:
-            break
-    return rows[:2]
-
-
-def row_behind(result: PagedResult, last: Row, largest: int) -> Row | None:
-    """The row behind an answer that may not be the end.
-
-    A page may be short because the service caps pages, so a short page does not mean the end.
-
-    Args:
-        result: The answer.
-        last: Its last row.
-        largest: The most rows that any answer of this stream held: what the service surely gives.
-
-    Returns:
-        The row; None if there surely is none.
-
-    Raises:
-        ShiftedError: If that cannot be known.
-    """
-    rows = result.rows_from_last()
-    if not rows or rows[0] != last or (len(rows) == 1 and largest == 1):
-        raise ShiftedError
-    return rows[1] if len(rows) > 1 else None
-
-
-def _counts(link: str) -> bool:
-    names = {name.lower() for name, _ in parse_qsl(urlsplit(link).query, keep_blank_values=True)}
-    return "$skip" in names and "$skiptoken" not in names
+def _folded(text: t.Any) -> t.Any:
+    """A text as services take it that know neither case, accents nor blanks at the end."""
+    if not isinstance(text, str):
+        return text
+    letters = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in letters if not unicodedata.combining(c)).rstrip(" ").casefold()

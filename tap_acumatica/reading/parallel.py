@@ -14,9 +14,9 @@ import typing as t
 from contextlib import closing
 
 from tap_acumatica.errors import EmptyAnswerError, RefusedError
-from tap_acumatica.reading.by_key import NullKeyError, OrderDisagreesError
-from tap_acumatica.reading.by_time import FilterIgnoredError, RowBatch
-from tap_acumatica.reading.pages import OrderIgnoredError
+from tap_acumatica.reading.batches import RowBatch
+from tap_acumatica.reading.evidence import Evidence, UntrustedError
+from tap_acumatica.reading.pages import Pages
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.spans import divide
 
@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 
     from tap_acumatica.reading.plan import Plan, Source
     from tap_acumatica.reading.spans import Division
+    from tap_acumatica.reading.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +33,7 @@ _HEAD_PAGES = 2
 _NEARLY = 0.9
 _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
-_UNFIT = (
-    EmptyAnswerError,
-    FilterIgnoredError,
-    NullKeyError,
-    OrderDisagreesError,
-    OrderIgnoredError,
-    RefusedError,
-)
+_UNFIT = (EmptyAnswerError, RefusedError, UntrustedError)
 
 
 class ParallelReader:
@@ -53,6 +47,7 @@ class ParallelReader:
         name: str,
         workers: int,
         may_divide: Callable[[], bool],
+        evidence: Evidence | None = None,
     ) -> None:
         """Prepare.
 
@@ -62,35 +57,41 @@ class ParallelReader:
             name: Name of the stream, for messages.
             workers: How many sources to use in parallel.
             may_divide: Whether more than one may be used yet.
+            evidence: What is known of the service.
         """
+        self._evidence = evidence or Evidence()
         self._source = source
         self._plan = plan
         self._name = name
         self._workers = workers
         self._may_divide = may_divide
 
-    def read(self, start: str | None, *, first_load: bool) -> Iterator[RowBatch]:
+    def read(self, window: Window) -> Iterator[RowBatch]:
         """All rows, as :meth:`Reader.read`; each range ascends within itself."""
-        head = Reader(self._source(), self._plan, name=self._name)
+        head = self._reader(self._plan)
         pages = largest = 0
-        row_batches = t.cast(
-            "Generator[RowBatch, None, None]", head.read(start, first_load=first_load)
-        )
+        row_batches = t.cast("Generator[RowBatch, None, None]", head.read(window))
         with closing(row_batches):
             for row_batch in row_batches:
                 yield row_batch
                 in_order = row_batch.ascending or head.plan.tracking is None
+                if not row_batch.rows and not row_batch.rewind:
+                    continue
                 pages = 0 if row_batch.rewind or not in_order else pages + 1
                 largest = max(largest, len(row_batch.rows)) if pages else 0
                 full = len(row_batch.rows) >= largest * _NEARLY  # less what was read already
                 if pages >= _HEAD_PAGES and full and self._may_divide():
-                    division = divide(head.plan, row_batch.rows[-1], largest, seeks=head.seeks)
+                    division = divide(head.plan, row_batch.rows[-1], largest, self._evidence)
                     if division is not None:
                         break
             else:
                 return
         try:
             yield from self._read_ranges(division)
+            if window.is_look_back_due:
+                # A row may leave a range when the last one is read already.
+                pages_behind = Pages(self._source(), head.plan, self._evidence)
+                yield from head.behind_the_start(pages_behind)
         except _UNFIT as error:
             logger.warning(
                 "%s: reading several ranges in parallel does not work here (%s); it is read "
@@ -99,9 +100,10 @@ class ParallelReader:
                 str(error) or type(error).__name__,
             )
             yield RowBatch([], ascending=False, rewind=True)
-            yield from Reader(self._source(), head.plan, name=self._name).read(
-                start, first_load=first_load
-            )
+            yield from self._reader(head.plan).read(window)
+
+    def _reader(self, plan: Plan) -> Reader:
+        return Reader(self._source(), plan, name=self._name, evidence=self._evidence)
 
     def _read_ranges(self, division: Division) -> Iterator[RowBatch]:
         workers = _RangeWorkers(division, self._source, self._workers)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from tap_acumatica.odata.model import EDM
 from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.time_zone import ServiceTimeZone
@@ -15,9 +17,16 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _ORDER_CHARACTERS = 400
+LOCAL_TYPES = frozenset({"Edm.DateTime", "Edm.DateTimeOffset"})
+"""Types whose values may be local times, which come twice when clocks go back."""
 
 Row = t.Any
 """A row in wire values, read by column name."""
+
+
+def content(row: Row) -> bytes:
+    """The content of a row, to recognize it again."""
+    return msgspec.json.encode(row)
 
 
 class Page(t.Protocol):
@@ -40,6 +49,9 @@ class Source(t.Protocol):
     def follow(self, link: str) -> Page:
         """Answer what a next link names."""
 
+    def at_most(self, top: int | None) -> int | None:
+        """How many rows are asked for where ``top`` are wanted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -61,9 +73,22 @@ class Column:
         return edm_type(self.type).orderable or not self.type.startswith(EDM)
 
     @property
+    def is_text(self) -> bool:
+        """Whether its values sort and compare by rules that only the service knows."""
+        return self.type == "Edm.String" or not self.type.startswith(EDM)
+
+    @property
     def seekable(self) -> bool:
         """Whether comparing with a value read divides what was read from what was not."""
         return edm_type(self.type).seekable
+
+
+class Term(t.NamedTuple):
+    """One comparison of a column with a wire value."""
+
+    column: Column
+    operator: str
+    value: t.Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +106,13 @@ class Plan:
         page_size: Rows to ask for; None: no ``$top``, the service decides.
         order: Whether ``$orderby`` may be sent.
         time_order: Whether it may name the tracking column.
+        reversible: Whether it may sort from the last to the first.
+        clauses: The most names of it, None for no limit.
+        terms: The most comparisons of one filter, None for no limit.
+        both_sides: Whether keys may be compared by ``le``.
         skip: Whether ``$skip`` may be sent.
         null_rows: Whether rows without tracking value can be asked for.
-        not_null: Whether rows with any tracking value can be asked for as such.
+        inquiry: Name of the entity set where it is an inquiry, which may have habits of its own.
         until: Start of the run, as a canonical date-time: reading by time ends with the page that
         crosses it. None where it is not known.
         version: OData version, for literals.
@@ -100,9 +129,13 @@ class Plan:
     page_size: int | None = 2000
     order: bool = True
     time_order: bool = True
+    reversible: bool = True
+    clauses: int | None = None
+    terms: int | None = None
+    both_sides: bool = True
     skip: bool = True
     null_rows: bool = True
-    not_null: bool = True
+    inquiry: str | None = None
     until: str | None = None
     version: str = "4.0"
     time_zone: ServiceTimeZone = field(default_factory=ServiceTimeZone)
@@ -110,41 +143,65 @@ class Plan:
 
     def options(
         self,
-        terms: Sequence[str] = (),
+        terms: Sequence[Term] = (),
+        order: Sequence[Column] = (),
         *,
-        by_time: bool = False,
+        reverse: bool = False,
         skip: int | None = None,
         top: int | None = None,
     ) -> QueryOptions:
-        """Query options for rows that meet all ``terms``, in total order.
+        """Query options for the rows that meet all ``terms``.
 
         Args:
             terms: Comparisons.
-            by_time: Whether the tracking column leads the order.
+            order: Columns to sort by.
+            reverse: Whether to sort from the last to the first.
             skip: Rows to pass over.
             top: Rows to ask for instead of a page.
         """
-        columns = (self.tracking, *self.keys) if by_time and self.tracking else self.keys
+        names = dict.fromkeys(column.name for column in order[: self.clauses] if self.order)
         return QueryOptions(
-            filter=tuple(terms),
-            orderby=tuple(dict.fromkeys(column.name for column in columns)) if self.order else (),
+            filter=tuple(self._spelled(term) for term in terms),
+            orderby=tuple(f"{name} desc" if reverse else name for name in names),
             select=self.select,
             expand=self.expand,
-            top=top if top is not None else self.page_size,
-            skip=skip,
+            top=None if self.page_size is None else top or self.page_size,
+            skip=skip or None,
             custom=dict(self.custom),
         )
 
-    def term(self, column: Column, operator: str, value: object) -> str:
-        """One comparison, spelled for the service."""
-        return column.term(operator, value, self.version, self.time_zone)
+    @property
+    def page_and_one(self) -> int | None:
+        """Rows to ask for where a page begins with a row that is known; None as ``page_size``."""
+        return None if self.page_size is None else self.page_size + 1
+
+    def _spelled(self, term: Term) -> str:
+        return term.column.term(term.operator, term.value, self.version, self.time_zone)
+
+    @property
+    def time_columns(self) -> tuple[Column, ...]:
+        """The columns to sort by where rows are read in the order of their tracking values."""
+        if self.tracking is None:
+            return self.keys
+        rest = (column for column in self.keys if column.name != self.tracking.name)
+        return (self.tracking, *rest)
+
+    def place(self, row: Row, order: Sequence[Column]) -> tuple[t.Any, ...]:
+        """The values that decide where a row stands, as far as they are sent."""
+        return tuple(row[column.name] for column in order[: self.clauses])
+
+    def identity(self, row: Row) -> t.Any:
+        """What tells a row from all others: its key, or all of it where it has none."""
+        if self.keys:
+            return tuple(row[column.name] for column in self.keys)
+        return content(row)
 
     @property
     def described(self) -> str:
         """How a stream is read, for people."""
         names = ", ".join(column.name for column in self.keys) or "nothing"
         way = "by value" if self.seek else "by position"
-        pages = f"{self.page_size} rows a page" if self.page_size else "pages as the service cuts"
+        pages = f"{self.page_size} rows per page" if self.page_size else "pages as the service cuts"
         full = f"sorted by {names}, {way}, {pages}"
         return f"what changed by {self.tracking.name}, else {full}" if self.tracking else full
 

@@ -10,17 +10,14 @@ import logging
 import time
 import typing as t
 
-from tap_acumatica.errors import BookmarkError, ValueMismatchError
-from tap_acumatica.odata import times
-from tap_acumatica.reading.by_time import MARGIN_SECONDS
+from tap_acumatica.reading.window import Reached
 
 if t.TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Sequence
 
-    from tap_acumatica.reading.blocks import Piece
-    from tap_acumatica.reading.by_time import RangeMark, RowBatch
+    from tap_acumatica.reading.batches import Piece, RangeMark, RowBatch
     from tap_acumatica.reading.plan import Row
+    from tap_acumatica.reading.window import Window
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +33,17 @@ class Progress:
 
     Attributes:
         bookmark: The last tracking value up to which everything is written, in canonical form;
-            None while there is none. It never passes the start of the run: a row that is stamped in
-            the future would hide all later changes, so it is read in each run until its day.
+            None while there is none. It only rises to values that were met and lie before the
+            start of the run: a row that is stamped in the future would hide all later changes, so
+            it is read in each run until its day.
         rows: How many rows were written.
+        rows_again: How many of them were read again by the look-back.
     """
 
     def __init__(
         self,
-        bookmark: str | None = None,
+        window: Window,
         *,
-        began: dt.datetime,
         name: str = "",
         stamps: Callable[[Sequence[Row]], list[str | None]] = _no_stamps,
         requests: Callable[[], int] = lambda: 0,
@@ -53,25 +51,40 @@ class Progress:
         """Begin where an earlier run ended.
 
         Args:
-            bookmark: Bookmark of an earlier run, in any form; None for none.
-            began: Start of the run by the service's clock, aware.
+            window: What is read in this run.
             name: What to call the stream in logs and errors.
             stamps: Gives the canonical tracking value of each row; None for a row without one.
             requests: Counts the requests made so far, for logs.
-
-        Raises:
-            BookmarkError: If the bookmark is not a date-time.
         """
-        self._ceiling = times.canonical(began)
-        self._initial = min(_canonical(bookmark, name), self._ceiling) if bookmark else None
+        self._window = window
+        self._limit = window.began
+        before = window.reached.bookmark
+        self._initial = min(before, self._limit) if before else None
+        self._again = window.usual_start if window.is_look_back_due and before else None
         self._name = name
         self._stamps = stamps
         self._requests = requests
         self._newest: str | None = None
         self._watermark = _Watermark()
+        self._is_complete = False
         self.bookmark = self._initial
-        self.rows = 0
+        self.rows = self.rows_again = 0
         self._began = self._logged = time.monotonic()
+
+    @property
+    def reached(self) -> Reached:
+        """What the state says now: a look-back counts once it is complete.
+
+        The first one is the first load, and counts from its first STATE on: what it has not read
+        yet is read by the next run anyway.
+        """
+        before, began = self._window.reached, self._window.began
+        due = self._window.is_look_back_due
+        if self._is_complete:
+            looked_back = began if due else before.looked_back
+            return Reached(self.bookmark, began, looked_back)
+        looked_back = began if self._window.is_first_load else before.looked_back
+        return Reached(self.bookmark, before.completed, looked_back)
 
     def write(self, block: Sequence[Piece], write: Callable[[list[Row]], None]) -> int:
         """Write a block and let the bookmark follow: only what is out counts.
@@ -102,7 +115,12 @@ class Progress:
             batch: The batch they belong to.
         """
         self.rows += len(rows)
-        stamps = [stamp for stamp in self._stamps(rows) if stamp is not None]
+        if batch.hold is not None:
+            self._limit = min(self._limit, batch.hold)
+        limit = self._limit
+        stamps = [s for s in self._stamps(rows) if s is not None and s <= limit]
+        if self._again is not None:
+            self.rows_again += sum(stamp < self._again for stamp in stamps)
         if not stamps:
             return
         newest = stamps[-1] if batch.ascending else max(stamps)
@@ -123,8 +141,15 @@ class Progress:
 
     def complete(self) -> None:
         """Take note that all rows were written: whatever their order, the newest one counts."""
+        self._is_complete = True
         self._raise_to(self._newest)
         self.log("complete")
+        if self.rows_again:
+            logger.info(
+                "%s: %d of them were read again by the daily look-back ('daily_lookback_hours')",
+                self._name,
+                self.rows_again,
+            )
 
     def log(self, how: str | None = None) -> None:
         """Log rows, requests and time.
@@ -149,7 +174,7 @@ class Progress:
 
     def _raise_to(self, stamp: str | None) -> None:
         if stamp is not None:
-            self.bookmark = max(min(stamp, self._ceiling), self.bookmark or "")
+            self.bookmark = max(min(stamp, self._limit), self.bookmark or "")
 
 
 class _Watermark:
@@ -188,34 +213,3 @@ class _Watermark:
     def _reach(self, value: str | None) -> None:
         if value is not None:
             self._reached = max(value, self._reached or value)
-
-
-def _canonical(value: t.Any, name: str) -> str:
-    """The bookmark of an earlier run, of this tap or of another one, in canonical form."""
-    text = str(value)
-    try:
-        return times.to_canonical(text if ":" in text else f"{text}T00:00:00Z")
-    except ValueMismatchError as error:
-        where = f"{name}: " if name else ""
-        msg = (
-            f"{where}the state holds a bookmark that is not a date-time, {value!r}; "
-            "write it as 2024-01-31T00:00:00Z, or remove it to read all rows again"
-        )
-        raise BookmarkError(msg) from error
-
-
-def first_stamp(bookmark: str | None, *, start_date: str | None, time_offset: int) -> str | None:
-    """Where to begin reading: the bookmark less ``time_offset``, but not before ``start_date``.
-
-    Only the filter is lowered, never the bookmark. Even an offset of 0 seconds leaves the margin
-    that time stamps of limited precision need.
-
-    Args:
-        bookmark: Canonical date-time, None in the first run.
-        start_date: Canonical date-time, None for none.
-        time_offset: Seconds.
-    """
-    if bookmark is None:
-        return start_date
-    lowered = times.shifted(bookmark, seconds=-max(float(time_offset), MARGIN_SECONDS))
-    return max(lowered, start_date) if start_date else lowered

@@ -1,281 +1,190 @@
 """Reads one stream of one tenant by the strongest plan that the service takes.
 
-What a service refuses (a filter, an order, a column) shows with the first request that needs it. It
-is then found out by single small requests, logged with what it means, and the stream is read again
-from where it began by the next best safe plan. Rows may then be emitted twice; none is missed.
+What a service refuses (a filter, an order, a column) shows with the first request that needs it; see
+``narrowing.py``. What it ignores shows in its answers; see ``evidence.py``. Either way the stream is
+read again from where it began by the next best safe plan. Rows may then be emitted twice; none is
+missed.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import typing as t
 from dataclasses import replace
 
-from tap_acumatica.errors import AccessError, AnswerError, EmptyAnswerError, RefusedError
-from tap_acumatica.odata.query import QueryOptions
-from tap_acumatica.reading.by_key import KeyReader, NullKeyError, OrderDisagreesError
-from tap_acumatica.reading.by_skip import read_by_skip
-from tap_acumatica.reading.by_time import (
+from tap_acumatica.errors import AccessError, EmptyAnswerError, RefusedError
+from tap_acumatica.odata import times
+from tap_acumatica.reading.batches import RowBatch
+from tap_acumatica.reading.by_key import KeyReader
+from tap_acumatica.reading.by_position import PositionReader
+from tap_acumatica.reading.by_time import CLOCK_ERROR_SECONDS, TimeReader, rows_without_stamp
+from tap_acumatica.reading.evidence import (
+    Evidence,
     FilterIgnoredError,
-    RowBatch,
-    read_by_time,
+    OrderDisagreesError,
+    UntrustedError,
 )
-from tap_acumatica.reading.pages import OrderIgnoredError
-from tap_acumatica.reading.plan import without_seek
-from tap_acumatica.records.compiled import column_of
+from tap_acumatica.reading.narrowing import Narrowing
+from tap_acumatica.reading.pages import Pages
+from tap_acumatica.reading.plan import Term, without_seek
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_acumatica.reading.plan import Column, Page, Plan, Row, Source
+    from tap_acumatica.odata.query import QueryOptions
+    from tap_acumatica.reading.plan import Page, Plan, Row, Source
+    from tap_acumatica.reading.window import Window
 
 logger = logging.getLogger(__name__)
 
-_MOST_PLANS = 12
-_NAMED = re.compile(r"'([A-Za-z_]\w*)'")
-
-
-def read_matching(source: Source, plan: Plan, terms: Sequence[str]) -> Iterator[list[Row]]:
-    """All rows that meet ``terms``, by key where that is possible, else by position."""
-    if plan.seek and plan.order:
-        return KeyReader(source, plan).read(terms)
-    return read_by_skip(source, plan, terms)
+_MOST_PLANS = 24
 
 
 class Reader:
-    """Reads a stream; ``plan`` is what it came to."""
+    """Reads a stream.
 
-    def __init__(self, source: Source, plan: Plan, *, name: str) -> None:
+    Attributes:
+        plan: How it is read; what it came to.
+    """
+
+    def __init__(
+        self, source: Source, plan: Plan, *, name: str, evidence: Evidence | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             source: The entity set.
             plan: The strongest plan for it.
             name: Name of the stream, for messages.
+            evidence: What is known of the service.
         """
         self._source = _Watched(source)
-        self.plan = plan
+        self._evidence = evidence or Evidence()
         self._name = name
-        self._by_key: KeyReader | None = None
+        self._doubts: set[str] = set()
+        self.plan = plan
 
-    @property
-    def seeks(self) -> bool:
-        """Whether the service was seen to sort by the key and to compare with it likewise."""
-        return self._by_key is not None and self._by_key.settled
-
-    def read(self, start: str | None, *, first_load: bool) -> Iterator[RowBatch]:
-        """All rows, or those with a tracking value of at least ``start``.
+    def read(self, window: Window) -> Iterator[RowBatch]:
+        """What the window asks for: all rows, or those that changed.
 
         Args:
-            start: Canonical date-time; None for all.
-            first_load: Whether rows without tracking value are to be read as well.
-
-        Yields:
-            Stretches of rows; see :class:`RowBatch`.
+            window: Where to begin.
 
         Raises:
             AccessError: If the service refuses every plan.
             AnswerError: If what it sends is not an answer.
         """
-        start = self.plan.time_zone.safe_floor(start) if start else None
+        narrowing = Narrowing(self._source, self._evidence, name=self._name)
         for _ in range(_MOST_PLANS):
             try:
-                yield from self._read(start, first_load=first_load)
-            except OrderIgnoredError:
-                self._weaken("ignores $orderby", replace(self.plan, order=False), _AT_ONCE)
-            except FilterIgnoredError:
-                plan = without_seek(replace(self.plan, tracking=None))
-                self._weaken("ignores $filter", plan, _NO_TIME)
-            except OrderDisagreesError:
-                self._weaken(
-                    "sorts keys in one way and compares them in another",
-                    without_seek(self.plan),
-                    _BY_POSITION,
-                )
-            except NullKeyError as error:
-                self._weaken(
-                    f"holds nulls in key column {error.column}",
-                    _with_nulls(self.plan, error.column),
-                    "null keys are asked for separately",
-                )
+                yield from self._read(window)
+            except UntrustedError as error:
+                self._doubt(error)
             except (RefusedError, EmptyAnswerError) as error:
-                self._settle(error)
+                self.plan = narrowing.narrowed(self.plan, self._source.asked, error)
             else:
                 return
             yield RowBatch([], ascending=False, rewind=True)
         msg = f"{self._name}: no way of reading it is left"
         raise AccessError(msg)
 
-    def _read(self, start: str | None, *, first_load: bool) -> Iterator[RowBatch]:
-        plan = self.plan
+    def _read(self, window: Window) -> Iterator[RowBatch]:
+        plan = self.plan = self._within_limits()
+        pages = Pages(self._source, plan, self._evidence)
         column = plan.tracking
-        if column is None or (first_load and not plan.null_rows):
-            yield from self._unordered(())
+        if column is None:
+            yield from self._full(pages)
             return
+        start = plan.time_zone.safe_floor(window.start) if window.start else None
         in_time_order = plan.order and plan.time_order
-        if first_load and (in_time_order or start):
-            yield from self._without_stamp(column)
-        if in_time_order:
-            yield from read_by_time(self._source, plan, start, self._read_matching)
-        else:
-            yield from self._unordered((plan.term(column, "ge", start),) if start else ())
-
-    def _without_stamp(self, column: Column) -> Iterator[RowBatch]:
-        """Rows that have no tracking value.
-
-        Raises:
-            FilterIgnoredError: If rows come that have one.
-        """
-        term = self.plan.term(column, "eq", None)
-        many_requests = any(column.nullable for column in self.plan.seek)
-        if many_requests and not self._source.get(self.plan.options((term,), top=1)).rows:
+        nulls = column.nullable and window.is_look_back_due and (start is not None)
+        if nulls:
+            yield from rows_without_stamp(plan, self._matching(pages))
+        if not in_time_order:
+            terms = (Term(column, "ge", start),) if start else ()
+            for rows in self._matching(pages)(terms):
+                yield RowBatch(rows, ascending=False)
             return
-        honoured = False
-        for rows in self._read_matching((term,)):
-            if any(stamp is not None for stamp in column_of(rows, column.name)):
-                if not honoured:
-                    raise FilterIgnoredError
-                msg = "the service answers with rows that were not asked for"
-                raise AnswerError(msg)
-            honoured = True
-            yield RowBatch(rows, ascending=False)
+        reader = TimeReader(pages, self._matching(pages), stop=plan.until)
+        yield from reader.read(start)
+        if window.is_look_back_due and reader.crossed:
+            yield from self.behind_the_start(pages)
 
-    def _unordered(self, terms: Sequence[str]) -> Iterator[RowBatch]:
-        for rows in self._read_matching(terms):
-            yield RowBatch(rows, ascending=False)
+    def _within_limits(self) -> Plan:
+        """The plan, within what is known of the service."""
+        clauses = self._evidence.clauses
+        if clauses is None or clauses >= (self.plan.clauses or clauses + 1):
+            return self.plan
+        return replace(self.plan, clauses=clauses)
 
-    def _read_matching(self, terms: Sequence[str]) -> Iterator[list[Row]]:
-        if self.plan.seek and self.plan.order:
-            self._by_key = KeyReader(self._source, self.plan)
-            return self._by_key.read(terms)
-        return read_by_skip(self._source, self.plan, terms)
+    def behind_the_start(self, pages: Pages) -> Iterator[RowBatch]:
+        """What lies behind the start of the run, less the possible clock error, by key.
 
-    # Finding out what is refused
-
-    def _settle(self, error: RefusedError | EmptyAnswerError) -> None:
-        """Find out which part of the last request is refused, and plan without it.
-
-        Raises:
-            AccessError: If the service refuses even the plainest request.
-            EmptyAnswerError: If it refuses nothing: then the answer was simply bad.
+        Rows that were met by time before others were written between them may have been passed
+        over; in the order of the key they are not.
         """
-        asked = self._source.asked
-        plain = QueryOptions(top=1 if asked.top else None, custom=asked.custom)
-        if not self._takes(plain):
-            if isinstance(error, EmptyAnswerError):
-                raise error
-            raise AccessError(str(error)) from error
-        if asked.select and not self._takes(replace(plain, select=asked.select)):
-            self._without_columns(asked.select, error)
-        elif asked.expand and not self._takes(replace(plain, expand=asked.expand)):
-            msg = f"{error}; set 'expand' to what the service takes"
-            raise AccessError(msg) from error
-        elif asked.orderby and not self._takes(replace(plain, orderby=asked.orderby)):
-            self._without_order(asked, plain)
-        elif asked.filter and not self._takes(replace(plain, filter=asked.filter)):
-            self._without_filter(asked, plain)
-        elif asked.skip is not None and not self._takes(replace(plain, skip=1)):
-            self._weaken(
-                "takes no $skip", replace(self.plan, skip=False), "pages are read by value"
-            )
-        elif isinstance(error, EmptyAnswerError):
-            raise error
-        else:
-            self._without_combination(asked, error)
+        column, until = self.plan.tracking, self.plan.until
+        if column is None or until is None:
+            return
+        floor = self.plan.time_zone.safe_floor(times.shifted(until, seconds=-CLOCK_ERROR_SECONDS))
+        for rows in self._matching(pages)((Term(column, "ge", floor),)):
+            yield RowBatch(rows, ascending=False)
 
-    def _takes(self, options: QueryOptions) -> bool:
-        """Whether a small request is answered."""
-        try:
-            self._source.get(options)
-        except (RefusedError, EmptyAnswerError):
-            return False
-        return True
+    def _full(self, pages: Pages) -> Iterator[RowBatch]:
+        positions = PositionReader(pages)
+        if not (self.plan.seek and self.plan.order):
+            for rows in positions.read():
+                yield RowBatch(rows, ascending=False, rewind=positions.rewinds)
+            return
+        for rows in KeyReader(pages, _in_groups(positions)).read():
+            yield RowBatch(rows, ascending=False)
 
-    def _without_columns(self, select: Sequence[str], error: Exception) -> None:
-        needed = {column.name for column in self.plan.keys}
-        if self.plan.tracking:
-            needed.add(self.plan.tracking.name)
-        named = [
-            name for name in _NAMED.findall(str(error)) if name in select and name not in needed
-        ]
-        if named:
-            kept = tuple(name for name in select if name not in named)
-            self._weaken(
-                f"does not give {', '.join(named)}",
-                replace(self.plan, select=kept),
-                "the column stays empty; run discovery again",
-            )
-        else:
-            self._weaken("takes no $select", replace(self.plan, select=()), _WHOLE_ROWS)
+    @staticmethod
+    def _matching(pages: Pages) -> t.Callable[[Sequence[Term]], Iterator[list[Row]]]:
+        """Reads all rows of a filter while they may change and leave it."""
+        return KeyReader(pages, PositionReader(pages).read, live=True).read
 
-    def _without_order(self, asked: QueryOptions, plain: QueryOptions) -> None:
-        refused = [
-            name for name in asked.orderby if not self._takes(replace(plain, orderby=(name,)))
-        ]
-        keys = tuple(column for column in self.plan.keys if column.name not in refused)
-        tracking = self.plan.tracking
-        if tracking and tracking.name in refused:
-            plan = replace(self.plan, time_order=False)
-            self._weaken(f"does not sort by {tracking.name}", plan, _BOOKMARK_LAST)
-        elif refused and keys:
-            seek = tuple(column for column in self.plan.seek if column.name not in refused)
-            plan = replace(self.plan, keys=keys, seek=seek, unique=False)
-            self._weaken(f"does not sort by {', '.join(refused)}", plan, "the other keys are used")
-        else:
-            self._weaken("takes no $orderby", replace(self.plan, order=False), _AT_ONCE)
+    # Finding out what is ignored
 
-    def _without_filter(self, asked: QueryOptions, plain: QueryOptions) -> None:
+    def _doubt(self, error: UntrustedError) -> None:
+        """Plan without what the answers have refuted; once may be chance, so it is tried again."""
+        kind = f"{type(error).__name__} {error.args}"
+        if kind not in self._doubts:
+            self._doubts.add(kind)
+            return
         plan, tracking = self.plan, self.plan.tracking
-        terms = [term for term in asked.filter if not self._takes(replace(plain, filter=(term,)))]
-        on_tracking = [term for term in terms if tracking and term.startswith(f"{tracking.name} ")]
-        if tracking and on_tracking:
-            if on_tracking[0] == plan.term(tracking, "eq", None):
-                weaker, meaning = replace(plan, null_rows=False), "the first load reads all rows"
-            elif on_tracking[0] == plan.term(tracking, "ne", None) and plan.not_null:
-                weaker, meaning = replace(plan, not_null=False), "a date is compared with instead"
+        if isinstance(error, FilterIgnoredError):
+            if tracking and error.column == tracking.name:
+                self.plan, meaning = replace(plan, tracking=None), _NO_TIME
             else:
-                weaker, meaning = replace(plan, tracking=None), _NO_TIME
-            self._weaken(f"does not take the filter '{on_tracking[0]}'", weaker, meaning)
-            return
-        kept = tuple(
-            column
-            for column in plan.seek
-            if not any(term.startswith(f"{column.name} ") for term in terms or asked.filter)
-        )
-        rest = tuple(column for column in plan.keys if column not in kept)
-        weaker = replace(plan, keys=(*kept, *rest), seek=kept, unique=False)
-        self._weaken("does not take a filter on its key", weaker, _BY_POSITION)
-
-    def _without_combination(self, asked: QueryOptions, error: Exception) -> None:
-        """Each part is taken alone, but not all together."""
-        if asked.select:
-            self._weaken("takes no $select here", replace(self.plan, select=()), _WHOLE_ROWS)
-        elif self.plan.tracking and self.plan.time_order:
-            plan = replace(self.plan, time_order=False)
-            self._weaken("does not take this filter and order together", plan, _BOOKMARK_LAST)
-        elif self.plan.seek:
-            self._weaken("takes no filter on its key", without_seek(self.plan), _BY_POSITION)
+                self.plan, meaning = without_seek(plan), _BY_POSITION
+        elif isinstance(error, OrderDisagreesError) or not (tracking and plan.time_order):
+            self.plan, meaning = without_seek(plan), _BY_POSITION
         else:
-            raise AccessError(str(error)) from error
-
-    def _weaken(self, found: str, plan: Plan, meaning: str) -> None:
-        logger.warning("%s: the service %s; %s.", self._name, found, meaning)
-        self.plan = plan
+            self.plan, meaning = replace(without_seek(plan), time_order=False), _BOOKMARK_LAST
+        logger.warning("%s: %s; %s.", self._name, error, meaning)
 
 
 _NO_TIME = "changes cannot be asked for, so the whole stream is read"
-_BOOKMARK_LAST = "the bookmark is written at the end of the stream only"
-_AT_ONCE = "the stream is read in one request, its bookmark written at the end only"
+_BOOKMARK_LAST = "rows are read by position, and the bookmark is written at the end only"
 _BY_POSITION = "pages are read by position"
-_WHOLE_ROWS = "whole rows are asked for"
 
 
-def _with_nulls(plan: Plan, name: str) -> Plan:
-    def mark(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        return tuple(replace(c, nullable=True) if c.name == name else c for c in columns)
+def _in_groups(
+    positions: PositionReader,
+) -> t.Callable[[Sequence[Term]], Iterator[list[Row]]]:
+    """Reads rows by position and passes them on together, once two looks agree.
 
-    return replace(plan, keys=mark(plan.keys), seek=mark(plan.seek))
+    They are those of one key value, which a full read numbers.
+    """
+
+    def read(terms: Sequence[Term]) -> Iterator[list[Row]]:
+        held: list[Row] = []
+        for rows in positions.read(terms):
+            held = rows if positions.rewinds else held + rows
+        yield held
+
+    return read
 
 
 class _Watched:
@@ -283,7 +192,7 @@ class _Watched:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.asked = QueryOptions()
+        self.asked: QueryOptions | None = None
 
     def get(self, options: QueryOptions) -> Page:
         self.asked = options
@@ -291,3 +200,6 @@ class _Watched:
 
     def follow(self, link: str) -> Page:
         return self._source.follow(link)
+
+    def at_most(self, top: int | None) -> int | None:
+        return self._source.at_most(top)

@@ -160,6 +160,10 @@ class EntitySource:
                 most = self._count.halve(top or 0)
                 logger.warning("%s; from now on %d rows are asked for", error, most)
 
+    def at_most(self, top: int | None) -> int | None:
+        """How many rows are asked for where ``top`` are wanted."""
+        return self._count.at_most(top)
+
     def follow(self, link: str) -> Page:
         """Answer what a next link names, absolute or relative to the last request.
 

@@ -9,19 +9,22 @@ there. Neighbouring ranges overlap rather than leave a gap.
 from __future__ import annotations
 
 import bisect
-import functools
 import math
 import threading
 import typing as t
 
 from tap_acumatica.odata import times
+from tap_acumatica.reading.batches import RangeMark, RowBatch
 from tap_acumatica.reading.by_key import KeyReader
-from tap_acumatica.reading.by_time import MARGIN_SECONDS, RangeMark, RowBatch, read_by_time
-from tap_acumatica.reading.reader import read_matching
+from tap_acumatica.reading.by_position import PositionReader
+from tap_acumatica.reading.by_time import TimeReader
+from tap_acumatica.reading.pages import MARGIN_SECONDS, Pages
+from tap_acumatica.reading.plan import Term
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tap_acumatica.reading.evidence import Evidence
     from tap_acumatica.reading.plan import Plan, Row, Source
 
 PAGES_APART = 16
@@ -45,10 +48,11 @@ class Division(t.Protocol):
 
 
 def rows_at(
-    source: Source, plan: Plan, terms: Sequence[str], skip: int, *, by_time: bool
+    source: Source, plan: Plan, terms: Sequence[Term], skip: int, *, by_time: bool
 ) -> list[Row]:
     """The rows at a position and behind it, two at most: one small request."""
-    return source.get(plan.options(terms, by_time=by_time, skip=skip, top=2)).rows
+    order = plan.time_columns if by_time else plan.keys
+    return source.get(plan.options(terms, order, skip=skip, top=2)).rows
 
 
 class _Span:
@@ -72,13 +76,14 @@ class _Span:
 class TimeDivision:
     """Ranges of the tracking column."""
 
-    def __init__(self, plan: Plan, start: str, largest: int) -> None:
+    def __init__(self, plan: Plan, start: str, largest: int, evidence: Evidence) -> None:
         """Begin with all rows from ``start`` on.
 
         Args:
             plan: How the stream is read; it has a tracking column.
             start: Canonical date-time.
             largest: Rows of a full page.
+            evidence: What is known of the service.
         """
         if plan.tracking is None:
             msg = "a plan without tracking column cannot be divided by time"
@@ -86,6 +91,7 @@ class TimeDivision:
         self._plan = plan
         self._column = plan.tracking
         self._largest = largest
+        self._evidence = evidence
         self._lock = threading.Lock()
         self._start = start
         self._spans = [_Span(start)]
@@ -106,7 +112,7 @@ class TimeDivision:
                 skip = self._distance(span) * widen
                 span.probes += 1
                 origin, already, open_ended = span.newest, span.read, span.left == math.inf
-            term = self._plan.term(self._column, "ge", self._plan.time_zone.safe_floor(origin))
+            term = Term(self._column, "ge", self._plan.time_zone.safe_floor(origin))
             try:
                 rows = rows_at(source, self._plan, (term,), skip, by_time=True)
             finally:
@@ -151,13 +157,11 @@ class TimeDivision:
         """The rows of a range, up to where it ends by then."""
         mark = RangeMark(self._start, span.start)
         first = self._plan.time_zone.safe_floor(times.shifted(span.start, seconds=-MARGIN_SECONDS))
-        matching = functools.partial(read_matching, source, self._plan)
-        row_batches = read_by_time(
-            source, self._plan, first, matching, largest=self._largest, checked=True
-        )
-        for row_batch in row_batches:
-            stamps = [stamp for stamp in self._plan.stamps(row_batch.rows) if stamp is not None]
-            newest = stamps[-1] if row_batch.ascending else max(stamps)
+        pages = Pages(source, self._plan, self._evidence)
+        matching = KeyReader(pages, PositionReader(pages).read, live=True).read
+        for row_batch in TimeReader(pages, matching, stop=self._plan.until).read(first):
+            stamps = [stamp or "" for stamp in self._plan.stamps(row_batch.rows)]
+            newest = max(stamps, default="")
             with self._lock:
                 span.newest = max(span.newest, newest)
                 span.read += len(row_batch.rows)
@@ -167,9 +171,11 @@ class TimeDivision:
             if not past:
                 yield row_batch._replace(mark=mark)
                 continue
-            rows = row_batch.rows[: bisect.bisect_left(stamps, t.cast("str", stop))]
-            if rows:
-                yield RowBatch(rows, ascending=True, mark=mark)
+            # The page is passed on whole, but only what lies before the next range moves it on.
+            inside = bisect.bisect_left(stamps, t.cast("str", stop))
+            yield row_batch._replace(rows=row_batch.rows[:inside], mark=mark)
+            rest = row_batch.rows[inside:]
+            yield row_batch._replace(rows=rest, ascending=False, mark=mark)
             break
         with self._lock:
             span.finished = True
@@ -187,7 +193,7 @@ class _TimeRange(t.NamedTuple):
 
 
 Place = tuple[t.Any, ...]
-Box = tuple[tuple[str, ...], int]
+Box = tuple[tuple[Term, ...], int]
 """Comparisons, and how many of the leading key columns they fix to one value."""
 
 
@@ -198,14 +204,16 @@ class KeyDivision:
     as distinguish it from the place before. Between them lie boxes, each a conjunction of terms.
     """
 
-    def __init__(self, plan: Plan, last: Row, largest: int) -> None:
+    def __init__(self, plan: Plan, last: Row, largest: int, evidence: Evidence) -> None:
         """Begin behind the row ``last``.
 
         Args:
             plan: How the stream is read; its ``seek`` is the whole key, without nulls.
             last: Row up to which all was read.
             largest: Rows of a full page.
+            evidence: What is known of the service.
         """
+        self._evidence = evidence
         self._plan = plan
         self._largest = largest
         self._lock = threading.Lock()
@@ -224,7 +232,7 @@ class KeyDivision:
             if place is not None:
                 self._place, self._operator = place, "ge"
             boxes = self.boxes(before, operator, place)
-            return _KeyRange(self._plan, boxes, self._largest, last)
+            return _KeyRange(self._plan, boxes, self._evidence, last)
 
     def _next_place(self, source: Source) -> tuple[Place | None, Place | None]:
         """Where the next range ends, and the key of its last row where that was seen."""
@@ -261,41 +269,47 @@ class KeyDivision:
                 found.append((tuple(terms), depth))
         return found
 
-    def _fixed(self, values: Place) -> list[str]:
+    def _fixed(self, values: Place) -> list[Term]:
         return [self._term(depth, "eq", value) for depth, value in enumerate(values)]
 
-    def _term(self, depth: int, operator: str, value: t.Any) -> str:
-        return self._plan.term(self._plan.seek[depth], operator, value)
+    def _term(self, depth: int, operator: str, value: t.Any) -> Term:
+        return Term(self._plan.seek[depth], operator, value)
 
 
 class _KeyRange(t.NamedTuple):
     plan: Plan
     boxes: list[Box]
-    largest: int
+    evidence: Evidence
     last: Place | None
 
     def read(self, source: Source) -> Iterator[RowBatch]:
         """The rows of the boxes."""
+        pages = Pages(source, self.plan, self.evidence)
         for terms, depth in self.boxes:
-            reader = KeyReader(source, self.plan, largest=self.largest, last=self.last)
+            reader = KeyReader(pages, PositionReader(pages).read, last=self.last)
             for rows in reader.read(terms, depth=depth):
                 yield RowBatch(rows, ascending=False)
 
 
-def divide(plan: Plan, last: Row, largest: int, *, seeks: bool) -> Division | None:
+def divide(plan: Plan, last: Row, largest: int, evidence: Evidence) -> Division | None:
     """How to read what lies behind ``last`` in several ranges; None if that cannot be.
 
     Args:
         plan: How the stream is read.
         last: Row up to which all was read in the plan's order.
         largest: Rows of a full page.
-        seeks: Whether the service is known to sort by the key and to compare with it likewise.
+        evidence: What is known of the service.
     """
-    if not (plan.order and plan.skip):
+    if not (plan.order and plan.skip and evidence.skips and plan.terms is None):
+        return None
+    if not evidence.sorts(plan.inquiry):
         return None
     if plan.tracking is not None:
         stamp = plan.stamps([last])[0]
-        return TimeDivision(plan, stamp, largest) if stamp and plan.time_order else None
-    if seeks and plan.unique and not any(column.nullable for column in plan.seek):
-        return KeyDivision(plan, last, largest)
+        if not (stamp and plan.time_order):
+            return None
+        return TimeDivision(plan, stamp, largest, evidence)
+    alike = evidence.texts.known or not any(column.is_text for column in plan.seek)
+    if alike and plan.unique and not any(column.nullable for column in plan.seek):
+        return KeyDivision(plan, last, largest, evidence)
     return None

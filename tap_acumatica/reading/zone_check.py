@@ -39,9 +39,8 @@ def zone_fault(source: Source, plan: Plan, now: dt.datetime) -> str | None:
     if plan.tracking is None or not (plan.order and plan.time_order):
         return None
     name = plan.tracking.name
-    options = replace(
-        plan.options(top=_LOOKED_AT), orderby=(f"{name} desc",), select=plan.select and (name,)
-    )
+    options = plan.options(order=(plan.tracking,), reverse=True, top=_LOOKED_AT)
+    options = replace(options, select=plan.select and (name,))
     try:
         rows = source.get(options).rows[:_LOOKED_AT]
     except TapError:

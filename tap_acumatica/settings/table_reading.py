@@ -58,6 +58,15 @@ READING: tuple[Setting, ...] = (
         default=300,
     ),
     Setting(
+        "daily_lookback_hours",
+        integer(0, 720),
+        "Daily Look-Back",
+        "Once a day, each incremental stream also reads again what changed in this many hours "
+        "before its last look-back: rows of transactions that were committed later than "
+        "'time_offset' allows, and rows without a timestamp. 0: never.",
+        default=24,
+    ),
+    Setting(
         "time_zone",
         TEXT,
         "Time Zone",

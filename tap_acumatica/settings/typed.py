@@ -61,6 +61,7 @@ class Settings:
     )
     start_date: str | None = None
     time_offset: int = 300
+    daily_lookback_hours: int = 24
     time_zone: str = "UTC"
     convert_to_utc: bool = True
     date_fields: tuple[str, ...] = ()

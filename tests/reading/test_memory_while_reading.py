@@ -10,6 +10,7 @@ import pytest
 
 from tap_acumatica.reading.plan import Column, plan_for
 from tap_acumatica.reading.reader import Reader
+from tap_acumatica.reading.window import Reached, Window
 from tap_acumatica.records.codec import Page
 
 if t.TYPE_CHECKING:
@@ -19,6 +20,7 @@ _PAGE = 1000
 _AFTER = re.compile(r"Id gt (\d+)")
 _BEHIND_ALL = re.compile("(Company|At) gt")
 _STAMP = "2024-01-01T00:00:00.000000+00:00"
+_WINDOW = Window(Reached(), "2024-06-01T00:00:00.000000+00:00")
 
 
 class Alike:
@@ -38,6 +40,10 @@ class Alike:
         numbers = [_AFTER.match(term) for term in options.filter]
         after = next((int(number[1]) for number in numbers if number), -1)
         return self._page(after + 1)
+
+    def at_most(self, top: int | None) -> int | None:
+        """As many rows as are wanted."""
+        return top
 
     def follow(self, link: str) -> t.NoReturn:
         """Rows can be found by value: no link is followed."""
@@ -61,7 +67,7 @@ def test_millions_of_rows_alike_are_not_remembered(tracking: Column | None) -> N
 
     def most_held(rows: int) -> int:
         tracemalloc.start()
-        row_batches = Reader(Alike(rows), plan, name="Alike").read(None, first_load=True)
+        row_batches = Reader(Alike(rows), plan, name="Alike").read(_WINDOW)
         read = sum(len(row_batch.rows) for row_batch in row_batches)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from tap_acumatica.errors import BookmarkError
-from tap_acumatica.reading.blocks import blocks
-from tap_acumatica.reading.by_time import RangeMark, RowBatch
+from tap_acumatica.reading.batches import RangeMark, RowBatch, blocks
 from tap_acumatica.reading.progress import Progress
+from tap_acumatica.reading.window import Reached, Window, reached_by
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 BEGAN = dt.datetime(2024, 6, 1, tzinfo=dt.timezone.utc)
 _HOUR = dt.timedelta(hours=1)
+WINDOW = Window(Reached(), BEGAN.isoformat(timespec="microseconds"))
 
 
 class _KilledError(Exception):
@@ -91,7 +92,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def broken_promise(case: Case, kind: type[Progress] = Progress) -> str | None:
     """What the bookmark said that was not so; None where it kept its promise."""
-    progress = kind(began=BEGAN, stamps=stamps)
+    progress = kind(WINDOW, stamps=stamps)
     rows = [row for group in case.ranges for batch in group for row in batch]
     written: set[str] = set()
     left = case.killed_after
@@ -183,16 +184,26 @@ def test_a_progress_that_breaks_the_promise_is_found_out(mutant: type[Progress])
     assert found
 
 
-def test_a_bookmark_stops_at_the_start_of_the_run() -> None:
-    progress = Progress(began=BEGAN, stamps=stamps)
-    ahead = (BEGAN + _HOUR).isoformat(timespec="microseconds")
-    progress.advance([ahead], RowBatch([ahead], ascending=True))
-    assert progress.bookmark == BEGAN.isoformat(timespec="microseconds")
+def test_a_bookmark_only_rises_to_stamps_before_the_start_of_the_run() -> None:
+    progress = Progress(WINDOW, stamps=stamps)
+    rows = [stamp(1), (BEGAN + _HOUR).isoformat(timespec="microseconds")]
+    progress.advance(rows, RowBatch(rows, ascending=True))
+    progress.complete()
+    assert progress.bookmark == stamp(1)
+
+
+def test_a_stamp_of_which_more_may_come_holds_the_bookmark() -> None:
+    progress = Progress(WINDOW, stamps=stamps)
+    progress.advance([stamp(1)], RowBatch([stamp(1)], ascending=True))
+    progress.advance([], RowBatch([], ascending=False, hold=stamp(1)))
+    progress.advance([stamp(2)], RowBatch([stamp(2)], ascending=True))
+    progress.complete()
+    assert progress.bookmark == stamp(1)
 
 
 def test_a_bookmark_that_is_not_a_date_time_is_an_error_that_names_the_stream() -> None:
     with pytest.raises(BookmarkError, match=r"^SOOrder: .*not a date-time, 'soon'; write it as"):
-        Progress("soon", began=BEGAN, name="SOOrder")
+        reached_by({"replication_key_value": "soon"}, "SOOrder")
 
 
 def test_blocks_are_filled_across_batches_or_end_with_them() -> None:

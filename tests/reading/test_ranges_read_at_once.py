@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from tap_acumatica.odata import times
 from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading import parallel, spans
-from tap_acumatica.reading.by_time import RangeMark, RowBatch
-from tap_acumatica.reading.plan import Column, plan_for
+from tap_acumatica.reading.batches import RangeMark, RowBatch
+from tap_acumatica.reading.evidence import Evidence
+from tap_acumatica.reading.plan import Column, Term, plan_for
 from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.spans import KeyDivision
+from tap_acumatica.reading.window import Reached, Window
 from tests.odata_service import ODataService, Table
 from tests.reading.test_rows_that_change_while_they_are_read import (
     EPOCH,
@@ -251,7 +254,8 @@ def _stamps(rows: int) -> list[str]:
 def test_the_bookmark_waits_for_the_ranges_before() -> None:
     first, *others = (f"2024-01-0{day}T00:00:00.000000+00:00" for day in range(1, 6))
     second, third, fourth, _ = others
-    progress = Progress(began=EPOCH, stamps=lambda rows: [row["T"] for row in rows])
+    window = Window(Reached(), times.canonical(EPOCH))
+    progress = Progress(window, stamps=lambda rows: [row["T"] for row in rows])
 
     def write(start: str, *stamps: str) -> str | None:
         batch = RowBatch(
@@ -283,12 +287,11 @@ _OPERATORS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-def _meets(row: Place, terms: tuple[str, ...]) -> bool:
-    for term in terms:
-        name, operator, value = term.split()
-        if not _OPERATORS[operator](row["abc".index(name)], int(value)):
-            return False
-    return True
+def _meets(row: Place, terms: tuple[Term, ...]) -> bool:
+    return all(
+        _OPERATORS[operator](row["abc".index(column.name)], value)
+        for column, operator, value in terms
+    )
 
 
 @given(start=PLACES, stop=st.none() | PLACES, operator=st.sampled_from(["ge", "gt"]))
@@ -298,7 +301,7 @@ def test_boxes_hold_each_row_between_two_places_once(
     if (operator == "gt") != (len(start) == 3) or (stop is not None and stop <= start):
         return
     plan = plan_for(keys=[Column(name, "Edm.Int32") for name in "abc"])
-    division = KeyDivision(plan, {"a": 0, "b": 0, "c": 0}, 1)
+    division = KeyDivision(plan, {"a": 0, "b": 0, "c": 0}, 1, Evidence())
     boxes = division.boxes(start, operator, stop)
     rows = [(a, b, c) for a in range(4) for b in range(4) for c in range(4)]
     found = [row for terms, _ in boxes for row in rows if _meets(row, terms)]

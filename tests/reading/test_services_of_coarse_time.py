@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from tap_acumatica.reading.progress import Progress
+from tap_acumatica.reading.window import Window, reached_by
 from tests import odata_service
 from tests.odata_service import ODataService, Table
 from tests.tap_process import Warehouse, run
@@ -66,6 +67,6 @@ def test_without_skip_pages_of_one_row_are_read_to_their_end(equal: int) -> None
 
 
 def test_a_bookmark_ahead_of_time_is_taken_back_to_the_start_of_the_run() -> None:
-    assert (
-        Progress("2099-01-01T00:00:00Z", began=BEGAN).bookmark == "2024-03-01T00:00:00.000000+00:00"
-    )
+    reached = reached_by({"replication_key_value": "2099-01-01T00:00:00Z"}, "Rows")
+    window = Window(reached, "2024-03-01T00:00:00.000000+00:00")
+    assert Progress(window).bookmark == "2024-03-01T00:00:00.000000+00:00"

@@ -31,6 +31,9 @@ class Newest:
         self.asked.append(options)
         return Page(self._rows)
 
+    def at_most(self, top: int | None) -> int | None:
+        return top
+
     def follow(self, link: str) -> Page:
         raise AssertionError(link)
 

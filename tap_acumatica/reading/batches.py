@@ -1,4 +1,4 @@
-"""What is written together: batches as they are read, cut or joined to the size of a write."""
+"""Rows as they are read, in batches, and what is written together of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,43 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_acumatica.reading.by_time import RowBatch
     from tap_acumatica.reading.plan import Row
+
+
+class RangeMark(t.NamedTuple):
+    """Which of several ranges, read in parallel, a batch belongs to.
+
+    Attributes:
+        first: Tracking value at which the first of the ranges begins.
+        start: The one at which this range begins.
+        done: Whether the range is read to its end.
+        stop: Where it ended, which is where the next one begins; None for the last one.
+    """
+
+    first: str
+    start: str
+    done: bool = False
+    stop: str | None = None
+
+
+class RowBatch(t.NamedTuple):
+    """Rows that were read.
+
+    Attributes:
+        rows: The rows.
+        ascending: Whether their tracking values ascend, from one to the next and from earlier
+            batches, and all rows before them were read: so the bookmark may follow.
+        rewind: Whether earlier batches did not ascend after all, so that reading starts again.
+        mark: The range it belongs to, where several are read in parallel; it ascends within that.
+        hold: Tracking value above which the bookmark may not rise in this run, since more rows
+            of that value may still come; None for no such value.
+    """
+
+    rows: list[Row]
+    ascending: bool
+    rewind: bool = False
+    mark: RangeMark | None = None
+    hold: str | None = None
 
 
 class Piece(t.NamedTuple):

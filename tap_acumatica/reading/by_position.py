@@ -1,0 +1,155 @@
+"""Reading by position, for rows that nothing can be sought by.
+
+Positions shift when rows before them come or go. So each page begins with the last row of the page
+before; where it does not, the rows are looked at from the start again. Since rows can also go and
+come without moving that one, only two looks that agree are complete; a result that arrived in one
+answer needs no second look.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from tap_acumatica.errors import AnswerError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tap_acumatica.reading.pages import Answer, Pages
+    from tap_acumatica.reading.plan import Row, Term
+
+_MOST_LOOKS = 8
+_MOST_SHIFTS_BY_LINK = 3
+_STUCK = 2
+_FAULTS = 2
+_REMEMBERED = 100_000
+_MASK = (1 << 64) - 1
+
+
+class _Look:
+    """Which rows one look has met, in little memory however many they are."""
+
+    def __init__(self, *, unique: bool) -> None:
+        self.pages = 0
+        self._unique = unique
+        self._count = self._sum = 0
+        self._seen: set[int] = set()
+
+    def add(self, identities: Iterable[t.Any]) -> bool:
+        """Take note of a page; whether its rows are new, as far as that is known."""
+        found = [hash(identity) for identity in identities]
+        self.pages += 1
+        self._count += len(found)
+        self._sum = (self._sum + sum(found)) & _MASK
+        new = not self._unique or self._seen.isdisjoint(found)
+        if len(self._seen) < _REMEMBERED:
+            self._seen.update(found)
+        return new
+
+    def agrees(self, other: _Look | None) -> bool:
+        """Whether another look met the same rows."""
+        return other is not None and (self._count, self._sum) == (other._count, other._sum)
+
+
+class PositionReader:
+    """Reads all rows that meet some terms by their positions, or by next links."""
+
+    def __init__(self, pages: Pages) -> None:
+        """Prepare.
+
+        Args:
+            pages: Pages of the entity set.
+        """
+        self._pages = pages
+        self._evidence = pages.evidence
+        self.rewinds = False
+        """Whether the rows that come next are a look at all of them again."""
+
+    def read(self, terms: Sequence[Term] = ()) -> Iterator[list[Row]]:
+        """All rows that meet ``terms``; some of them more than once.
+
+        Raises:
+            AnswerError: If rows keep shifting, or there is no way to the rest of them.
+        """
+        before: _Look | None = None
+        shifts = 0
+        for number in range(_MOST_LOOKS):
+            self.rewinds = number > 0
+            look = _Look(unique=self._pages.plan.unique)
+            for rows in self._look(terms):
+                if rows is None or not look.add(map(self._pages.plan.identity, rows)):
+                    shifts, before = shifts + 1, None
+                    self._forget_positions(shifts)
+                    break
+                yield rows
+                self.rewinds = False
+            else:
+                if look.pages <= 1 or look.agrees(before):
+                    return
+                before = look
+        msg = (
+            "rows keep shifting while they are read by position, so it cannot be known whether "
+            "these are all; read it in quieter hours"
+        )
+        raise AnswerError(msg)
+
+    def _forget_positions(self, shifts: int) -> None:
+        if shifts == _MOST_SHIFTS_BY_LINK and self._evidence.links:
+            self._evidence.skips = False
+
+    def _look(self, terms: Sequence[Term]) -> Iterator[list[Row] | None]:
+        """All rows once, each page beginning with the last row of the one before; None: a shift."""
+        pages, order = self._pages, self._pages.plan.keys
+        answer = pages.ask(terms, order)
+        position = overlap = stuck = 0
+        while True:
+            yield answer.rows[overlap:]
+            position += len(answer.rows) - overlap
+            nothing = overlap == len(answer.rows)
+            if pages.is_end(answer) or (nothing and not answer.more):
+                return
+            if not self._skips:
+                if answer.link is None:
+                    self._refuse_a_part(answer)
+                    return
+                answer, overlap = pages.follow(answer), 0
+                continue
+            stuck = stuck + 1 if nothing else 0
+            if stuck > _STUCK:  # only the link leads on
+                self._evidence.skips = False
+                yield None
+                return
+            last, overlap = answer.rows[-1:], min(position, 1)
+            answer = pages.ask(terms, order, skip=position - overlap)
+            if overlap and not self._is_same(answer.rows[:1], last):
+                self._notice_skip_without_effect(terms, answer)
+                yield None
+                return
+
+    @property
+    def _skips(self) -> bool:
+        return self._evidence.skips and self._pages.plan.skip
+
+    def _is_same(self, some: list[Row], others: list[Row]) -> bool:
+        identity = self._pages.plan.identity
+        return [identity(row) for row in some] == [identity(row) for row in others]
+
+    def _notice_skip_without_effect(self, terms: Sequence[Term], answer: Answer) -> None:
+        """Twice the first page shows that positions have no effect."""
+        again = self._pages.ask(terms, self._pages.plan.keys)
+        if answer.rows and self._is_same(answer.rows, again.rows):
+            self._evidence.skip_faults += 1
+            self._evidence.skips = self._evidence.skip_faults < _FAULTS
+
+    def _refuse_a_part(self, answer: Answer) -> None:
+        """Raise where as many rows came as were asked for, and there is no way to more.
+
+        Raises:
+            AnswerError: If the answer may be a part only.
+        """
+        if answer.is_full and not self._evidence.links:
+            msg = (
+                "the service gives only a part of the rows, with no next link, and neither a "
+                "filter nor a position leads to the others; have it sort and filter by the key"
+            )
+            raise AnswerError(msg)

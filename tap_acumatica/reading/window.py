@@ -1,0 +1,138 @@
+"""Where one run begins to read a stream by time, and what it reads again.
+
+A row becomes visible when its transaction is committed, which may be long after its stamp. So each
+run begins ``time_offset`` before the bookmark, and once a day each stream looks back further. Where
+the last run came to the end of the stream, all that is older than its start is known, but for what
+was committed late: then reading begins there, and a stream in which nothing changed answers with
+nothing, whatever its newest rows are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+from dataclasses import dataclass
+
+from tap_acumatica.errors import BookmarkError, ValueMismatchError
+from tap_acumatica.odata import times
+from tap_acumatica.reading.by_time import CLOCK_ERROR_SECONDS
+from tap_acumatica.reading.pages import MARGIN_SECONDS
+
+LOOK_BACK_EVERY = dt.timedelta(hours=20)
+STATE_KEYS = ("replication_key_value", "completed_run", "completed_look_back")
+_OWN_KEYS = STATE_KEYS[1:]
+_HOUR = 3600.0
+
+
+class Reached(t.NamedTuple):
+    """What a stream's state says; canonical date-times by the service's clock, None where unknown.
+
+    Attributes:
+        bookmark: Tracking value up to which everything is written.
+        completed: Start of the last run that read the stream to its end.
+        looked_back: Start of the last run that completed a look-back.
+    """
+
+    bookmark: str | None = None
+    completed: str | None = None
+    looked_back: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one run reads of a stream by time.
+
+    Attributes:
+        reached: What earlier runs have read.
+        began: Start of this run by the service's clock, canonical.
+        time_offset: Seconds to begin before the bookmark.
+        look_back_hours: How far the daily look-back reaches; 0 turns it off.
+        start_date: Canonical date-time before which nothing is read; None for no such time.
+    """
+
+    reached: Reached
+    began: str
+    time_offset: float = 300
+    look_back_hours: float = 24
+    start_date: str | None = None
+
+    @property
+    def is_first_load(self) -> bool:
+        """Whether no earlier run has written a bookmark."""
+        return self.reached.bookmark is None
+
+    @property
+    def is_look_back_due(self) -> bool:
+        """Whether this run looks back: after most of a day, or where the clock was set back."""
+        _, completed, looked_back = self.reached
+        if self.is_first_load or (looked_back is None and self.look_back_hours):
+            return True
+        if not self.look_back_hours or looked_back is None:
+            return False
+        if self.began < max(looked_back, completed or ""):
+            return True
+        return times.parse(self.began) - times.parse(looked_back) >= LOOK_BACK_EVERY
+
+    @property
+    def start(self) -> str | None:
+        """Where reading begins; None for all rows. Only the filter is lowered, no bookmark."""
+        start = self.usual_start
+        bookmark, _, looked_back = self.reached
+        if bookmark is None or start is None:
+            return self.start_date
+        if self.is_look_back_due and self.look_back_hours:
+            since = min(looked_back or bookmark, self.began)
+            start = min(start, times.shifted(since, seconds=-self.look_back_hours * _HOUR))
+        return max(start, self.start_date) if self.start_date else start
+
+    @property
+    def usual_start(self) -> str | None:
+        """Where reading would begin without a look-back; None for all rows."""
+        bookmark, completed, _ = self.reached
+        if bookmark is None:
+            return self.start_date
+        offset = max(float(self.time_offset), MARGIN_SECONDS)
+        start = times.shifted(min(bookmark, self.began), seconds=-offset)
+        if completed is not None:
+            back = max(self.look_back_hours * _HOUR, offset, CLOCK_ERROR_SECONDS)
+            start = max(start, times.shifted(min(completed, self.began), seconds=-back))
+        return start
+
+
+def reached_by(state: t.Mapping[str, t.Any], name: str) -> Reached:
+    """What a stream's state says.
+
+    Args:
+        state: The state of a stream or a partition, of this tap or of another one.
+        name: What to call the stream in errors.
+
+    Raises:
+        BookmarkError: If its bookmark is not a date-time.
+    """
+    bookmark = state.get("replication_key_value")
+    if bookmark is None:
+        return Reached()
+    return Reached(
+        _canonical(bookmark, name),
+        *(_canonical(state[key], name) if state.get(key) else None for key in _OWN_KEYS),
+    )
+
+
+def as_state(reached: Reached) -> dict[str, str]:
+    """What a stream's state keeps of it, besides the replication key's name."""
+    found = zip(STATE_KEYS, reached, strict=True)
+    return {key: value for key, value in found if value is not None}
+
+
+def _canonical(value: t.Any, name: str) -> str:
+    """The bookmark of an earlier run, of this tap or of another one, in canonical form."""
+    text = str(value)
+    try:
+        return times.to_canonical(text if ":" in text else f"{text}T00:00:00Z")
+    except ValueMismatchError as error:
+        where = f"{name}: " if name else ""
+        msg = (
+            f"{where}the state holds a bookmark that is not a date-time, {value!r}; "
+            "write it as 2024-01-31T00:00:00Z, or remove it to read all rows again"
+        )
+        raise BookmarkError(msg) from error
