@@ -126,7 +126,7 @@ def run(  # noqa: PLR0913  a run has this many settings
     tracking: str | None = None,
     time_offset: int = 0,
     start_date: str | None = None,
-    look_back_hours: float = 0,
+    look_back_hours: float = 24 * 365,
     batch_size: int = 1,
     killed_after: int | None = None,
     workers: int = 1,

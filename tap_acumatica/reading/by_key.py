@@ -203,6 +203,7 @@ class _Level:
                 if len(rows) > 1:
                     # values that the service takes for equal, or a page that repeats itself
                     raise OrderDisagreesError
+                self._refuse_single_rows(bound)
                 yield self._fresh(rows)
                 return True  # the boundary row alone
             yield self._pass_on(rows, values)
@@ -259,6 +260,14 @@ class _Level:
                     yield rows
 
     # What a page must be like
+
+    def _refuse_single_rows(self, bound: Term) -> None:
+        behind = (*self._terms, bound._replace(operator="gt"))
+        self._pages.refuse_single_rows(
+            (*self._terms, bound),
+            self._order,
+            lambda: self._pages.ask(behind, self._order, top=1).rows,
+        )
 
     def _expect_boundary(self, terms: Sequence[Term], values: list[t.Any]) -> None:
         """The boundary row comes first, or is gone; this shows what comes twice, not what is lost.

@@ -100,7 +100,10 @@ class PositionReader:
     def _look(self, terms: Sequence[Term]) -> Iterator[list[Row] | None]:
         """All rows once, each page beginning with the last row of the one before; None: a shift."""
         pages, order = self._pages, self._pages.plan.keys
-        answer = pages.ask(terms, order)
+        size = pages.plan.page_size
+        # One row is to overlap by; next links lead no further than $top.
+        top = size and max(2, size) if self._skips else 0
+        answer = pages.ask(terms, order, top=top)
         position = overlap = stuck = 0
         while True:
             yield answer.rows[overlap:]
@@ -120,7 +123,7 @@ class PositionReader:
                 yield None
                 return
             last, overlap = answer.rows[-1:], min(position, 1)
-            answer = pages.ask(terms, order, skip=position - overlap)
+            answer = pages.ask(terms, order, top=top, skip=position - overlap)
             if overlap and not self._is_same(answer.rows[:1], last):
                 self._notice_skip_without_effect(terms, answer)
                 yield None
@@ -136,7 +139,7 @@ class PositionReader:
 
     def _notice_skip_without_effect(self, terms: Sequence[Term], answer: Answer) -> None:
         """Twice the first page shows that positions have no effect."""
-        again = self._pages.ask(terms, self._pages.plan.keys)
+        again = self._pages.ask(terms, self._pages.plan.keys, top=answer.asked)
         if answer.rows and self._is_same(answer.rows, again.rows):
             self._evidence.skip_faults += 1
             self._evidence.skips = self._evidence.skip_faults < _FAULTS

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED = re.compile(r"'([A-Za-z_]\w*)'")
 _NUMBER = re.compile(r"\d+")
-_CLAUSES = re.compile(r"\$?orderby.{0,80}\bclauses\b|\bclauses\b.{0,80}orderby", re.I | re.S)
+_CLAUSES = re.compile(r"\$?orderby.{0,80}\bclauses\b|\bclauses\b.{0,80}orderby", re.IGNORECASE | re.DOTALL)
 
 Refusal = t.Union[RefusedError, EmptyAnswerError]  # noqa: UP007  also at run time
 
@@ -51,7 +51,7 @@ class Narrowing:
         self._source = source
         self._evidence = evidence
         self._name = name
-        self._repeated: set[QueryOptions | None] = set()
+        self._repeated: list[QueryOptions] = []
 
     def narrowed(self, plan: Plan, asked: QueryOptions | None, error: Refusal) -> Plan:
         """The plan without what was refused.
@@ -74,7 +74,7 @@ class Narrowing:
                 raise error
             raise AccessError(str(error)) from error
         if asked not in self._repeated and self._takes(asked):
-            self._repeated.add(asked)
+            self._repeated.append(asked)
             logger.info("%s: what was refused once was answered the second time.", self._name)
             return plan
         if asked.select and not self._takes(replace(plain, select=asked.select)):

@@ -9,7 +9,7 @@ import unicodedata
 from tap_acumatica.errors import AnswerError, BrokenOffError
 from tap_acumatica.odata import times
 from tap_acumatica.reading.evidence import FilterIgnoredError, OrderIgnoredError
-from tap_acumatica.reading.plan import LOCAL_TYPES
+from tap_acumatica.reading.plan import LOCAL_TYPES, content
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +25,7 @@ MARGIN_SECONDS = 0.01
 or above the one shown."""
 SECOND = 1.0
 _MOST_LOOKS = 9
+_CONFIRMED = 3
 
 
 class Answer(t.NamedTuple):
@@ -223,8 +224,12 @@ class Pages:
         return len(terms) == 1 and terms[0].column == self.plan.tracking
 
     def _uses_positions(self, order: Sequence[Column]) -> bool:
-        total = self.plan.clauses is None or len(order) <= self.plan.clauses
-        return self.plan.skip and self.plan.order and self.evidence.skips and total and bool(order)
+        return self.plan.skip and self.evidence.skips and self._is_total(order)
+
+    def _is_total(self, order: Sequence[Column]) -> bool:
+        """Whether the whole order can be sent, so that no rows tie."""
+        clauses = self.plan.clauses
+        return bool(order) and self.plan.order and (clauses is None or len(order) <= clauses)
 
     def _is_last_by_position(
         self, terms: Sequence[Term], order: Sequence[Column], answer: Answer
@@ -234,7 +239,9 @@ class Pages:
         behind = self.ask(terms, order, top=wanted, skip=max(1, length - 1)).rows[:wanted]
         if length == 1:
             if behind and identity(behind[0]) != identity(rows[0]):
-                self._refuse_single_rows(terms, order)
+                self.refuse_single_rows(
+                    terms, order, lambda: self.ask(terms, order, top=1, skip=1).rows
+                )
             return not behind
         if not behind or identity(behind[0]) != identity(rows[-1]):
             return False  # something changed; the next page tells
@@ -242,25 +249,44 @@ class Pages:
             self.evidence.cut(self.plan.inquiry, length)
         return len(behind) == 1
 
-    def _refuse_single_rows(self, terms: Sequence[Term], order: Sequence[Column]) -> None:
-        again = self.ask(terms, order)
-        if len(again.rows) == 1 and not again.more:
-            msg = (
-                "the service gives one row per answer and no next link; that is too few to read "
-                "by. Have its page limit raised"
-            )
-            raise AnswerError(msg)
+    def refuse_single_rows(
+        self,
+        terms: Sequence[Term],
+        order: Sequence[Column],
+        behind: Callable[[], list[Row]],
+    ) -> None:
+        """Make sure that a single row is no page, where no longer one was met.
+
+        Args:
+            terms: Comparisons of the query that brought one row.
+            order: Its order.
+            behind: Asks for the rows behind it.
+
+        Raises:
+            AnswerError: If the service gives one row per answer, though there are more.
+        """
+        size = self.plan.page_size
+        for _ in range(_CONFIRMED):  # rows may come and go between the requests
+            if self.evidence.is_shorter(None, 1) or not behind():
+                return
+            again = self.ask(terms, order, top=size and max(2, size))
+            if len(again.rows) != 1 or again.more:
+                return
+        msg = (
+            "the service gives one row per answer and no next link; that is too few to read by. "
+            "Have its page limit raised"
+        )
+        raise AnswerError(msg)
 
     def _is_last(self, terms: Sequence[Term], order: Sequence[Column], answer: Answer) -> bool:
         """Whether the last row of an inquiry's answer comes first in reverse.
 
         A limit of its own cuts whatever ``$skip`` passes over as well.
         """
-        if not (order and self.plan.order and self.plan.reversible):
+        if not (self._is_total(order) and self.plan.reversible):
             return False
         found = self.ask(terms, order, top=1, reverse=True).rows
-        place = self.plan.place
-        last = bool(found) and place(found[0], order) == place(answer.rows[-1], order)
+        last = bool(found) and content(found[0]) == content(answer.rows[-1])
         if found and not last:
             self.evidence.cut(self.plan.inquiry, len(answer.rows))
         return last
@@ -312,8 +338,7 @@ class Pages:
         Raises:
             OrderIgnoredError: If it was not.
         """
-        total = self.plan.clauses is None or len(order) <= self.plan.clauses
-        if several and not self.is_proved and total:
+        if several and not self.is_proved and self._is_total(order):
             raise OrderIgnoredError
 
     # The filter

@@ -157,7 +157,7 @@ class Plan:
             order: Columns to sort by.
             reverse: Whether to sort from the last to the first.
             skip: Rows to pass over.
-            top: Rows to ask for instead of a page.
+            top: Rows to ask for instead of a page; 0 for all.
         """
         names = dict.fromkeys(column.name for column in order[: self.clauses] if self.order)
         return QueryOptions(
@@ -165,7 +165,7 @@ class Plan:
             orderby=tuple(f"{name} desc" if reverse else name for name in names),
             select=self.select,
             expand=self.expand,
-            top=None if self.page_size is None else top or self.page_size,
+            top=(self.page_size if top is None else top) or None if self.page_size else None,
             skip=skip or None,
             custom=dict(self.custom),
         )

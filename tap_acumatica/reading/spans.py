@@ -220,6 +220,7 @@ class KeyDivision:
         self._place: Place = tuple(last[column.name] for column in plan.seek)
         self._operator = "gt"
         self._ended = False
+        self._last_key: Place | None = None
 
     def take(self, source: Source) -> Range | None:
         """The next range."""
@@ -228,6 +229,8 @@ class KeyDivision:
                 return None
             before, operator = self._place, self._operator
             place, last = self._next_place(source)
+            if place is not None and self._is_added(source, place):
+                place = last = None
             self._ended = place is None
             if place is not None:
                 self._place, self._operator = place, "ge"
@@ -249,6 +252,25 @@ class KeyDivision:
                 if place != self._place[:length]:
                     return place, None if inside[:length] == place else inside
         return None, None
+
+    def _is_added(self, source: Source, place: Place) -> bool:
+        """Whether a place lies behind the last key there was when the division began.
+
+        What was added since is the next run's; only the last range may meet some of it.
+        """
+        if self._last_key is None:
+            pages = Pages(source, self._plan, self._evidence)
+            row = pages.first_row((), self._plan.keys, reverse=True)
+            self._last_key = self._comparable(row) if row is not None else ()
+        names = [column.name for column in self._plan.seek]
+        return self._comparable(dict(zip(names, place, strict=False))) > self._last_key
+
+    def _comparable(self, row: Row) -> Place:
+        """Key values as they compare here: nearly enough to know when to stop dividing."""
+        names = [column.name for column in self._plan.seek]
+        values = [row[name] for name in names if name in row or not isinstance(row, dict)]
+        folds = self._evidence.texts.known != "by ordinal"
+        return tuple(v.lower() if folds and isinstance(v, str) else v for v in values)
 
     def boxes(self, start: Place, operator: str, stop: Place | None) -> list[Box]:
         """What lies from ``start`` on and before ``stop``, in the order of the key."""

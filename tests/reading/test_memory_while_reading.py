@@ -17,8 +17,8 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.query import QueryOptions
 
 _PAGE = 1000
-_AFTER = re.compile(r"Id gt (\d+)")
-_BEHIND_ALL = re.compile("(Company|At) gt")
+_FROM = re.compile(r"Id ge (\d+)")
+_BEHIND_ALL = re.compile("Company gt|At ge 2024-01-01T00:00:01")
 _STAMP = "2024-01-01T00:00:00.000000+00:00"
 _WINDOW = Window(Reached(), "2024-06-01T00:00:00.000000+00:00")
 
@@ -37,9 +37,8 @@ class Alike:
             return Page([self._row(self._rows - 1)])
         if any(_BEHIND_ALL.match(term) or " eq null" in term for term in options.filter):
             return Page([])
-        numbers = [_AFTER.match(term) for term in options.filter]
-        after = next((int(number[1]) for number in numbers if number), -1)
-        return self._page(after + 1)
+        numbers = [_FROM.match(term) for term in options.filter]
+        return self._page(next((int(number[1]) for number in numbers if number), 0))
 
     def at_most(self, top: int | None) -> int | None:
         """As many rows as are wanted."""

@@ -28,7 +28,7 @@ from tests.reading.test_rows_that_change_while_they_are_read import (
     PAGE_SIZES,
     World,
     _canonical_key,
-    _missing,
+    assert_nothing_is_missing,
     quick,
     worlds,
     written,
@@ -113,7 +113,7 @@ def test_after_one_more_run_the_newest_version_of_every_row_is_there(
         tracking="LastModified",
         page_size=page_size,
     )
-    assert _missing(world, warehouse) == []
+    assert_nothing_is_missing(world, warehouse, page_size)
 
 
 @quick

@@ -57,10 +57,10 @@ def test_a_service_that_compares_by_the_second_is_read_by_time(
 
 
 @pytest.mark.parametrize("equal", [1, 4])
-def test_without_skip_pages_of_one_row_are_read_to_their_end(equal: int) -> None:
+def test_without_skip_pages_of_two_rows_are_read_to_their_end(equal: int) -> None:
     table = rows_of(f"2024-02-01T00:00:{second // equal:02d}Z" for second in range(12))
     service, warehouse = ODataService(table), Warehouse(table.key)
-    service.page_limit, service.links = 1, "none"
+    service.page_limit, service.links = 2, "none"
     service.refuse("Rows", "$skip")
     run(service, "Rows", warehouse, began=BEGAN, tracking="LastModified", page_size=5)
     assert len(warehouse.rows) == 12
