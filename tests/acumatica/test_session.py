@@ -281,18 +281,11 @@ def test_an_answer_that_takes_too_long_has_an_error_of_its_own(waits: list[float
         session.limits = Limits(timeout=0.05, tries=2)
         url = f"{session.service.root}/X"
         with pytest.raises(SlowAnswerError, match="'timeout'"):
-            session.fetch(url, parse_collection, what="X", halves=True)
+            session.fetch(url, parse_collection, what="X", smaller=url)
         assert not waits
         with pytest.raises(BusyError, match="given up after 2 tries"):
             session.fetch(url, parse_collection, what="X")
     assert len(waits) == 1
-
-
-def test_a_gateway_that_times_out_twice_has_the_same_error(waits: list[float]) -> None:
-    gateway = _site((504, {}, b""), tries=5)
-    with gateway as (session, log), pytest.raises(SlowAnswerError):
-        session.fetch(f"{session.service.root}/X", parse_collection, what="X", halves=True)
-    assert (len(log), len(waits)) == (2, 1)
 
 
 def test_a_token_that_is_refused_twice_is_not_renewed_for_ever() -> None:
