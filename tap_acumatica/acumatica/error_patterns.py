@@ -52,7 +52,10 @@ UNNAMED_LIMIT = _pattern(
 """What IIS answers for a limit that the site itself does not describe."""
 
 _ROWS = r"(?:top|page ?size|rows|records|entities|entries|items|results|answer|response|data size)"
-_BOUND = r"(?:l[ií]mit\w*|exceed\w*|max\w*|m[aá]xim\w*|less than|greater than|larger than|at most)"
+_BOUND = (
+    r"(?:l[ií]mit\w*|exceed\w*|max\w*|m[aá]xim\w*|(?:less|greater|larger|more) than|at most"
+    r"|between)"
+)
 PAGE_SIZE = _pattern(
     (),
     rf"(?:too many|so many|fewer) (?:rows|records|entities|entries|items|results)|page ?size"

@@ -38,9 +38,26 @@ class SizeDoubt:
         self._tries = tries
         self._failures = 0
         self._blamed = False
+        self._again: RetryableError | None = None
+        self._refusal: TapError | None = None
+
+    def refused(self, error: TapError, limits: tuple[int, ...]) -> TapError:
+        """What a refusal means; where few rows are not refused, the page is tried once more.
+
+        Args:
+            error: What it means by itself.
+            limits: Numbers that the service named as the most rows it gives.
+        """
+        known = self._suspected or limits or self._again
+        judged = self.judged(error, limits)
+        if known or judged is error:
+            return judged
+        self._suspected, self._refusal = True, error
+        self._again = RetryableError(str(error), wait=0)
+        return self._again
 
     def judged(self, error: TapError, limits: tuple[int, ...] = ()) -> TapError:
-        """What a refusal, or an answer that is none, means: the size is to blame, or not.
+        """What a refusal, or a lasting answer that is none, means: the size is to blame, or not.
 
         Args:
             error: What it means by itself.
@@ -66,7 +83,7 @@ class SizeDoubt:
             return False
         if _timed_out(error):
             return True
-        if not _may_be_size(error):
+        if error is self._again or not _may_be_size(error):
             return False
         self._failures += 1
         lasts = tries >= self._tries and error.status != requests.codes.server_error
@@ -83,6 +100,8 @@ class SizeDoubt:
         """
         if self._smaller is not None and _timed_out(error):
             return SlowAnswerError(str(error))
+        if error is self._again:
+            return PageSizeError(str(error), self._refusal or final)
         return PageSizeError(str(error), final) if self._blamed else final
 
     @staticmethod

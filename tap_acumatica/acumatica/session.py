@@ -227,7 +227,7 @@ class Session:
             return parse(answer.received)
         except (AccessError, RefusedError) as error:
             if answer.may_be_too_large:
-                raise doubt.judged(error, answer.limits) from None
+                raise doubt.refused(error, answer.limits) from None
             raise
         except (PayloadError, MetadataError) as error:
             message = answer.explain_payload(error)

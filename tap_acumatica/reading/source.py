@@ -210,12 +210,12 @@ class EntitySource:
         if limit and page is not None:
             if self._count.limit.lower(limit):
                 logger.warning(
-                    "%s; from now on %d rows are asked for, of all streams", error, limit
+                    "%s; from now on no stream is asked for more than %d rows", error, limit
                 )
             return page
         if error.limits and self._try(options, _FEW) is None:
             raise error.error from None
-        size = top
+        size = limit or top
         while page is None and size > _SMALLEST_PAGE:
             size = max(size // 2, _SMALLEST_PAGE)
             page = self._try(options, size, suspected=size > _SMALLEST_PAGE)
