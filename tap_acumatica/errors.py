@@ -11,6 +11,7 @@
             * ``BrokenOffError``    rows of an answer were passed on, the rest did not arrive
             * ``BusyError``         the service was overloaded or too slow, for all tries
                 * ``SlowAnswerError``  no answer in time, where a smaller page may bring one
+        * ``PageSizeError``       a page fails, and a smaller one may not: never leaves ``reading``
         * ``PayloadError``        a body with status 200 that does not hold what was asked for
             * ``EmptyPayloadError``  an empty body
         * ``ValueMismatchError``  a value that does not fit its Edm type
@@ -114,6 +115,20 @@ class BusyError(AnswerError):
 
 class SlowAnswerError(BusyError):
     """The answer did not come in time; a smaller page may."""
+
+
+class PageSizeError(StreamError):
+    """A page fails, while the same page with few rows is answered.
+
+    Attributes:
+        error: What it means where no smaller page can be asked for.
+        limits: Numbers that the service names as the most rows it gives.
+    """
+
+    def __init__(self, message: str, error: TapError, limits: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.error = error
+        self.limits = limits
 
 
 class PayloadError(StreamError):

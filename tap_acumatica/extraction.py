@@ -190,7 +190,7 @@ class Extraction:
         self.current = threading.Event()
         self._tenant_source = source
         self._settings = settings
-        self._requests = RequestCount()
+        self._requests = RequestCount(source.connection.page_limit)
         columns = columns_of(source, wanted, settings, tracking)
         self.plan = plan_of(source, columns, settings)
         self.maker = RecordMaker(

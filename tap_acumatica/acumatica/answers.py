@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tap_acumatica.acumatica.error_patterns import SEATS, UNNAMED_LIMIT, diagnose, explain
+from tap_acumatica.acumatica.error_patterns import (
+    PAGE_SIZE,
+    SEATS,
+    UNNAMED_LIMIT,
+    diagnose,
+    explain,
+    named_limits,
+)
 from tap_acumatica.errors import AccessError, AddressError, NotFoundError, RefusedError
 from tap_acumatica.http.body import Body
 from tap_acumatica.http.retry import RetryableError, retry_after
@@ -21,6 +28,7 @@ if t.TYPE_CHECKING:
 _EXPLAINED_TRIES = 3
 _SEARCHED = 20_000
 _SLOW = frozenset({408, 504, 524})
+_OF_ANY_SIZE = frozenset({401, 402, 404, 405, 406, 407, 410, 414, 415, 431})
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524, 529})
 
@@ -66,6 +74,19 @@ class Answer:
         """The body, ``null`` where a success has none by its status."""
         no_content = self.response.status_code == requests.codes.no_content
         return b"null" if no_content else self._received
+
+    @property
+    def may_be_too_large(self) -> bool:
+        """Whether a refusal may be one of as many rows: a large page is refused in many ways."""
+        status = self.response.status_code
+        if status == requests.codes.forbidden:
+            return diagnose(status, self._text) is PAGE_SIZE
+        return status not in _OF_ANY_SIZE
+
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """Numbers that a refusal names as the most rows the service gives."""
+        return named_limits(self._text)
 
     def explain(self, *refusal: str) -> str:
         """One line on a failure: what failed, the likely cause, what to do.

@@ -17,6 +17,7 @@ from tap_acumatica.errors import (
 from tap_acumatica.http.request_log import PLANS
 from tap_acumatica.odata.csdl import open_metadata
 from tap_acumatica.odata.dialect import dialect_of
+from tap_acumatica.odata.page_limit import PageLimit
 
 if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.addresses import Service
@@ -40,6 +41,7 @@ class Connection:
         service: The service.
         sessions: Sessions with it.
         failure: Why nothing more can be read from it in this run, None while all is well.
+        page_limit: The most rows that the service says it gives at once.
         zone_checked: Whether the time zone of its rows was checked against its clock.
     """
 
@@ -49,6 +51,7 @@ class Connection:
         self.sessions = sessions
         self._verbosity = verbosity
         self.failure: TapError | None = None
+        self.page_limit = PageLimit()
         self.zone_checked = False
         self._model: Model | None = None
         self._began = dt.datetime.now(dt.timezone.utc)

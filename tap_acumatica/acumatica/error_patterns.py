@@ -51,6 +51,28 @@ UNNAMED_LIMIT = _pattern(
 )
 """What IIS answers for a limit that the site itself does not describe."""
 
+_ROWS = r"(?:top|page ?size|rows|records|entities|entries|items|results|answer|response|data size)"
+_BOUND = (
+    r"(?:l[ií]mit\w*|exceed\w*|max\w*|m[aá]xim\w*|(?:less|greater|larger|more) than|at most"
+    r"|between)"
+)
+PAGE_SIZE = _pattern(
+    (),
+    rf"(?:too many|so many|fewer) (?:rows|records|entities|entries|items|results)|page ?size"
+    rf"|(?:request|response|answer|payload|result)\b.{{0,40}}\btoo (?:large|big)"
+    rf"|\b{_BOUND}\b.{{0,60}}\b{_ROWS}\b|\b{_ROWS}\b.{{0,60}}\b{_BOUND}\b",
+    "the service does not give so many rows at once",
+    refusal=True,
+)
+"""A refusal that speaks of how many rows are asked for."""
+
+_LIMIT = re.compile(
+    r"(?:limit\w*|l[ií]mite\w*|max\w*|m[aá]xim\w*|h[oö]chst\w*|plafond|at most|up to|no more than"
+    r"|(?:less|greater|larger|bigger|more) than|exceeds?|between \d+ and|[<>]=?)"
+    r"[^\d.]{0,40}?(\d{1,3}(?:,\d{3})+|\d{1,7})(?!\d)",
+    re.IGNORECASE,
+)
+
 ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
     SEATS,
     UNNAMED_LIMIT,
@@ -69,6 +91,12 @@ ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
         "run discovery again; captions of inquiries may have been renamed",
         refusal=True,
     ),
+    _pattern(
+        (),
+        r"denial code 51[03]",
+        "the site's limit of the size or the time of one request was exceeded",
+    ),
+    PAGE_SIZE,
     _pattern(
         (),
         r"unknown function|unrecognized .{0,40}literal|incompatible types|virtual field"
@@ -107,6 +135,18 @@ def diagnose(status: int, text: str) -> ErrorPattern | None:
         if (not pattern.status or status in pattern.status) and pattern.text.search(text):
             return pattern
     return None
+
+
+def named_limits(text: str) -> tuple[int, ...]:
+    """The numbers that a refusal names as limits of rows.
+
+    Args:
+        text: Body of the answer, as text.
+    """
+    if not PAGE_SIZE.text.search(text):
+        return ()
+    numbers = (int(number.replace(",", "")) for number in _LIMIT.findall(text))
+    return tuple(number for number in numbers if number)
 
 
 def _failed(status: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import logging
 import time
 import typing as t
@@ -19,9 +20,11 @@ import requests
 import urllib3
 
 from tap_acumatica.acumatica.answers import Answer, host, is_unauthorized
+from tap_acumatica.acumatica.page_size import NO_DOUBT, SizeDoubt
 from tap_acumatica.auth.authenticators import Authenticator
 from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
+    AccessError,
     AddressError,
     AnswerError,
     BusyError,
@@ -31,7 +34,6 @@ from tap_acumatica.errors import (
     PayloadError,
     RefusedError,
     SeatsTakenError,
-    SlowAnswerError,
     TapError,
     UnreachableError,
 )
@@ -58,7 +60,6 @@ CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 _JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
-_GATEWAY_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,18 @@ class Limits:
     timeout: float = 600
     tries: int = 8
     stay: bool = True
+
+
+class _BadAnswerError(RetryableError):
+    """A body that is not an answer.
+
+    Attributes:
+        final: What it means where it lasts.
+    """
+
+    def __init__(self, final: AnswerError) -> None:
+        super().__init__(str(final))
+        self.final = final
 
 
 class Session:
@@ -126,7 +139,8 @@ class Session:
         *,
         what: str,
         headers: Mapping[str, str] = _JSON,
-        halves: bool = False,
+        smaller: str | None = None,
+        suspected: bool = False,
         stream: bool = False,
     ) -> T:
         """Get an address and parse the answer, trying again where that can help.
@@ -136,7 +150,11 @@ class Session:
             parse: Turns a body into a value; its ``PayloadError`` makes the answer invalid.
             what: What is asked for, for messages.
             headers: What to accept, and further headers of this request.
-            halves: Whether the caller asks for a smaller page if the answer takes too long.
+            smaller: Address of the same page with few rows, where the caller can ask for a smaller
+                page: asked for once where a page is refused or fails twice. What it does not mend
+                is not blamed on the size, and is tried again as usual.
+            suspected: Whether that page is known to be answered, so that the first failure that
+                the size can explain is one of the size.
             stream: Whether ``parse`` gets a :class:`Body` to read from, which may be larger than
                 memory, instead of bytes.
 
@@ -147,46 +165,75 @@ class Session:
             SignInError: If the credentials are refused, now or earlier in this run.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
-            SlowAnswerError: If it did not come in time, and ``halves`` is set.
+            SlowAnswerError: If it did not come in time, and ``smaller`` is given.
+            PageSizeError: If it failed, and ``smaller`` is answered.
             BusyError: If it was overloaded or too slow, for all tries.
             AnswerError: If the answer is repeatedly not a valid one.
             SeatsTakenError: If the site takes no further session.
             UnreachableError: If the site did not answer.
         """
         tries = bad_answers = 0
+        read = functools.partial(self._read, parse=parse, what=what, headers=headers, stream=stream)
+        few = functools.partial(read, smaller, NO_DOUBT) if smaller else None
+        doubt = SizeDoubt(few, suspected=suspected, tries=self.limits.tries)
 
         def attempt() -> T:
             nonlocal tries, bad_answers
             tries += 1
-            answer = self._get(url, what, headers, stream=stream)
             try:
-                return parse(answer.received)
-            except (PayloadError, MetadataError) as error:
+                return read(url, doubt)
+            except _BadAnswerError as error:
                 bad_answers += 1
-                message = answer.explain_payload(error)
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
-                    empty = isinstance(error, EmptyPayloadError)
-                    raise (EmptyAnswerError if empty else AnswerError)(message) from None
-                raise RetryableError(message) from None
+                    raise doubt.judged(error.final) from None
+                raise
 
         started = time.monotonic()
 
         def give_up(error: RetryableError) -> bool:
             if error.tries and tries >= error.tries:
                 return True
-            if halves and _too_slow(error, tries):
+            if doubt.failed(error, tries):
                 return True
             return not self._reached and time.monotonic() - started > NEVER_REACHED_SECONDS
 
         try:
             return retrying(attempt, tries=self.limits.tries, give_up=give_up)
         except RetryableError as error:
-            if halves and _too_slow(error, tries):
-                raise SlowAnswerError(str(error)) from error
-            raise self._given_up(error, tries) from error
+            raise doubt.given_up(error, self._given_up(error, tries)) from error
         finally:
             if not self.limits.stay:
                 self._sign_out()
+
+    def _read(  # noqa: PLR0913  a request is this much
+        self,
+        url: str,
+        doubt: SizeDoubt,
+        *,
+        parse: Callable[[t.Any], T],
+        what: str,
+        headers: Mapping[str, str],
+        stream: bool,
+    ) -> T:
+        """One try of one request, and what ``parse`` makes of the answer.
+
+        Raises:
+            RetryableError: If another try may succeed.
+            TapError: If none will.
+        """
+        answer = self._get(url, what, headers, stream=stream)
+        try:
+            answer.check_status(self._seat, seat_tries=self._seat_tries)
+            return parse(answer.received)
+        except (AccessError, RefusedError) as error:
+            if answer.may_be_too_large:
+                raise doubt.refused(error, answer.limits) from None
+            raise
+        except (PayloadError, MetadataError) as error:
+            message = answer.explain_payload(error)
+            empty = isinstance(error, EmptyPayloadError)
+            final = (EmptyAnswerError if empty else AnswerError)(message)
+            raise _BadAnswerError(final) from None
 
     def _given_up(self, error: RetryableError, tries: int) -> TapError:
         message = f"{error}; {given_up_after(tries)}"
@@ -201,7 +248,7 @@ class Session:
         return BusyError(message) if error.busy else AnswerError(message)
 
     def _get(self, url: str, what: str, headers: Mapping[str, str], *, stream: bool) -> Answer:
-        """One try of one request, sent as often as its sign-in takes.
+        """Any answer to one request, which is sent as often as its sign-in takes.
 
         Raises:
             RetryableError: If another try may succeed.
@@ -217,7 +264,6 @@ class Session:
                 except StopIteration:
                     break
         self._note(answer.response)
-        answer.check_status(self._seat, seat_tries=self._seat_tries)
         return answer
 
     def _exchange(self, request: requests.PreparedRequest, what: str, *, stream: bool) -> Answer:
@@ -322,11 +368,6 @@ class Session:
         if not (response.ok or is_unauthorized(response)):
             status = response.status_code
             logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)
-
-
-def _too_slow(error: RetryableError, tries: int) -> bool:
-    """Whether another try for as many rows is useless; a gateway may just have been restarted."""
-    return error.slow and (error.status is None or tries >= _GATEWAY_TRIES)
 
 
 def _is_connecting(error: BaseException) -> bool:

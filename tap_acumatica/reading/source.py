@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from tap_acumatica.errors import (
     AnswerError,
     BrokenOffError,
+    PageSizeError,
     PayloadError,
     SlowAnswerError,
     TapError,
@@ -20,10 +21,13 @@ from tap_acumatica.errors import (
 )
 from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.dialect import JSON, V4
+from tap_acumatica.odata.page_limit import PageLimit
 from tap_acumatica.odata.query import QueryOptions, build_url
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from typing_extensions import Self
 
     from tap_acumatica.odata.atom import Readable
     from tap_acumatica.odata.dialect import Dialect
@@ -32,6 +36,8 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SMALLEST_PAGE = 10
+_FEW = 2
+"""Rows asked for to see whether the size of a page is why it fails."""
 
 
 T = t.TypeVar("T")
@@ -80,11 +86,17 @@ class Codec(t.Protocol):
 class RequestCount:
     """How many requests were made for a stream, and how many rows to ask for.
 
-    A page that does not come in time is asked for again by halves; the size that came is kept.
+    A page that is too large is asked for again by halves; the size that came is kept. A limit that
+    the service names is kept for all its streams.
     """
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, limit: PageLimit | None = None) -> None:
+        """Begin with none.
+
+        Args:
+            limit: The limit of the service, which its streams share.
+        """
+        self.limit = limit or PageLimit()
         self._lock = threading.Lock()
         self.made = 0
         self._most: int | None = None
@@ -97,13 +109,37 @@ class RequestCount:
     def at_most(self, top: int | None) -> int | None:
         """The rows to ask for where ``top`` are wanted."""
         most = self._most
-        return top if top is None or most is None else min(top, most)
+        if top is None:
+            return None
+        return self.limit.at_most(top if most is None else min(top, most))
+
+    def keep(self, top: int) -> None:
+        """Ask for ``top`` rows at most, from now on."""
+        with self._lock:
+            self._most = min(top, self._most or top)
 
     def halve(self, top: int) -> int:
         """Ask for half of ``top`` rows at most, from now on; returns how many."""
         with self._lock:
             self._most = min(top // 2, self._most or top)
             return self._most
+
+
+class _Rest(str):
+    """The next link of an answer that holds fewer rows than were wanted, to the rest of them.
+
+    So a page that was made smaller looks like one that the service cut.
+    """
+
+    __slots__ = ("options",)
+
+    def __new__(cls, options: QueryOptions) -> Self:
+        """Name the rest, as a service would."""
+        link = super().__new__(cls, f"?{options.encoded()}")
+        link.options = options
+        return link
+
+    options: QueryOptions
 
 
 class EntitySource:
@@ -153,12 +189,58 @@ class EntitySource:
         """
         while True:
             top = self._count.at_most(options.top)
-            url = build_url(self._root, self._segment, replace(options, top=top))
+            if top is None or top <= _SMALLEST_PAGE:
+                return self._ask(options, top)
             try:
-                return self._fetch(url, halves=top is not None and top > _SMALLEST_PAGE)
+                return self._ask(options, top, smaller=self._url(options, _FEW))
             except SlowAnswerError as error:
-                most = self._count.halve(top or 0)
+                most = self._count.halve(top)
                 logger.warning("%s; from now on %d rows are asked for", error, most)
+            except PageSizeError as error:
+                return self._get_smaller(options, top, error)
+
+    def _get_smaller(self, options: QueryOptions, top: int, error: PageSizeError) -> Page:
+        """Answer a query whose page of ``top`` rows is too large.
+
+        Raises:
+            TapError: What the failure means by itself, if a small page fails as well.
+        """
+        limit = max((number for number in error.limits if number < top), default=None)
+        page = self._try(options, limit) if limit else None
+        if limit and page is not None:
+            if self._count.limit.lower(limit):
+                logger.warning(
+                    "%s; from now on no stream is asked for more than %d rows", error, limit
+                )
+            return page
+        if error.limits and self._try(options, _FEW) is None:
+            raise error.error from None
+        size = limit or top
+        while page is None and size > _SMALLEST_PAGE:
+            size = max(size // 2, _SMALLEST_PAGE)
+            page = self._try(options, size, suspected=size > _SMALLEST_PAGE)
+        if page is None:
+            raise error.error from None
+        self._count.keep(size)
+        logger.warning("%s; from now on %d rows are asked for", error, size)
+        return page
+
+    def _try(self, options: QueryOptions, size: int, *, suspected: bool = True) -> Page | None:
+        """A page of that size, None if that is too large as well."""
+        smaller = self._url(options, _FEW)
+        try:
+            return self._ask(options, size, smaller=smaller, suspected=suspected)
+        except (PageSizeError, SlowAnswerError):
+            return None
+
+    def _ask(self, options: QueryOptions, top: int | None, **doubt: t.Any) -> Page:
+        page = self._fetch(self._url(options, top), **doubt)
+        if top is None or top == options.top:
+            return page
+        return _linked(page, options, top)
+
+    def _url(self, options: QueryOptions, top: int | None) -> str:
+        return build_url(self._root, self._segment, replace(options, top=top))
 
     def at_most(self, top: int | None) -> int | None:
         """How many rows are asked for where ``top`` are wanted."""
@@ -170,9 +252,11 @@ class EntitySource:
         Raises:
             AnswerError: If it leads to another host.
         """
+        if isinstance(link, _Rest):
+            return self.get(link.options)
         return self._fetch(self._resolve(link))
 
-    def _fetch(self, url: str, *, halves: bool = False) -> Page:
+    def _fetch(self, url: str, **doubt: t.Any) -> Page:
         self._last = url
         self._count.add()
         parse = self._begin if self._streams else self._codec.decode
@@ -182,9 +266,9 @@ class EntitySource:
                 parse,
                 what=self._name,
                 patient=not self._current.is_set(),
-                halves=halves,
                 headers=self._headers,
                 stream=self._streams,
+                **doubt,
             )
         self._sessions.service.check_answer(url, page.context)
         return self._guarded(page)
@@ -236,3 +320,14 @@ class EntitySource:
             msg = f"{self._name}: the next link leads to another host, {host}; it is not followed"
             raise AnswerError(msg)
         return urlunsplit((root.scheme, root.netloc, resolved.path, resolved.query, ""))
+
+
+def _linked(page: Page, options: QueryOptions, top: int, came: int = 0) -> Page:
+    """A page of ``top`` rows, or its next part, with a link to the rest if it is full."""
+    came += len(page.rows)
+    if (following := page.next_part) is not None:
+        return page._replace(next_part=lambda: _linked(following(), options, top, came))
+    if page.next_link is not None or came != top:
+        return page
+    rest = replace(options, skip=(options.skip or 0) + came, top=(options.top or 0) - came)
+    return page._replace(next_link=_Rest(rest))

@@ -22,6 +22,7 @@ from tap_acumatica.errors import (
     BusyError,
     EmptyAnswerError,
     ExitCode,
+    PageSizeError,
     RefusedError,
     SeatsTakenError,
     SignInError,
@@ -33,7 +34,7 @@ from tap_acumatica.http import retry as module
 from tap_acumatica.odata.payload import parse_collection
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 Answer = tuple[int, dict[str, str], bytes]
 FINE: Answer = (200, {}, b'{"value": [{"a": 1}]}')
@@ -41,7 +42,9 @@ FINE: Answer = (200, {}, b'{"value": [{"a": 1}]}')
 
 @contextmanager
 def _site(
-    *answers: Answer, tries: int = 4, auth: Authenticator | None = None
+    *answers: Answer | Callable[[list[str]], Answer],
+    tries: int = 4,
+    auth: Authenticator | None = None,
 ) -> Iterator[tuple[Session, list[str]]]:
     """A server that gives these answers in turn, the last one again and again."""
     log: list[str] = []
@@ -49,8 +52,9 @@ def _site(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, headers, body = answers[min(len(log), len(answers) - 1)]
             log.append(self.path)
+            answer = answers[min(len(log), len(answers)) - 1]
+            status, headers, body = answer(log) if callable(answer) else answer
             if "X-Close" in headers:
                 return
             if "X-Wait" in headers:
@@ -281,18 +285,77 @@ def test_an_answer_that_takes_too_long_has_an_error_of_its_own(waits: list[float
         session.limits = Limits(timeout=0.05, tries=2)
         url = f"{session.service.root}/X"
         with pytest.raises(SlowAnswerError, match="'timeout'"):
-            session.fetch(url, parse_collection, what="X", halves=True)
+            session.fetch(url, parse_collection, what="X", smaller=url)
         assert not waits
         with pytest.raises(BusyError, match="given up after 2 tries"):
             session.fetch(url, parse_collection, what="X")
     assert len(waits) == 1
 
 
-def test_a_gateway_that_times_out_twice_has_the_same_error(waits: list[float]) -> None:
-    gateway = _site((504, {}, b""), tries=5)
-    with gateway as (session, log), pytest.raises(SlowAnswerError):
-        session.fetch(f"{session.service.root}/X", parse_collection, what="X", halves=True)
-    assert (len(log), len(waits)) == (2, 1)
+FEW = "?$top=2"
+TOO_LARGE: tuple[Answer, ...] = (
+    (400, {}, b'{"error": {"message": "no"}}'),
+    (403, {}, b"Too many rows requested"),
+    (413, {}, b""),
+    (500, {}, b"<html></html>"),
+    (500, {}, b"Denial Code 510"),
+    (503, {}, b""),
+    (504, {}, b""),
+    (200, {}, b""),
+    (200, {}, b"<html></html>"),
+    (200, {"X-Close": "yes"}, b""),
+)
+
+
+def _get_large(session: Session) -> list[t.Any]:
+    url = f"{session.service.root}/X"
+    return session.fetch(url, parse_collection, what="X", smaller=f"{url}{FEW}").rows
+
+
+@pytest.mark.parametrize("answer", TOO_LARGE)
+def test_a_page_that_fails_where_few_rows_come_is_too_large(
+    answer: Answer, waits: list[float]
+) -> None:
+    def large(log: list[str]) -> Answer:
+        return FINE if FEW in log[-1] else answer
+
+    with _site(large) as (session, log), pytest.raises(PageSizeError):
+        _get_large(session)
+    assert len(log) == 3
+    assert sum(FEW in path for path in log) == len(waits) == 1
+
+
+@pytest.mark.parametrize("answer", TOO_LARGE)
+def test_what_few_rows_do_not_mend_is_the_error_that_it_was(
+    answer: Answer, waits: list[float]
+) -> None:
+    with _site(answer) as (session, log), pytest.raises(TapError) as usual:
+        _get(session)
+    tries = len(log)
+    with _site(answer) as (session, log), pytest.raises(TapError) as found:
+        _get_large(session)
+    assert type(found.value) is type(usual.value)
+    assert str(found.value).partition("127")[0] == str(usual.value).partition("127")[0]
+    assert len(log) <= tries + 2
+    assert len(waits) <= 2 * tries
+
+
+@pytest.mark.parametrize("answer", TOO_LARGE)
+def test_a_failure_that_passes_is_not_blamed_on_the_size(
+    answer: Answer, waits: list[float]
+) -> None:
+    with _site(answer, FINE) as (session, _):
+        assert _get_large(session) == [{"a": 1}]
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize("status", [404, 414, 429])
+def test_some_failures_are_never_those_of_the_size(status: int, waits: list[float]) -> None:
+    with _site((status, {}, b"")) as (session, log), pytest.raises(TapError) as error:
+        _get_large(session)
+    assert not isinstance(error.value, PageSizeError)
+    assert not any(FEW in path for path in log)
+    assert len(waits) == len(log) - 1
 
 
 def test_a_token_that_is_refused_twice_is_not_renewed_for_ever() -> None:
