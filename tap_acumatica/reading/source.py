@@ -27,8 +27,6 @@ from tap_acumatica.odata.query import QueryOptions, build_url
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from typing_extensions import Self
-
     from tap_acumatica.odata.atom import Readable
     from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.records.codec import Page
@@ -125,23 +123,6 @@ class RequestCount:
             return self._most
 
 
-class _Rest(str):
-    """The next link of an answer that holds fewer rows than were wanted, to the rest of them.
-
-    So a page that was made smaller looks like one that the service cut.
-    """
-
-    __slots__ = ("options",)
-
-    def __new__(cls, options: QueryOptions) -> Self:
-        """Name the rest, as a service would."""
-        link = super().__new__(cls, f"?{options.encoded()}")
-        link.options = options
-        return link
-
-    options: QueryOptions
-
-
 class EntitySource:
     """Pages of one entity set."""
 
@@ -234,10 +215,7 @@ class EntitySource:
             return None
 
     def _ask(self, options: QueryOptions, top: int | None, **doubt: t.Any) -> Page:
-        page = self._fetch(self._url(options, top), **doubt)
-        if top is None or top == options.top:
-            return page
-        return _linked(page, options, top)
+        return self._fetch(self._url(options, top), **doubt)
 
     def _url(self, options: QueryOptions, top: int | None) -> str:
         return build_url(self._root, self._segment, replace(options, top=top))
@@ -252,8 +230,6 @@ class EntitySource:
         Raises:
             AnswerError: If it leads to another host.
         """
-        if isinstance(link, _Rest):
-            return self.get(link.options)
         return self._fetch(self._resolve(link))
 
     def _fetch(self, url: str, **doubt: t.Any) -> Page:
@@ -320,14 +296,3 @@ class EntitySource:
             msg = f"{self._name}: the next link leads to another host, {host}; it is not followed"
             raise AnswerError(msg)
         return urlunsplit((root.scheme, root.netloc, resolved.path, resolved.query, ""))
-
-
-def _linked(page: Page, options: QueryOptions, top: int, came: int = 0) -> Page:
-    """A page of ``top`` rows, or its next part, with a link to the rest if it is full."""
-    came += len(page.rows)
-    if (following := page.next_part) is not None:
-        return page._replace(next_part=lambda: _linked(following(), options, top, came))
-    if page.next_link is not None or came != top:
-        return page
-    rest = replace(options, skip=(options.skip or 0) + came, top=(options.top or 0) - came)
-    return page._replace(next_link=_Rest(rest))

@@ -127,35 +127,11 @@ def test_the_page_is_never_larger_than_what_is_wanted() -> None:
     assert not limit.lower(4500)
 
 
-def test_a_smaller_page_says_that_there_is_more_and_leads_there() -> None:
+def test_a_page_that_was_made_smaller_is_known_as_such() -> None:
     source = source_of(Sessions(700))
-    wanted = QueryOptions(top=2000)
-    page = source.get(wanted)
-    read = list(page.rows)
-    while page.next_link:
-        page = source.follow(page.next_link)
-        read += page.rows
-    assert [row["Id"] for row in read] == list(range(2000))
-
-
-def test_a_smaller_page_that_is_not_full_is_the_end() -> None:
-    source = source_of(Sessions(700))
-    source.get(QueryOptions(top=2000))
-    assert source.get(QueryOptions(top=2000, skip=2600)).next_link is None
-
-
-def test_the_parts_of_a_smaller_page_are_counted_together() -> None:
-    class Streamed(Sessions):
-        @override
-        def fetch(self, url: str, parse: t.Any, **others: t.Any) -> Page:
-            page = super().fetch(url, parse, **others)
-            half = len(page.rows) // 2
-            return Page(page.rows[:half], next_part=lambda: Page(page.rows[half:]))
-
-    page = source_of(Streamed(1000)).get(QueryOptions(top=2000))
-    assert page.next_part is not None
-    assert page.next_link is None
-    assert page.next_part().next_link is not None
+    page = source.get(QueryOptions(top=2000))
+    assert len(page.rows) == source.at_most(2000) == 500
+    assert source.at_most(100) == 100
 
 
 def test_answers_that_do_not_come_in_time_are_asked_for_by_halves() -> None:
