@@ -12,7 +12,13 @@ import re
 import typing as t
 from dataclasses import replace
 
-from tap_acumatica.errors import AccessError, AnswerError, EmptyAnswerError, RefusedError
+from tap_acumatica.errors import (
+    AccessError,
+    AnswerError,
+    ColumnsRefusedError,
+    EmptyAnswerError,
+    RefusedError,
+)
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.by_key import KeyReader, NullKeyError, OrderDisagreesError
 from tap_acumatica.reading.by_skip import read_by_skip
@@ -77,6 +83,7 @@ class Reader:
         Raises:
             AccessError: If the service refuses every plan.
             AnswerError: If what it sends is not an answer.
+            ColumnsRefusedError: If it refuses columns by name.
         """
         start = self.plan.time_zone.safe_floor(start) if start else None
         for _ in range(_MOST_PLANS):
@@ -200,14 +207,8 @@ class Reader:
             name for name in _NAMED.findall(str(error)) if name in select and name not in needed
         ]
         if named:
-            kept = tuple(name for name in select if name not in named)
-            self._weaken(
-                f"does not give {', '.join(named)}",
-                replace(self.plan, select=kept),
-                "the column stays empty; run discovery again",
-            )
-        else:
-            self._weaken("takes no $select", replace(self.plan, select=()), _WHOLE_ROWS)
+            raise ColumnsRefusedError(named, str(error)) from error
+        self._weaken("takes no $select", replace(self.plan, select=()), _WHOLE_ROWS)
 
     def _without_order(self, asked: QueryOptions, plain: QueryOptions) -> None:
         refused = [
