@@ -308,6 +308,7 @@ def _exact_codec(source: TenantSource, columns: Columns, plan: Plan) -> RowCodec
         dates=columns.dates,
         deletion=columns.deletion,
         omits_nulls=lambda: source.connection.omits_nulls,
+        optional=() if plan.select else source.entity.restricted - {*source.shape.key},
     )
 
 
@@ -319,6 +320,7 @@ def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
         source.connection,
         key=source.shape.key,
         declared=source.shape.properties,
+        restricted=source.entity.restricted - {*source.shape.key},
         sets=() if entity.function else (*entity.aliases, *alike),
         smallest_page=min(settings.requested_page_size or 2, 2),
     )

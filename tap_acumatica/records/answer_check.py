@@ -40,6 +40,7 @@ class AnswerCheck:
         *,
         key: Collection[str] = (),
         declared: Collection[str] = (),
+        restricted: Collection[str] = (),
         sets: Iterable[str] = (),
         smallest_page: int = 2,
     ) -> None:
@@ -50,6 +51,7 @@ class AnswerCheck:
             habits: What is known of the service; learned from the answers.
             key: Names of the key columns.
             declared: Columns that are asked for by ``$select``, where there is one.
+            restricted: Columns that a service may not give unless they are asked for by name.
             sets: Names of the entity set; none where rows may come from any.
             smallest_page: Fewer rows are asked for only to find something out.
         """
@@ -57,6 +59,7 @@ class AnswerCheck:
         self._habits = habits
         self._key = frozenset(key)
         self._declared = frozenset(declared)
+        self._restricted = frozenset(restricted)
         self._sets = frozenset(map(_spelled, sets))
         self._smallest_page = smallest_page
 
@@ -107,7 +110,7 @@ class AnswerCheck:
             return frozenset(
                 name for name in columns if name in options.select or name not in self._declared
             )
-        return columns
+        return columns - self._restricted
 
     def _lost_key(self, options: _Options, page: Page) -> str:
         """What is wrong where a row lacks a key column; empty where none does."""

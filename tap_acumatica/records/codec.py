@@ -31,7 +31,7 @@ from tap_acumatica.records.members import Members
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
@@ -81,6 +81,7 @@ class RowCodec:
         dates: Iterable[str] = (),
         deletion: Deletion | None = None,
         omits_nulls: Callable[[], bool] = lambda: False,
+        optional: Collection[str] = (),
     ) -> None:
         """Compile the conversions.
 
@@ -95,12 +96,14 @@ class RowCodec:
             dates: Names of timestamp columns to emit as dates.
             deletion: How to tell when a row was deleted; None without such a column.
             omits_nulls: Whether the service is known to leave nulls out.
+            optional: Columns that rows often lack.
         """
         self._key = tuple(key)
         self.time_zone = time_zone or ServiceTimeZone()
         self.dates = frozenset(dates)
         self.deletion = deletion
         self.omits_nulls = omits_nulls
+        self.optional = frozenset(optional)
         self._parse = (
             partial(parse_entity, properties=frozenset(properties))
             if singleton

@@ -168,10 +168,11 @@ class CompiledCodec:
                 fields.append((field, msgspec.Raw, _NULL))
             else:
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
-        own = {self._fields.get(name) for name in (TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN)}
+        own = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} | self._exact.optional
+        may_lack = {self._fields.get(name) for name in own}
         key = {self._fields.get(name) for name in self._key}
         self.row_type = self._row_type(fields, required={f for f, *_ in fields if f in key})
-        complete = self._row_type(fields, required={f for f, *_ in fields if f not in own})
+        complete = self._row_type(fields, required={f for f, *_ in fields if f not in may_lack})
         self._decoder = decoder(self.row_type)
         self._complete_decoder = decoder(complete)
 

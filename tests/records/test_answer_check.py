@@ -73,6 +73,13 @@ def test_columns_that_were_not_asked_for_may_be_missing() -> None:
         check(f"{URL}?$select=Id&$expand=Customer", page("Note Customer"))
 
 
+def test_columns_under_a_restriction_may_be_missing_from_whole_rows() -> None:
+    check = check_of(restricted=["Note"])
+    check(URL, page("Note"))
+    with pytest.raises(AnswerError, match="Note"):
+        check(f"{URL}?$select=Id,Note", page("Note"))
+
+
 def test_a_single_row_that_is_looked_at_need_not_have_every_column() -> None:
     check_of()(f"{URL}?$top=1", page("Total"))
     with pytest.raises(AnswerError):
