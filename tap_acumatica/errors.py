@@ -5,7 +5,7 @@
         * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
             * ``NotFoundError``   nothing is there (HTTP 404)
         * ``RefusedError``        the service does not take a filter, an order or a column
-        * ``ColumnsRefusedError``  the service does not give columns that it declares
+        * ``ColumnsRefusedError`` it no longer knows columns that the metadata names
         * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
             * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
             * ``BrokenOffError``    rows of an answer were passed on, the rest did not arrive
@@ -42,7 +42,7 @@ import enum
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class ExitCode(enum.IntEnum):
@@ -84,15 +84,21 @@ class RefusedError(StreamError):
 
 
 class ColumnsRefusedError(StreamError):
-    """The service does not give some of the columns that were asked for.
+    """The service does not give columns that were asked for by name.
 
     Attributes:
-        names: Names of the columns.
+        names: The columns.
     """
 
-    def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.names = names
+    def __init__(self, names: Sequence[str], message: str = "") -> None:
+        """Name the columns.
+
+        Args:
+            names: The columns.
+            message: What the service said.
+        """
+        super().__init__(message or f"the service does not give {', '.join(names)}")
+        self.names = tuple(names)
 
 
 class AnswerError(StreamError):

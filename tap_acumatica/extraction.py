@@ -10,10 +10,10 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from tap_acumatica.acumatica.pool import CheckedSessions
 from tap_acumatica.errors import AccessError
 from tap_acumatica.odata import times
-from tap_acumatica.odata.dialect import V4
-from tap_acumatica.odata.expand import as_paths, render
+from tap_acumatica.odata.expand import options_for
 from tap_acumatica.odata.query import QueryOptions, function_call, path_segment
 from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.batches import RowBatch
@@ -24,6 +24,7 @@ from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.window import Reached, Window
 from tap_acumatica.reading.zone_check import zone_fault
+from tap_acumatica.records.answer_check import AnswerCheck
 from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
@@ -33,8 +34,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantSource
-    from tap_acumatica.odata.dialect import Dialect
-    from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Property
     from tap_acumatica.odata.time_zone import ServiceTimeZone
     from tap_acumatica.reading.source import Codec
@@ -121,7 +120,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
     """
     declared, dialect = source.shape.properties, source.connection.dialect
     time_zone = _time_zone(source, columns, settings)
-    expand, expanded = _expand(source.expansions, dialect)
+    expand, expanded = options_for(source.expansions, dialect)
     names = columns.requested if settings.use_select and _fits(columns.requested) else ()
     tracking = columns.tracking
     custom = dialect.options(settings.data_format) | _address(source, time_zone)[1]
@@ -262,7 +261,7 @@ class Extraction:
     def _open_source(self, codec: Codec) -> EntitySource:
         source = self._tenant_source
         return EntitySource(
-            source.connection.sessions,
+            CheckedSessions(source.connection.sessions, _check(self.name, source, self._settings)),
             _address(source, self.plan.time_zone)[0],
             codec,
             name=self.name,
@@ -318,6 +317,22 @@ def _exact_codec(source: TenantSource, columns: Columns, plan: Plan) -> RowCodec
         time_zone=plan.time_zone,
         dates=columns.dates,
         deletion=columns.deletion,
+        omits_nulls=lambda: source.connection.omits_nulls,
+        optional=() if plan.select else source.entity.restricted - {*source.shape.key},
+    )
+
+
+def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
+    model, entity = source.model, source.entity
+    alike = [each.name for each in model.sets.values() if each.type == entity.entity_set.type]
+    return AnswerCheck(
+        name,
+        source.connection,
+        key=source.shape.key,
+        declared=source.shape.properties,
+        restricted=source.entity.restricted - {*source.shape.key},
+        sets=() if entity.function else (*entity.aliases, *alike),
+        smallest_page=min(settings.requested_page_size or 2, 2),
     )
 
 
@@ -396,12 +411,3 @@ def _dates(
         for name in names
         if is_timestamp(declared[name].type) and schemas[name].get("format") == "date"
     )
-
-
-def _expand(
-    expansions: Sequence[Expansion], dialect: Dialect
-) -> tuple[str | None, tuple[str, ...]]:
-    """The value of ``$expand``, and what ``$select`` must name for it."""
-    if not expansions:
-        return None, ()
-    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)

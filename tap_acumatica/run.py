@@ -117,6 +117,15 @@ class Run:
             self._prefetched[following].begin()
         return prefetch
 
+    def discard(self, stream: str) -> None:
+        """Stop reading what was prefetched of a stream, whose columns have changed.
+
+        Args:
+            stream: Name of the stream.
+        """
+        for key in [key for key in self._prefetched if key[0] == stream]:
+            self._prefetched.pop(key).close()
+
     def _open(self, opener: Callable[[], Extraction]) -> Prefetch:
         prefetch = Prefetch(opener())
         self._opened[:] = [each for each in self._opened if not each.closed]

@@ -35,7 +35,7 @@ from typing_extensions import override
 from tap_acumatica.errors import OutputError, SettingsError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Collection, Generator, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.helpers.types import Context, Record
@@ -132,7 +132,6 @@ def _why_unwritable(error: Exception) -> str:
 
 def _discard_output() -> None:
     """Keep the interpreter from complaining again when it flushes standard output at its end."""
-    # Standard output may be closed, or redirected into text.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -293,8 +292,6 @@ class SingerStream(Stream):
     def complete_schema(self, schema: dict[str, t.Any]) -> None:
         """Add to a schema on its way out what the SDK's schema classes do not carry."""
 
-    # The SDK calls these.
-
     _schema_is_out = True
 
     @override
@@ -307,9 +304,7 @@ class SingerStream(Stream):
         the bookmark of a stream that failed, and costs 0.1 ms a row.
         """
         if not write_messages:
-            contexts: list[t.Any] = [context]
-            if not context and self.partitions:
-                contexts = list(self.partitions)
+            contexts = [context] if context else list[t.Any](self.partitions or ()) or [None]
             for each in contexts:
                 yield from t.cast("Iterator[Record]", self.get_records(each))
         elif self._schema_is_out:
@@ -336,8 +331,6 @@ class SingerStream(Stream):
         for message in super()._generate_schema_messages():
             self.complete_schema(message.schema)
             yield message
-
-    # What the loop needs of the SDK
 
     @property
     @override
@@ -377,13 +370,21 @@ class SingerStream(Stream):
         self._stream_version = self._initialized_at // 1000
 
     def activate_version(self) -> None:
-        """Write ACTIVATE_VERSION for the version that was begun, if any.
+        """Write ACTIVATE_VERSION, if a version was begun: after the last record.
 
-        It comes after the last record: the SDK writes it before the first one, and a target with
-        hard deletes then empties the table, which a run that is cut off leaves empty.
+        Before the first, as the SDK does, a run that is cut off leaves an emptied table behind.
         """
         if self._stream_version is not None:
             self._write_activate_version_message(self._stream_version)
+
+    def leave_out(self, names: Collection[str]) -> None:
+        """Write the SCHEMA messages again, without some columns."""
+        first = self.stream_maps[0]
+        kept = {n: s for n, s in first.raw_schema["properties"].items() if n not in names}
+        schema = {**first.raw_schema, "properties": kept}
+        self._tap.mapper.register_raw_stream_schema(self.name, schema, first.raw_key_properties)
+        self._stream_maps = None
+        super()._write_schema_message()
 
     def write_record(self, record: Record) -> None:
         """Write a record through the stream maps."""

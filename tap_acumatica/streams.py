@@ -12,6 +12,7 @@ from singer_sdk.singerlib import Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
+from tap_acumatica.errors import ColumnsRefusedError, RefusedError
 from tap_acumatica.extraction import Extraction
 from tap_acumatica.reading.batches import blocks
 from tap_acumatica.reading.window import STATE_KEYS, Reached, as_state, reached_by
@@ -60,6 +61,7 @@ class EntitySetStream(SingerStream):
         self.replication_key = definition.tracking
         self.selected_by_default = definition.selected_by_default
         self._run = run
+        self._has_written = False
 
     # Catalog
 
@@ -222,14 +224,48 @@ class EntitySetStream(SingerStream):
 
     def _sync_tenant(self, tenant: str | None, writer: RowWriter, counter: Counter) -> bool:
         """Write one tenant's rows; whether that succeeded."""
+        opener = functools.partial(self._extraction, tenant)
         try:
-            opener = functools.partial(self._extraction, tenant)
-            prefetch = self._run.take((self.name, tenant), opener)
-            self._write_rows(tenant, prefetch, writer, counter)
+            while True:
+                prefetch = self._run.take((self.name, tenant), opener)
+                try:
+                    self._write_rows(tenant, prefetch, writer, counter)
+                except ColumnsRefusedError as error:
+                    self._leave_out_refused(error)
+                else:
+                    break
         except Exception as error:  # noqa: BLE001  whatever it is, the other streams go on
             self._run.fail(self.name, self.definition.sources[tenant].connection, error)
             return False
         return True
+
+    def _leave_out_refused(self, error: ColumnsRefusedError) -> None:
+        """Go on without the columns that the service no longer gives.
+
+        Raises:
+            RefusedError: If the stream needs them, or rows with them have been written.
+        """
+        names = ", ".join(error.names)
+        needed = {*self.definition.shape.key, *self.primary_keys, self.replication_key}
+        if (
+            self._has_written
+            or needed & set(error.names)
+            or not (set(error.names) <= self.wanted_columns.keys())
+        ):
+            msg = (
+                f"{self.name}: the service no longer gives {names} ({error}); run discovery "
+                "again, or deselect what is gone"
+            )
+            raise RefusedError(msg) from error
+        self.logger.warning(
+            "%s: the service no longer gives %s, so this run leaves it out of SCHEMA and RECORD; "
+            "run discovery again or deselect it.",
+            self.name,
+            names,
+        )
+        self._run.discard(self.name)
+        self.mask.update({("properties", name): False for name in error.names})
+        self.leave_out(error.names)
 
     def _write_rows(
         self, tenant: str | None, prefetch: Prefetch, writer: RowWriter, counter: Counter
@@ -238,6 +274,7 @@ class EntitySetStream(SingerStream):
         progress, size = extraction.progress, limit or writer.size
 
         def write(rows: list[t.Any]) -> None:
+            self._has_written = True
             writer.write(extraction.records(rows))
 
         with closing(prefetch):

@@ -16,7 +16,13 @@ from tap_acumatica.acumatica.error_patterns import (
     explain,
     named_limits,
 )
-from tap_acumatica.errors import AccessError, AddressError, NotFoundError, RefusedError
+from tap_acumatica.errors import (
+    AccessError,
+    AddressError,
+    NotFoundError,
+    PayloadError,
+    RefusedError,
+)
 from tap_acumatica.http.body import Body
 from tap_acumatica.http.retry import RetryableError, retry_after
 from tap_acumatica.odata.payload import error_text
@@ -25,6 +31,8 @@ if t.TYPE_CHECKING:
     from tap_acumatica.auth.seat import Seat
     from tap_acumatica.http.redaction import Redactor
 
+_ANSWERED = frozenset({200, 203})
+_NO_CONTENT = b"null"
 _EXPLAINED_TRIES = 3
 _SEARCHED = 20_000
 _SLOW = frozenset({408, 504, 524})
@@ -71,9 +79,19 @@ class Answer:
 
     @property
     def received(self) -> bytes | Body:
-        """The body, ``null`` where a success has none by its status."""
-        no_content = self.response.status_code == requests.codes.no_content
-        return b"null" if no_content else self._received
+        """The body, ``null`` where a success has none by its status.
+
+        Raises:
+            PayloadError: If the status promises no answer to the request, such as 202 or 304.
+        """
+        status = self.response.status_code
+        if status == requests.codes.no_content:
+            is_bytes = isinstance(self._received, bytes)
+            return _NO_CONTENT if is_bytes else Body(self.response.headers, [_NO_CONTENT])
+        if status not in _ANSWERED:
+            msg = f"HTTP {status} brings no rows; something between may have answered"
+            raise PayloadError(msg)
+        return self._received
 
     @property
     def may_be_too_large(self) -> bool:

@@ -53,6 +53,7 @@ class Connection:
         self.failure: TapError | None = None
         self.page_limit = PageLimit()
         self.zone_checked = False
+        self._omits_nulls = False
         self._model: Model | None = None
         self._began = dt.datetime.now(dt.timezone.utc)
 
@@ -70,6 +71,15 @@ class Connection:
     def now(self) -> dt.datetime:
         """The time by the service's clock."""
         return dt.datetime.now(dt.timezone.utc) + self.sessions.ahead
+
+    @property
+    def omits_nulls(self) -> bool:
+        """Whether the service leaves out properties that are null, as far as it has shown."""
+        return self._omits_nulls or self.sessions.omits_nulls
+
+    @omits_nulls.setter
+    def omits_nulls(self, seen: bool) -> None:
+        self._omits_nulls = seen
 
     def model(self) -> Model:
         """The service's model; its metadata is asked for once per run.

@@ -75,6 +75,11 @@ class SessionPool:
         """The service's time at its first answer, None before it."""
         return next((s.server_time for s in self._all if s.server_time is not None), None)
 
+    @property
+    def omits_nulls(self) -> bool:
+        """Whether an answer said that properties it lacks are null."""
+        return any(session.omits_nulls for session in self._all)
+
     def fetch(
         self,
         url: str,
@@ -181,3 +186,39 @@ class SessionPool:
             sessions, self._all, self._free = self._all, [], []
         for session in sessions:
             session.close()
+
+
+class CheckedSessions:
+    """The sessions of a pool, with a check of what they bring.
+
+    Attributes:
+        service: What they read.
+    """
+
+    def __init__(self, sessions: SessionPool, check: Callable[[str, t.Any], t.Any]) -> None:
+        """Prepare.
+
+        Args:
+            sessions: The sessions.
+            check: Given an address and the parsed answer, returns the answer or raises.
+        """
+        self.service = sessions.service
+        self._sessions = sessions
+        self._check = check
+
+    def fetch(
+        self,
+        url: str,
+        parse: Callable[[t.Any], T],
+        *,
+        what: str,
+        patient: bool = False,
+        **options: t.Any,
+    ) -> T:
+        """As :meth:`SessionPool.fetch`.
+
+        Raises:
+            TapError: As the pool or the check raises it.
+        """
+        answer = self._sessions.fetch(url, parse, what=what, patient=patient, **options)
+        return t.cast("T", self._check(url, answer))

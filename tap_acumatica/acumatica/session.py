@@ -46,6 +46,7 @@ from tap_acumatica.http.retry import (
     retrying,
 )
 from tap_acumatica.http.transport import Transport, mount, unsigned
+from tap_acumatica.odata.preferences import PREFERENCE_APPLIED, omits_nulls
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,6 +120,7 @@ class Session:
         self.requests = 0
         self.server_time: dt.datetime | None = None
         self.ahead = dt.timedelta()
+        self.omits_nulls = False
         self._auth = auth or Authenticator()
         self._rate_limiter = rate_limiter or RateLimiter()
         self._seat_tries = None if waits_for_seat else 1
@@ -329,6 +331,7 @@ class Session:
 
     def _note(self, response: requests.Response) -> None:
         self._reached = True
+        self.omits_nulls |= omits_nulls(response.headers.get(PREFERENCE_APPLIED, ""))
         if self.server_time is None:
             self.server_time = http_date(response.headers.get("Date", ""))
             if self.server_time:

@@ -19,7 +19,7 @@ from lxml import etree
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
 
 Row = dict[str, t.Any]
 
@@ -27,6 +27,8 @@ NESTED_NEXT_LINK = "@odata.nextLink"
 """Follows the name of an expanded property whose collection was cut short."""
 _NEXT_LINKS = ("@odata.nextLink", "@nextLink", "odata.nextLink", "__next")
 _CONTEXTS = ("@odata.context", "@context", "odata.metadata")
+ERROR_MEMBERS = ("error", "odata.error", "@odata.error", "@error")
+"""What stands for an error at the top of a response, in all generations."""
 _LIST_WRAPPER = frozenset({"results", "__metadata", "__count", "__next"})
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _MAX_ERROR_LENGTH = 200
@@ -56,10 +58,15 @@ def parse_collection(body: bytes) -> Payload:
     Raises:
         PayloadError: If the body is empty, HTML, cut off, an error, or not a collection.
     """
+    if body.strip() == b"null":
+        msg = "the response has no content, which is not an empty collection of rows"
+        raise PayloadError(msg)
     document = _decode(body)
+    _raise_error(document, ERROR_MEMBERS, body)
     content = _content(document)
     if isinstance(content, list):
         return Payload(_entities(content))
+    _raise_error(content, ERROR_MEMBERS, body)
     rows = content.get("value", content.get("results")) if isinstance(content, dict) else None
     if not isinstance(rows, list):
         msg = "the response has no collection of rows ('value' is missing)"
@@ -69,8 +76,12 @@ def parse_collection(body: bytes) -> Payload:
     )
 
 
-def parse_entity(body: bytes) -> Payload:
+def parse_entity(body: bytes, properties: Collection[str] = ()) -> Payload:
     """Decode a response that must contain one entity, such as a singleton.
+
+    Args:
+        body: The body.
+        properties: Names of the entity's properties, one of which may be ``error``.
 
     Returns:
         One row; no row if the body is ``null``.
@@ -81,6 +92,7 @@ def parse_entity(body: bytes) -> Payload:
     if body.strip() == b"null":
         return Payload([])
     document = _decode(body)
+    _raise_error(document, [name for name in ERROR_MEMBERS if name not in properties], body)
     content = _content(document)
     if not isinstance(content, dict):
         msg = "the response has no entity"
@@ -173,11 +185,14 @@ def _decode(body: bytes) -> dict[str, t.Any]:
     if not isinstance(document, dict):
         msg = "the response is not a JSON object"
         raise PayloadError(msg)
-    for name in ("error", "@odata.error", "odata.error"):
-        if isinstance(document.get(name), dict):
-            msg = f"the response has a success status but contains an error: {error_text(body)}"
-            raise PayloadError(msg)
     return document
+
+
+def _raise_error(members: t.Any, names: Iterable[str], body: bytes) -> None:
+    """Raise if a response holds an error; it may stand behind rows that were sent before it."""
+    if isinstance(members, dict) and any(members.get(name) is not None for name in names):
+        msg = f"the response has a success status but contains an error: {error_text(body)}"
+        raise PayloadError(msg)
 
 
 def _entities(rows: list[t.Any]) -> list[Row]:
@@ -234,8 +249,7 @@ def _deepest_message(document: t.Any) -> str:
         return ""
     for name in (
         "innererror",
-        "error",
-        "odata.error",
+        *ERROR_MEMBERS,
         "exceptionMessage",
         "message",
         "value",

@@ -119,7 +119,7 @@ def xml_parser(name: str) -> Callable[[t.Any], WireValue]:
     """A function that converts the text of an XML element to the wire value.
 
     It raises ``ValueMismatchError``, as :attr:`EdmType.parse` does for JSON. An empty element is an
-    empty string, or null for other types.
+    empty string or an empty binary, or null for other types.
     """
     row = edm_type(name)
     if name == "Edm.String" or row.parse in {_unchanged, _json_text}:
@@ -129,7 +129,9 @@ def xml_parser(name: str) -> Callable[[t.Any], WireValue]:
     def parse_text(text: t.Any) -> WireValue:
         if not isinstance(text, str):
             return parse(text)
-        stripped = "".join(text.split()) if name == "Edm.Binary" else text.strip()
+        if name == "Edm.Binary":
+            return parse("".join(text.split()))
+        stripped = text.strip()
         return parse(stripped) if stripped else None
 
     return parse_text

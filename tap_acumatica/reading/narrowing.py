@@ -120,8 +120,10 @@ class Narrowing:
             return self._weakened(
                 "takes no $select", replace(plan, select=()), "whole rows are asked for"
             )
-        msg = f"{self._name}: the service does not give {', '.join(refused)}: {error}"
-        raise ColumnsRefusedError(msg, tuple(refused))
+        needed = {column.name for column in plan.time_columns}
+        if needed.intersection(refused):
+            raise AccessError(str(error)) from error
+        raise ColumnsRefusedError(refused, str(error)) from error
 
     def _refused_among(self, names: Sequence[str], plain: QueryOptions) -> list[str]:
         """The columns that are refused alone, found by halves."""

@@ -27,10 +27,11 @@ from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
 from tap_acumatica.records.deletion import DELETED_COLUMN
+from tap_acumatica.records.members import Members
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
@@ -52,12 +53,16 @@ class Page(t.NamedTuple):
         context: Context URL, or None.
         next_part: For a response that is decoded while it arrives, waits for its next part and
             returns it; None on the last part, which has the next link.
+        absent: Columns that no row of the response has.
+        lacking: Columns that at least one row lacks.
     """
 
     rows: list[t.Any]
     next_link: str | None = None
     context: str | None = None
     next_part: Callable[[], Page] | None = None
+    absent: frozenset[str] = frozenset()
+    lacking: frozenset[str] = frozenset()
 
 
 class RowCodec:
@@ -75,6 +80,8 @@ class RowCodec:
         time_zone: ServiceTimeZone | None = None,
         dates: Iterable[str] = (),
         deletion: Deletion | None = None,
+        omits_nulls: Callable[[], bool] = lambda: False,
+        optional: Collection[str] = (),
     ) -> None:
         """Compile the conversions.
 
@@ -88,12 +95,20 @@ class RowCodec:
             time_zone: Time zone of the service; UTC if None.
             dates: Names of timestamp columns to emit as dates.
             deletion: How to tell when a row was deleted; None without such a column.
+            omits_nulls: Whether the service is known to leave nulls out.
+            optional: Columns that rows often lack.
         """
         self._key = tuple(key)
         self.time_zone = time_zone or ServiceTimeZone()
         self.dates = frozenset(dates)
         self.deletion = deletion
-        self._parse = parse_entity if singleton else parse_collection
+        self.omits_nulls = omits_nulls
+        self.optional = frozenset(optional)
+        self._parse = (
+            partial(parse_entity, properties=frozenset(properties))
+            if singleton
+            else parse_collection
+        )
         self._model = model
         self._properties = properties
         self._expansions = expansions
@@ -150,8 +165,15 @@ class RowCodec:
         if any("_x" in name for raw in payload.rows[:1] for name in (*raw, *self._convert)):
             names = self._decoded_names
             payload.rows[:] = [_decode_names(raw) for raw in payload.rows]
-        rows = [self._row(raw, self._convert, names) for raw in payload.rows]
-        return Page(rows, payload.next_link, payload.context)
+        members = Members(names or {name: name for name in self._convert})
+        rows = [self._row(members.named(raw), self._convert, names) for raw in payload.rows]
+        return Page(
+            rows,
+            payload.next_link,
+            payload.context,
+            absent=members.absent,
+            lacking=members.lacking,
+        )
 
     def decode_stream(self, body: ResponseBody) -> Page:
         """Decode a response while it arrives: the first part of XML, all of JSON.
@@ -163,16 +185,28 @@ class RowCodec:
         if not body.is_xml:
             return self.decode(body.read())
         reader = AtomReader(body, self._feed_paths)
-        return self._decode_part(reader, iter(reader))
+        return self._decode_part(reader, iter(reader), Members(self._decoded_names))
 
-    def _decode_part(self, reader: AtomReader, entries: Iterator[Row]) -> Page:
-        rows = [
-            self._row(raw, self._convert_text, self._decoded_names)
-            for raw in islice(entries, _ROWS_PER_PART)
-        ]
-        if len(rows) < _ROWS_PER_PART:
-            return Page(rows, reader.next_link, reader.base and reader.base.rstrip("/"))
-        return Page(rows, next_part=partial(self._decode_part, reader, entries))
+    def _decode_part(self, reader: AtomReader, entries: Iterator[Row], members: Members) -> Page:
+        """The next rows; so many that each column was met, unless nulls may be left out."""
+        raws: list[Row] = []
+        while True:
+            more = [members.named(raw) for raw in islice(entries, _ROWS_PER_PART)]
+            raws += more
+            complete = len(more) < _ROWS_PER_PART
+            absent, lacking = members.absent, members.lacking
+            if complete or not absent or lacking - absent or self.omits_nulls():
+                break
+        page = Page(
+            [self._row(raw, self._convert_text, self._decoded_names) for raw in raws],
+            absent=absent,
+            lacking=lacking,
+        )
+        if not complete:
+            following = partial(self._decode_part, reader, entries, members)
+            return page._replace(next_part=following)
+        base = reader.base and reader.base.rstrip("/")
+        return page._replace(next_link=reader.next_link, context=base)
 
     def _row(
         self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None

@@ -24,6 +24,7 @@ from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec, hashed_key
 from tap_acumatica.records.deletion import DELETED_COLUMN
+from tap_acumatica.records.envelope import decoder, holds_error
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -32,19 +33,11 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.atom import ResponseBody
     from tap_acumatica.odata.model import Property
 
-_ENVELOPE = {
-    "next_link": "@odata.nextLink",
-    "next_link401": "@nextLink",
-    "next_link3": "odata.nextLink",
-    "context": "@odata.context",
-    "context401": "@context",
-    "context3": "odata.metadata",
-}
-"""Members of a response in OData 4.0, 4.01 and 3.0, by field name."""
 _NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
 _URL_SAFE = frozenset("-_")
-_NULL = msgspec.Raw(b"null")
+_NULL_TEXT = b"null"
+_NULL = msgspec.Raw(_NULL_TEXT)
 _NUMBER_CHARACTERS = b"0123456789.-+eEnul"
 """The characters of JSON numbers and null."""
 
@@ -175,29 +168,34 @@ class CompiledCodec:
                 fields.append((field, msgspec.Raw, _NULL))
             else:
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
+        own = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} | self._exact.optional
+        may_lack = {self._fields.get(name) for name in own}
+        key = {self._fields.get(name) for name in self._key}
+        self.row_type = self._row_type(fields, required={f for f, *_ in fields if f in key})
+        complete = self._row_type(fields, required={f for f, *_ in fields if f not in may_lack})
+        self._decoder = decoder(self.row_type)
+        self._complete_decoder = decoder(complete)
+
+    def _row_type(
+        self, fields: Sequence[tuple[str, t.Any, t.Any]], required: set[str]
+    ) -> type[CompiledRow]:
+        """A type of rows that have at least the ``required`` fields."""
         names = dict(self._fields)
-        self.row_type = t.cast(
+        return t.cast(
             "type[CompiledRow]",
             msgspec.defstruct(
                 "Row",
-                fields,
+                [
+                    (field, kind) if field in required else (field, kind, value)
+                    for field, kind, value in fields
+                ],
                 bases=(CompiledRow,),
                 namespace={"fields_by_name": classmethod(lambda _: names)},
                 rename={field: name for name, field in self._fields.items()},
                 gc=False,
+                kw_only=True,
             ),
         )
-        envelope = msgspec.defstruct(
-            "Envelope",
-            [
-                ("value", list[self.row_type]),  # type: ignore[name-defined]  # created at run time
-                *((field, t.Optional[str], None) for field in _ENVELOPE),  # noqa: UP045  at run time
-                ("error", t.Any, None),
-                ("error3", t.Any, None),
-            ],
-            rename=_ENVELOPE | {"error3": "odata.error"},
-        )
-        self._decoder: t.Any = msgspec.json.Decoder(envelope, float_hook=Decimal)
 
     def _field_type(self, prop: Property | None) -> t.Any:
         """Type of a struct field; ``Any`` if the value is converted after decoding."""
@@ -222,7 +220,7 @@ class CompiledCodec:
         ):
             try:
                 answer = self._decode_answer(body)
-                if answer.error is None and answer.error3 is None:
+                if not holds_error(answer) and not self._is_in_another_case(body, answer.value):
                     self._convert_columns(answer.value)
                     link = answer.next_link or answer.next_link401 or answer.next_link3
                     context = answer.context or answer.context401 or answer.context3
@@ -232,13 +230,33 @@ class CompiledCodec:
         return self._compile_page(self._exact.decode(body))
 
     def _decode_answer(self, body: bytes) -> t.Any:
-        answer = self._decoder.decode(body)
+        """Decode a response whose rows have every column, unless nulls may be left out."""
+        omits_nulls = self._exact.omits_nulls()
+        answer = (self._decoder if omits_nulls else self._complete_decoder).decode(body)
         if _are_json_numbers(answer.value, [self._fields[name] for name in self._passthrough]):
             return answer
         # Decimals are strings here, as with IEEE754Compatible=true, or are not numbers at all.
         self._passthrough = []
         self._compile()
-        return self._decoder.decode(body)
+        return (self._decoder if omits_nulls else self._complete_decoder).decode(body)
+
+    def _is_in_another_case(self, body: bytes, rows: Sequence[t.Any]) -> bool:
+        """Whether a column that no row seems to have may be there under a name in another case."""
+        if not rows or not self._exact.omits_nulls():
+            return False
+        first = rows[0]
+        empty = [
+            name
+            for name, field in self._fields.items()
+            if _is_null(getattr(first, field)) and all(map(_is_null, map(attrgetter(field), rows)))
+        ]
+        if not empty:
+            return False
+        folded = body.lower()
+        return any(
+            folded.count(f'"{name}"'.lower().encode()) > body.count(f'"{name}"'.encode())
+            for name in empty
+        )
 
     def decode_stream(self, body: ResponseBody) -> Page:
         """Decode a response while it arrives; see :meth:`RowCodec.decode_stream`."""
@@ -319,6 +337,10 @@ class CompiledCodec:
         if self._has_key_column:
             setattr(row, self._fields[KEY_COLUMN], self._hashed_key(row))
         return row
+
+
+def _is_null(value: t.Any) -> bool:
+    return value is None or (type(value) is msgspec.Raw and bytes(value) == _NULL_TEXT)
 
 
 def _convert_field(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any], t.Any]) -> None:

@@ -36,6 +36,8 @@ from tap_acumatica.odata.payload import parse_collection
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tap_acumatica.odata.payload import Payload
+
 Answer = tuple[int, dict[str, str], bytes]
 FINE: Answer = (200, {}, b'{"value": [{"a": 1}]}')
 
@@ -214,6 +216,34 @@ SEATS = (
     "No further concurrent session is allowed",
     "You have exceeded the number of licensed users",
 )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [201, 202, 204, 205, 206, 304])
+def test_a_status_that_brings_no_rows_is_no_empty_collection(
+    status: int, waits: list[float], *, stream: bool
+) -> None:
+    def parse(body: t.Any) -> Payload:
+        return parse_collection(body.read() if stream else body)
+
+    body = b"" if status in {204, 304} else FINE[2].replace(b'{"a": 1}', b"")
+    with (
+        _site((status, {}, body)) as (session, log),
+        pytest.raises(AnswerError, match=f"HTTP {status}|no content"),
+    ):
+        session.fetch(f"{session.service.root}/X", parse, what="X", stream=stream)
+    assert len(log) == 2
+    assert waits
+
+
+def test_a_session_remembers_that_nulls_are_left_out() -> None:
+    applied = {"Preference-Applied": "omit-values=nulls"}
+    with _site(FINE, (200, applied, FINE[2]), FINE) as (session, _):
+        _get(session)
+        assert not session.omits_nulls
+        _get(session)
+        _get(session)
+        assert session.omits_nulls
 
 
 @pytest.mark.parametrize("status", [429, 500, 401, 403, 503])

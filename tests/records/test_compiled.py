@@ -80,9 +80,16 @@ NAMES = list(SHAPE.schema["properties"])
 
 
 def _codecs(
-    time_zone: ServiceTimeZone | None = None,
+    time_zone: ServiceTimeZone | None = None, *, omits_nulls: bool = True
 ) -> tuple[RowCodec, RecordMaker, CompiledCodec]:
-    exact = RowCodec(MODEL, SHAPE.properties, key=SHAPE.key, time_zone=time_zone, dates=["Day"])
+    exact = RowCodec(
+        MODEL,
+        SHAPE.properties,
+        key=SHAPE.key,
+        time_zone=time_zone,
+        dates=["Day"],
+        omits_nulls=lambda: omits_nulls,
+    )
     maker = RecordMaker(NAMES, key=SHAPE.key, tenant="Co")
     return exact, maker, CompiledCodec(exact, NAMES, SHAPE.properties, key=SHAPE.key, tenant="Co")
 
@@ -113,11 +120,11 @@ rows = st.lists(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows, st.sampled_from(CLOCKS))
+@given(held=rows, time_zone=st.sampled_from(CLOCKS), omits_nulls=st.booleans())
 def test_both_paths_write_the_same_messages_for_every_type(
-    held: list[dict[str, t.Any]], time_zone: ServiceTimeZone
+    held: list[dict[str, t.Any]], time_zone: ServiceTimeZone, *, omits_nulls: bool
 ) -> None:
-    exact, maker, compiled = _codecs(time_zone)
+    exact, maker, compiled = _codecs(time_zone, omits_nulls=omits_nulls)
     body = _page([{**row, "@odata.etag": "x", "Unknown": 1.5} for row in held])
     slow = [maker.record(row) for row in exact.decode(body).rows]
     fast = compiled.decode(body).rows
@@ -156,6 +163,57 @@ def test_a_message_has_the_members_of_the_singer_specification() -> None:
     }
 
 
+COMPLETE: dict[str, t.Any] = {**dict.fromkeys(COLUMNS), "P0": "a", "P4": 1}
+
+
+@pytest.mark.parametrize("rename", [str, str.lower, str.upper])
+@pytest.mark.parametrize("omits_nulls", [False, True])
+def test_both_paths_match_names_in_another_case(
+    rename: t.Callable[[str], str], *, omits_nulls: bool
+) -> None:
+    held = [{**COMPLETE, "P1": True}, {**COMPLETE, "P0": "b", "P7": Decimal("1.50")}]
+    body = _page([{rename(name): value for name, value in row.items()} for row in held])
+    exact, maker, compiled = _codecs(omits_nulls=omits_nulls)
+    page = compiled.decode(body)
+    assert _lines(page.rows) == _lines([maker.record(row) for row in exact.decode(body).rows])
+    assert column_of(page.rows, "P1") == [True, None]
+    assert page.absent == page.lacking == frozenset()
+
+
+@pytest.mark.parametrize("name", ["P1", "P7"])
+def test_one_column_in_another_case_is_found_where_nulls_are_left_out(name: str) -> None:
+    value: t.Any = {"P1": True, "P7": Decimal("1.50")}[name]
+    body = _page([{"P0": "a", "P4": 1}, {"P0": "b", "P4": 1, name.lower(): value}])
+    (_, row) = _codecs()[2].decode(body).rows
+    assert row[name] == value
+
+
+def test_complete_rows_take_the_fast_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, _, compiled = _codecs(omits_nulls=False)
+    monkeypatch.setattr(RowCodec, "decode", None)
+    page = compiled.decode(_page([{**COMPLETE, "@odata.etag": "x", "Unknown": 1}]))
+    assert page.rows[0]["P4"] == 1
+    assert page.absent == frozenset()
+
+
+def test_both_paths_say_which_columns_no_row_has_and_which_one_lacks() -> None:
+    without = {name: value for name, value in COMPLETE.items() if name != "P3"}
+    body = _page([without, {name: value for name, value in without.items() if name != "P9"}])
+    exact, _, compiled = _codecs(omits_nulls=False)
+    for codec in (exact, compiled):
+        page = codec.decode(body)
+        assert page.absent == {"P3"}
+        assert page.lacking == {"P3", "P9"}
+
+
+@pytest.mark.parametrize("omits_nulls", [False, True])
+def test_a_key_that_a_row_lacks_is_seen_whether_or_not_nulls_are_left_out(
+    *, omits_nulls: bool
+) -> None:
+    body = _page([COMPLETE, {"P0": "b"}])
+    assert "P4" in _codecs(omits_nulls=omits_nulls)[2].decode(body).lacking
+
+
 @pytest.mark.parametrize(
     "row",
     [
@@ -186,7 +244,15 @@ def test_both_paths_refuse_the_same_values_in_the_same_words(row: dict[str, t.An
         b"<html>",
         b'{"value": [{"P0": "x"}',
         b'{"valu": []}',
+        b"null",
+        b"{}",
+        b'{"value": null}',
+        b'{"value": {}}',
         b'{"value": [], "error": {"message": "no"}}',
+        b'{"value": [], "error": "no"}',
+        b'{"value": [], "odata.error": "no"}',
+        b'{"value": [], "@odata.error": {}}',
+        b'{"d": {"results": [], "error": "no"}}',
     ],
 )
 def test_both_paths_refuse_an_invalid_response(body: bytes) -> None:
@@ -194,6 +260,12 @@ def test_both_paths_refuse_an_invalid_response(body: bytes) -> None:
     for codec in (exact, compiled):
         with pytest.raises(PayloadError):
             codec.decode(body)
+
+
+def test_an_error_that_is_null_is_none() -> None:
+    exact, _, compiled = _codecs()
+    for codec in (exact, compiled):
+        assert codec.decode(b'{"error": null, "value": []}').rows == []
 
 
 def test_other_forms_of_a_response_are_accepted() -> None:
@@ -263,6 +335,29 @@ def test_a_feed_is_decoded_in_parts_and_the_last_has_the_link() -> None:
     assert found == list(range(2500))
     assert column_of(codec.decode(body).rows, "P4") == found
     assert len(set(column_of(codec.decode(body).rows, "_key"))) == 2500
+
+
+def test_a_feed_is_read_on_until_each_column_was_met() -> None:
+    """Before that nobody knows whether its rows lack a null or are not rows at all."""
+    names = [name for name in COLUMNS if name != "P9"]
+    whole = "".join(f'<{name} m:null="true"/>' for name in names if name not in {"P0", "P4"})
+    held = [f"<P4>{number}</P4><P0>a</P0>{whole}" for number in range(2500)]
+    held[1700] += '<P9 m:null="true"/>'
+    codec = _codecs(omits_nulls=False)[2]
+    first = codec.decode_stream(ResponseBody(io.BytesIO(_feed(*held))))
+    assert len(first.rows) == 2000
+    assert first.absent == frozenset()
+    assert first.lacking == {"P9"}
+    del held[1700]
+    first = codec.decode_stream(ResponseBody(io.BytesIO(_feed(*held))))
+    assert len(first.rows) == 2499
+    assert first.absent == {"P9"}
+
+
+def test_an_empty_element_is_an_empty_value_of_texts_and_of_binaries() -> None:
+    binary = COLUMN_OF["Edm.Binary"]
+    (row,) = _codecs()[2].decode(_feed(f"<P4>1</P4><P0></P0><{binary}/><P9/>")).rows
+    assert (row["P0"], row[binary], row["P9"]) == ("", "", None)
 
 
 def test_a_value_in_a_feed_that_does_not_fit_is_named() -> None:
