@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 from tap_acumatica.errors import AccessError
 from tap_acumatica.odata import times
-from tap_acumatica.odata.dialect import V4
-from tap_acumatica.odata.expand import as_paths, render
+from tap_acumatica.odata.expand import query_parts
 from tap_acumatica.odata.query import QueryOptions, function_call, path_segment
 from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.by_time import RowBatch
@@ -26,14 +25,13 @@ from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
+from tap_acumatica.records.identity import identity_of
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantSource
-    from tap_acumatica.odata.dialect import Dialect
-    from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.time_zone import ServiceTimeZone
     from tap_acumatica.reading.source import Codec
     from tap_acumatica.records.conversions import Convert
@@ -43,9 +41,8 @@ logger = logging.getLogger(__name__)
 
 _SELECT_CHARACTERS = 1200  # IIS takes a query of 2048, and answers longer ones with a bare 404
 _PLANS_VERBOSITY = 2
-_CLOCK_PRECISION = dt.timedelta(
-    seconds=1
-)  # a Date header is cut to whole seconds (RFC 9110, 5.6.7)
+_CLOCK_PRECISION = dt.timedelta(seconds=1)  # a Date header has whole seconds (RFC 9110, 5.6.7)
+_COMMITS = dt.timedelta(minutes=5)  # what is stamped so long before the run does not change in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,7 @@ def columns_of(
     declared, own = shape.properties, shape.schema["properties"]
     tracking = tracking if tracking in declared else None
     deletion = _deletion(source, settings, tracking) if DELETED_COLUMN in wanted else None
-    needed = {*shape.key, tracking, *(deletion or ())[:2]}
+    needed = {*shape.key, *source.order, tracking, *(deletion or ())[:2]}
     requested = tuple(name for name in declared if name in wanted or name in needed)
     hidden = {} if settings.use_select else {n: s for n, s in wanted.items() if n not in own}
     added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
@@ -119,14 +116,14 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
     """
     declared, dialect = source.shape.properties, source.connection.dialect
     time_zone = _time_zone(source, columns, settings)
-    expand, expanded = _expand(source.expansions, dialect)
+    expand, expanded = query_parts(source.expansions, dialect)
     names = columns.requested if settings.use_select and _fits(columns.requested) else ()
     tracking = columns.tracking
     custom = dialect.options(settings.data_format) | _address(source, time_zone)[1]
     return plan_for(
-        keys=[Column(n, declared[n].type, source.entity.inquiry) for n in source.shape.key],
+        keys=[Column(n, declared[n].type, n in source.nullable) for n in source.order],
         columns=_sortable(source, columns.requested),
-        unique=not source.entity.inquiry,
+        unique=source.proved,
         not_comparable=source.not_comparable,
         tracking=Column(tracking, declared[tracking].type) if tracking else None,
         select=(*names, *expanded) if names else (),
@@ -147,6 +144,7 @@ class Extraction:
         plan: How it is read, as far as that is known before the first request.
         progress: How far it is written.
         maker: Makes a record of a row.
+        identity: Tells rows of one key apart.
         current: Set once its rows are being written; until then other requests go first.
     """
 
@@ -160,6 +158,7 @@ class Extraction:
         tenant: str | None = None,
         tracking: str | None = None,
         bookmark: str | None = None,
+        key: tuple[str, ...] | None = None,
         fast: bool = True,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -172,11 +171,13 @@ class Extraction:
             tenant: Login name for the ``_tenant`` column.
             tracking: Replication key.
             bookmark: Bookmark of an earlier run.
+            key: Columns that identify a row, by the catalog; None: as discovered.
             fast: Whether rows may be decoded straight into records.
 
         Raises:
             AccessError: If it is an inquiry whose parameters are not given.
             BookmarkError: If the bookmark is not a date-time.
+            IdentityError: If the catalog's key names a column that is not there.
         """
         if source.lacks_parameters:
             msg = (
@@ -186,6 +187,7 @@ class Extraction:
             raise AccessError(msg)
         self.name = f"{stream} of tenant '{tenant}'" if tenant else stream
         self.current = threading.Event()
+        source = source.vouched(key, self.name) if key else source
         self._tenant_source = source
         self._settings = settings
         self._requests = RequestCount()
@@ -204,6 +206,14 @@ class Extraction:
             name=self.name,
             stamps=self.plan.stamps,
             requests=lambda: self._requests.made,
+        )
+        self.identity = identity_of(
+            self.name,
+            source.shape,
+            proved=source.proved,
+            by_key=bool(self.plan.seek),
+            stamps=self.plan.stamps if columns.tracking else None,
+            settled=times.canonical(source.connection.began - _COMMITS),
         )
         exact = _exact_codec(source, columns, self.plan)
         codec: RowCodec | CompiledCodec = exact
@@ -235,7 +245,9 @@ class Extraction:
         if self._settings.verbosity >= _PLANS_VERBOSITY:
             logger.info("%s: %s", self.name, self.plan.described)
         self._check_zone()
-        yield from self._reader().read(start, first_load=tracked and bookmark is None)
+        for batch in self._reader().read(start, first_load=tracked and bookmark is None):
+            rows = list(self.identity.checked(batch.rows, again=batch.rewind))
+            yield batch._replace(rows=rows)
 
     def records(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
         """The records of rows, ready to be encoded.
@@ -382,12 +394,3 @@ def _dates(
         for name in names
         if is_timestamp(declared[name].type) and schemas[name].get("format") == "date"
     )
-
-
-def _expand(
-    expansions: Sequence[Expansion], dialect: Dialect
-) -> tuple[str | None, tuple[str, ...]]:
-    """The value of ``$expand``, and what ``$select`` must name for it."""
-    if not expansions:
-        return None, ()
-    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)

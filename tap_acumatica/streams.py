@@ -17,7 +17,7 @@ from tap_acumatica.reading.blocks import blocks
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.lines import RecordLines
-from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
+from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN, restore_facets
 from tap_acumatica.records.writers import (
     BatchFileWriter,
     EncodedBatchWriter,
@@ -39,6 +39,13 @@ if t.TYPE_CHECKING:
     from tap_acumatica.run import Key, Prefetch, Run
     from tap_acumatica.singer import BatchConfig, SingerTap
 
+STATE_SOURCE = "entity_set"
+"""Where the state of a stream keeps which entity set it is."""
+
+_NUMBERS_STAY = (
+    "Rows of one key are numbered. A number that is gone stays at the target, with the row it had, "
+    "unless 'emit_activate_version_messages' is true and the loader acts on it."
+)
 _COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
 
 
@@ -58,6 +65,7 @@ class EntitySetStream(SingerStream):
         self.primary_keys = definition.shape.key_properties
         self.replication_key = definition.tracking
         self.selected_by_default = definition.selected_by_default
+        self._vouched: tuple[str, ...] | None = None
         self._run = run
 
     # Catalog
@@ -68,6 +76,7 @@ class EntitySetStream(SingerStream):
         if entry := catalog.get_stream(self.name):
             self._complete_entry(entry)
         super().apply_catalog(catalog)
+        self._take_key()
         restore_facets(self.effective_schema, self.schema)
         method = self.forced_replication_method
         if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
@@ -107,6 +116,21 @@ class EntitySetStream(SingerStream):
             columns.setdefault(DELETED_COLUMN, Schema.from_dict(deleted))
         if (entry.replication_key, entry.replication_method) == (None, None) and not root:
             entry.replication_key = self.replication_key
+
+    def _take_key(self) -> None:
+        """Take the key of the catalog for one where it is another than the discovered one.
+
+        Where the setting ``keys`` names the stream, that is newer than any catalog.
+        """
+        found, declared = tuple(self.primary_keys or ()), self.definition.shape.key_properties
+        if not found or set(found) == set(declared):
+            return
+        if self.definition.has_given_key:
+            self.primary_keys = declared
+            added = {name: self.schema["properties"][name] for name in declared}
+            self.effective_schema["properties"] = added | self.effective_schema["properties"]
+        elif own := tuple(name for name in found if name not in {TENANT_COLUMN, KEY_COLUMN}):
+            self._vouched = own
 
     def _can_track(self, name: str | None) -> bool:
         if name is None or self.definition.shape.tracking_field([name]) != name:
@@ -193,6 +217,7 @@ class EntitySetStream(SingerStream):
             tenant=tenant,
             tracking=self.replication_key,
             bookmark=self._bookmark_of(self._state_of(tenant)),
+            key=self._vouched,
             fast=self._uses_fast_path if fast is None else fast,
         )
 
@@ -250,7 +275,24 @@ class EntitySetStream(SingerStream):
                     break
         if limit is None:
             progress.complete()
+            self._report(extraction)
         self._save(tenant, progress)
+
+    def _report(self, extraction: Extraction) -> None:
+        """Say what was found out about the key of what was read."""
+        identity = extraction.identity
+        if identity.numbered:
+            self.logger.info("%s: %d rows were numbered", extraction.name, identity.numbered)
+            if self.version is None:
+                self._run.warn_once(_NUMBERS_STAY)
+        if identity.doubtful:
+            self.logger.warning(
+                "%s: %d rows have the key of another row, though neither was changed during the "
+                "run, so a loader keeps one of them; name the columns that identify a row in "
+                "'keys'.",
+                extraction.name,
+                identity.doubtful,
+            )
 
     @override
     def report_failure(self, error: Exception) -> None:
@@ -308,6 +350,7 @@ class EntitySetStream(SingerStream):
         return None
 
     def _save(self, tenant: str | None, progress: Progress) -> None:
+        self.stream_state[STATE_SOURCE] = self.definition.entity_set
         if self.replication_method == REPLICATION_INCREMENTAL:
             state = self._state_of(tenant)
             if progress.bookmark is not None:

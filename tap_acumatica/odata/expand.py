@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from tap_acumatica.errors import ExpandError
+from tap_acumatica.odata.dialect import V4
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tap_acumatica.odata.dialect import Dialect
     from tap_acumatica.odata.model import Model, NavigationProperty
 
 
@@ -106,6 +108,15 @@ def _parse_item(item: str, type_name: str, model: Model) -> Expansion:
         msg = f"{navigation.type} has no property '{unknown[0]}'"
         raise ExpandError(msg)
     return Expansion(navigation, select, nested)
+
+
+def query_parts(
+    expansions: Sequence[Expansion], dialect: Dialect
+) -> tuple[str | None, tuple[str, ...]]:
+    """The value of ``$expand``, None for none, and what ``$select`` must name for it."""
+    if not expansions:
+        return None, ()
+    return (render(expansions), ()) if dialect.speaks(V4.version) else as_paths(expansions)
 
 
 def _open(item: str) -> tuple[str, str]:
