@@ -62,7 +62,7 @@ class TenantSource:
     given: bool = False
 
     def vouched(self, key: tuple[str, ...], stream: str) -> TenantSource:
-        """The same with a key that the catalog gives instead.
+        """The same with a key that the catalog gives instead; only another one is a promise.
 
         Raises:
             IdentityError: If it names a column that is not there.
@@ -76,7 +76,7 @@ class TenantSource:
         return replace(
             self,
             shape=replace(self.shape, key=key, hashed=False),
-            proved=True,
+            proved=self.proved or set(key) != set(self.shape.key),
             nullable=_nullable(self.entity, self.model, key),
         )
 

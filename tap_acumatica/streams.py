@@ -8,7 +8,7 @@ from contextlib import closing
 
 from singer_sdk.batch import Batcher
 from singer_sdk.metrics import Status, Tag
-from singer_sdk.singerlib import Schema
+from singer_sdk.singerlib import Metadata, Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
@@ -76,7 +76,6 @@ class EntitySetStream(SingerStream):
         if entry := catalog.get_stream(self.name):
             self._complete_entry(entry)
         super().apply_catalog(catalog)
-        self._take_key()
         restore_facets(self.effective_schema, self.schema)
         method = self.forced_replication_method
         if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
@@ -110,6 +109,7 @@ class EntitySetStream(SingerStream):
             entry.key_properties = list(self.primary_keys if given is None else given)
         if entry.schema.properties is None:
             entry.schema = Schema.from_dict(self.schema)
+        self._complete_key(entry)
         if (deleted := self.schema["properties"].get(DELETED_COLUMN)) is not None:
             # Without it, deleted rows would look like the others.
             columns = entry.schema.properties or {}
@@ -117,20 +117,23 @@ class EntitySetStream(SingerStream):
         if (entry.replication_key, entry.replication_method) == (None, None) and not root:
             entry.replication_key = self.replication_key
 
-    def _take_key(self) -> None:
-        """Take the key of the catalog for one where it is another than the discovered one.
+    def _complete_key(self, entry: CatalogEntry) -> None:
+        """Settle what identifies a row: the catalog, where it says so, but ``keys`` before it.
 
-        Where the setting ``keys`` names the stream, that is newer than any catalog.
+        A key that differs from the discovered one is the user's word, as is one in the setting.
         """
-        found, declared = tuple(self.primary_keys or ()), self.definition.shape.key_properties
-        if not found or set(found) == set(declared):
+        found, declared = set(entry.key_properties or ()), self.definition.shape.key_properties
+        if not found or found == set(declared):
             return
-        if self.definition.has_given_key:
-            self.primary_keys = declared
-            added = {name: self.schema["properties"][name] for name in declared}
-            self.effective_schema["properties"] = added | self.effective_schema["properties"]
-        elif own := tuple(name for name in found if name not in {TENANT_COLUMN, KEY_COLUMN}):
-            self._vouched = own
+        if not self.definition.has_given_key:
+            own = (n for n in entry.key_properties or () if n not in {TENANT_COLUMN, KEY_COLUMN})
+            self._vouched = tuple(own) or None
+            return
+        entry.key_properties = list(declared)
+        entry.schema.properties = entry.schema.properties or {}
+        for name in declared:
+            entry.schema.properties[name] = Schema.from_dict(self.schema["properties"][name])
+            entry.metadata["properties", name].inclusion = Metadata.InclusionType.AUTOMATIC
 
     def _can_track(self, name: str | None) -> bool:
         if name is None or self.definition.shape.tracking_field([name]) != name:
