@@ -159,7 +159,7 @@ class TapAcumatica(SingerTap):
         found = dict(self._catalog_sources)
         for name, held in (self.state.get("bookmarks") or {}).items():
             source = held.get(STATE_SOURCE)
-            if source is None or (selected is not None and name not in selected):
+            if not isinstance(source, str) or (selected is not None and name not in selected):
                 continue
             if found.setdefault(name, source) != source:
                 msg = (
