@@ -123,7 +123,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
     return plan_for(
         keys=[Column(n, declared[n].type, n in source.nullable) for n in source.order],
         columns=_sortable(source, columns.requested),
-        unique=source.proved,
+        unique=source.proved or not source.shape.hashed,
         not_comparable=source.not_comparable,
         tracking=Column(tracking, declared[tracking].type) if tracking else None,
         select=(*names, *expanded) if names else (),
