@@ -15,11 +15,14 @@ import msgspec
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tap_acumatica.discovery import StreamDefinition
 
 Entry = dict[str, t.Any]
+
+ENTITY_SET = "entity-set"
+"""Where the metadata of a stream keeps which entity set it is, whatever else bears its name."""
 
 _AVAILABLE = {"inclusion": "available"}
 _AUTOMATIC = {"inclusion": "automatic"}
@@ -44,6 +47,7 @@ def _catalog_entry(definition: StreamDefinition) -> Entry:
         "selected": definition.selected_by_default,
         "selected-by-default": definition.selected_by_default,
         "table-key-properties": keys,
+        ENTITY_SET: definition.entity_set,
     }
     if tracking:
         entry["replication_key"] = tracking
@@ -56,6 +60,29 @@ def _catalog_entry(definition: StreamDefinition) -> Entry:
         "schema": shape.schema,
         "stream": definition.name,
         "metadata": metadata,
+    }
+
+
+def with_sources(
+    catalog: dict[str, t.Any], definitions: Iterable[StreamDefinition]
+) -> dict[str, t.Any]:
+    """A catalog that the SDK wrote, with the entity set of each stream."""
+    sources = {definition.name: definition.entity_set for definition in definitions}
+    for entry in catalog["streams"]:
+        for item in entry["metadata"]:
+            if not item["breadcrumb"] and entry["tap_stream_id"] in sources:
+                item["metadata"][ENTITY_SET] = sources[entry["tap_stream_id"]]
+    return catalog
+
+
+def sources_of(catalog: Mapping[str, t.Any]) -> dict[str, str]:
+    """The entity sets that the streams of a catalog are, as far as it says so."""
+    return {
+        entry["tap_stream_id"]: source
+        for entry in catalog.get("streams") or ()
+        for item in entry.get("metadata") or ()
+        if not item.get("breadcrumb")
+        and isinstance(source := (item.get("metadata") or {}).get(ENTITY_SET), str)
     }
 
 

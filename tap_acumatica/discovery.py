@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from tap_acumatica.acumatica.entity_sets import appended_keys, entities
-from tap_acumatica.errors import ExpandError, SettingsError, ValueMismatchError
+from tap_acumatica.acumatica.entity_sets import (
+    appended_keys,
+    entities,
+    offers,
+    stream_names,
+)
+from tap_acumatica.errors import ExpandError, IdentityError, SettingsError, ValueMismatchError
 from tap_acumatica.odata.expand import parse_expand
-from tap_acumatica.odata.types import edm_type, is_timestamp
+from tap_acumatica.odata.types import edm_type, is_primitive, is_timestamp
 from tap_acumatica.reading.evidence import Evidence
 from tap_acumatica.records.schema import RecordShape, merge_shapes, record_shape
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tap_acumatica.acumatica.connection import Connection
-    from tap_acumatica.acumatica.entity_sets import Entity
+    from tap_acumatica.acumatica.entity_sets import Entity, Offer
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model
     from tap_acumatica.settings.typed import Settings
@@ -41,6 +47,9 @@ class TenantSource:
         not_comparable: Columns that must not be filtered by.
         parameters: Wire values of an inquiry's parameters; None where they are not given.
         evidence: What is learned of the service in this run, shared by all that it holds.
+        proved: Whether no two rows have the same key: it is that of a table, or the user says so.
+        nullable: Columns of the key that may be null.
+        given: Whether the key is one that ``keys`` gives.
     """
 
     connection: Connection
@@ -51,6 +60,37 @@ class TenantSource:
     not_comparable: frozenset[str] = frozenset()
     parameters: Mapping[str, t.Any] | None = None
     evidence: Evidence = field(default_factory=Evidence)
+    proved: bool = True
+    nullable: frozenset[str] = frozenset()
+    given: bool = False
+
+    def vouched(self, key: tuple[str, ...], stream: str) -> TenantSource:
+        """The same with a key that the catalog gives instead; only another one is a promise.
+
+        Raises:
+            IdentityError: If it names a column that is not there.
+        """
+        if missing := [name for name in key if name not in self.shape.properties]:
+            msg = (
+                f"{stream}: the catalog's key_properties name {', '.join(missing)}, which the "
+                "service does not have; run discovery again"
+            )
+            raise IdentityError(msg)
+        return replace(
+            self,
+            shape=replace(self.shape, key=key, hashed=False),
+            proved=self.proved or set(key) != set(self.shape.key),
+            nullable=_nullable(self.entity, self.model, key),
+        )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The columns to read by: the key, or a table's own where values of another tell little."""
+        shape, own = self.shape, self.model.key(self.entity.entity_set.type)
+        seekable = all(edm_type(shape.properties[name].type).seekable for name in shape.key)
+        if self.entity.dac and not seekable and shape.properties.keys() >= set(own):
+            return tuple(own)
+        return shape.key
 
     @property
     def lacks_parameters(self) -> bool:
@@ -68,6 +108,16 @@ class StreamDefinition:
     sources: dict[str | None, TenantSource] = field(default_factory=dict)
 
     @property
+    def entity_set(self) -> str:
+        """The entity set that it reads, whatever it is called."""
+        return next(iter(self.sources.values())).entity.entity_set.name
+
+    @property
+    def has_given_key(self) -> bool:
+        """Whether its key is one that the setting ``keys`` gives."""
+        return any(source.given for source in self.sources.values())
+
+    @property
     def selected_by_default(self) -> bool:
         """Whether it can be read as it is."""
         return not all(part.lacks_parameters for part in self.sources.values())
@@ -76,13 +126,21 @@ class StreamDefinition:
 class Discovery:
     """Works out the definitions of streams from the metadata of all tenants."""
 
-    def __init__(self, connections: Mapping[str | None, Connection], settings: Settings) -> None:
+    def __init__(
+        self,
+        connections: Mapping[str | None, Connection],
+        settings: Settings,
+        *,
+        remembered: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare; no metadata is asked for yet.
 
         Args:
             connections: Services by tenant; the one under None has no ``_tenant`` column.
             settings: The settings.
+            remembered: The entity sets that streams were made of before, by stream name.
         """
+        self._remembered = remembered or {}
         self._connections = connections
         self._settings = settings
         self._time_zone = settings.service_time_zone()
@@ -96,16 +154,23 @@ class Discovery:
             wanted: Picks stream names; None for all.
 
         Raises:
-            SettingsError: If ``expand`` or ``inquiry_parameters`` do not fit the metadata.
+            SettingsError: If a setting does not fit the metadata, or a stream that the service no
+                longer offers would give its name to another entity set.
             TapError: If a tenant's metadata cannot be read.
         """
         sources: dict[str, dict[str | None, TenantSource]] = {}
         offered: set[str] = set()
+        found = {
+            tenant: offers(connection.model(), connection.service.interface)
+            for tenant, connection in self._connections.items()
+        }
+        names = self._names(found.values())
         for tenant, connection in self._connections.items():
-            model = connection.model()
-            for entity in entities(model, connection.service.interface):
+            model, interface = connection.model(), connection.service.interface
+            for entity in entities(model, interface, offered=found[tenant], names=names):
                 offered.update(entity.aliases)
                 if self._selects(entity) and (wanted is None or wanted(entity.stream)):
+                    self._refuse_another(entity)
                     source = self._source(tenant, connection, model, entity)
                     sources.setdefault(entity.stream, {})[tenant] = source
         self._warn_of_unused(offered)
@@ -114,6 +179,29 @@ class Discovery:
         for connection in self._connections.values():
             connection.release_metadata()
         return [self._define(name, sources[name]) for name in sorted(sources)]
+
+    def _names(self, found: Iterable[Iterable[Offer]]) -> dict[str, str]:
+        """Stream names by entity set, the same for all tenants."""
+        titles: dict[str, str] = {}
+        for offer in (offer for each in found for offer in each):
+            titles[offer.source] = min(titles.get(offer.source, offer.title), offer.title, key=len)
+        return stream_names(titles, self._remembered)
+
+    def _refuse_another(self, entity: Entity) -> None:
+        """Refuse to read an entity set under the name of a stream that was another one.
+
+        Raises:
+            SettingsError: If it has that name.
+        """
+        name, before = entity.stream, self._remembered.get(entity.stream)
+        if before is not None and before != entity.entity_set.name:
+            msg = (
+                f"{name} was the entity set '{before}', which the service no longer offers; "
+                f"'{entity.entity_set.name}', which now has that name, is not read in its place. "
+                f"Take {name} out of catalog and state to begin with the new one, or exclude it by "
+                "'exclude_entity_sets'"
+            )
+            raise SettingsError(msg)
 
     def _selects(self, entity: Entity) -> bool:
         include = self._settings.entity_sets
@@ -132,12 +220,16 @@ class Discovery:
             msg = f"'expand' is wrong: {entity.stream}: {error}"
             raise SettingsError(msg) from error
         hides = entity.dac and self._settings.use_select
+        given = self._given_key(entity, model)
+        key = given or tuple(model.key(entity_set.type))
+        nullable = _nullable(entity, model, key)
         shape = record_shape(
             model,
             entity_set.type,
             hidden=entity.restricted if hides else frozenset(),
             deletions=self._settings.soft_deletes,
-            hashed_key=entity.inquiry,
+            key=key,
+            hashed_key=bool(nullable) or given == (),
             tenant=tenant is not None,
             singleton=entity_set.singleton,
             expansions=expansions,
@@ -152,7 +244,35 @@ class Discovery:
             not_comparable=_not_comparable(model, entity, shape),
             parameters=self._parameter_values(entity, model.version),
             evidence=self._evidence[tenant],
+            proved=bool(given) or (given is None and (entity.dac or entity_set.singleton)),
+            nullable=nullable,
+            given=given is not None,
         )
+
+    def _given_key(self, entity: Entity, model: Model) -> tuple[str, ...] | None:
+        """The columns that ``keys`` names for an entity set; None where it names none of it.
+
+        Raises:
+            SettingsError: If one of them is no column that can be a key.
+        """
+        by_name = self._settings.keys
+        given = next((by_name[alias] for alias in entity.aliases if alias in by_name), None)
+        if given is None:
+            return None
+        declared = model.properties(entity.entity_set.type)
+        columns = [
+            name
+            for name, prop in declared.items()
+            if not prop.collection and _is_value(model, model.resolve_definition(prop).type)
+        ]
+        for name in given:
+            if name not in columns:
+                near = get_close_matches(name, columns, n=1, cutoff=0.0)
+                advice = f"; the nearest is '{near[0]}'" if near else ""
+                fault = f"has no column '{name}' that can be part of a key{advice}"
+                msg = f"'keys' is wrong: {entity.stream} {fault}"
+                raise SettingsError(msg)
+        return tuple(dict.fromkeys(given))
 
     def _is_date(self, entity: Entity, name: str) -> bool:
         names = [f"{alias}.{name}" for alias in (entity.stream, *entity.aliases)]
@@ -203,6 +323,8 @@ class Discovery:
     def _define(self, name: str, sources: dict[str | None, TenantSource]) -> StreamDefinition:
         shapes = [source.shape for source in sources.values()]
         shape = merge_shapes(shapes) if len(shapes) > 1 else shapes[0]
+        for source in sources.values():
+            source.shape.hashed = shape.hashed
         source = next(iter(sources.values()))
         tracking = None
         if not source.entity.entity_set.singleton:
@@ -228,6 +350,7 @@ class Discovery:
         for setting, given in (
             ("expand", settings.expand),
             ("inquiry_parameters", settings.inquiry_parameters),
+            ("keys", settings.keys),
         ):
             for name in given:
                 if name not in offered:
@@ -241,6 +364,23 @@ class Discovery:
                 logger.warning(
                     "'date_fields' names %s, which is not a timestamp of any stream.", pattern
                 )
+
+
+def _is_value(model: Model, type_name: str) -> bool:
+    return is_primitive(type_name) or model.is_enum(type_name)
+
+
+def _nullable(entity: Entity, model: Model, key: tuple[str, ...]) -> frozenset[str]:
+    """Columns of a key that may be null: all of an inquiry, none of a table's own key."""
+    if entity.inquiry:
+        return frozenset(key)
+    own = set(model.key(entity.entity_set.type) if entity.dac else ())
+    if own.issuperset(key):
+        return frozenset()
+    declared = model.properties(entity.entity_set.type)
+    return frozenset(
+        name for name in key if name not in own and name in declared and declared[name].nullable
+    )
 
 
 def _not_comparable(model: Model, entity: Entity, shape: RecordShape) -> frozenset[str]:

@@ -15,6 +15,7 @@
         * ``PayloadError``        a body with status 200 that does not hold what was asked for
             * ``EmptyPayloadError``  an empty body
         * ``ValueMismatchError``  a value that does not fit its Edm type
+        * ``IdentityError``       a key that does not tell rows apart, or is null
         * ``BookmarkError``       a bookmark that is not a date-time
         * ``UnexpectedError``     an exception that nobody foresaw
     * ``TenantError``             ends everything that is read of one tenant
@@ -147,6 +148,10 @@ class EmptyPayloadError(PayloadError):
 
 class ValueMismatchError(StreamError):
     """A value that does not fit its Edm type."""
+
+
+class IdentityError(StreamError):
+    """Rows that cannot be told apart: their key is not unique, or null where it must not be."""
 
 
 class BookmarkError(StreamError):

@@ -81,6 +81,7 @@ class Run:
         self.site = site
         self.writer = writer
         self._failures: dict[str, ExitCode] = {}
+        self._warned: set[str] = set()
         self._queue: dict[Key, Callable[[], Extraction]] = {}
         self._prefetched: dict[Key, Prefetch] = {}
         self._opened: list[Prefetch] = []
@@ -138,6 +139,12 @@ class Run:
         return [each for each in keys[place : place + seats - 1] if each not in self._prefetched]
 
     # Failures
+
+    def warn_once(self, message: str) -> None:
+        """Log a warning, unless this run did so before."""
+        if message not in self._warned:
+            self._warned.add(message)
+            logger.warning("%s", message)
 
     def fail(self, stream: str | None, connection: Connection, error: Exception) -> None:
         """Take note of a failure and log it; what it does not concern goes on.

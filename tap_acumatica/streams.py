@@ -8,18 +8,18 @@ from contextlib import closing
 
 from singer_sdk.batch import Batcher
 from singer_sdk.metrics import Status, Tag
-from singer_sdk.singerlib import Schema
+from singer_sdk.singerlib import Metadata, Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_acumatica.errors import ColumnsRefusedError, RefusedError
 from tap_acumatica.extraction import Extraction
 from tap_acumatica.reading.batches import blocks
-from tap_acumatica.reading.window import STATE_KEYS, Reached, as_state, reached_by
+from tap_acumatica.reading.window import Reached, keep, reached_by
 from tap_acumatica.records.batches import BatchFiles
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.lines import RecordLines
-from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
+from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN, restore_facets
 from tap_acumatica.records.writers import (
     BatchFileWriter,
     EncodedBatchWriter,
@@ -41,6 +41,13 @@ if t.TYPE_CHECKING:
     from tap_acumatica.run import Key, Prefetch, Run
     from tap_acumatica.singer import BatchConfig, SingerTap
 
+STATE_SOURCE = "entity_set"
+"""Where the state of a stream keeps which entity set it is."""
+
+_NUMBERS_STAY = (
+    "Rows of one key are numbered. A number that is gone stays at the target, with the row it had, "
+    "unless 'emit_activate_version_messages' is true and the loader acts on it."
+)
 _COLUMN_DEPTH = 2  # ("properties", name): what lies deeper is a column of a column
 
 
@@ -60,6 +67,7 @@ class EntitySetStream(SingerStream):
         self.primary_keys = definition.shape.key_properties
         self.replication_key = definition.tracking
         self.selected_by_default = definition.selected_by_default
+        self._vouched: tuple[str, ...] | None = None
         self._run = run
         self._has_written = False
 
@@ -104,12 +112,31 @@ class EntitySetStream(SingerStream):
             entry.key_properties = list(self.primary_keys if given is None else given)
         if entry.schema.properties is None:
             entry.schema = Schema.from_dict(self.schema)
+        self._complete_key(entry)
         if (deleted := self.schema["properties"].get(DELETED_COLUMN)) is not None:
             # Without it, deleted rows would look like the others.
             columns = entry.schema.properties or {}
             columns.setdefault(DELETED_COLUMN, Schema.from_dict(deleted))
         if (entry.replication_key, entry.replication_method) == (None, None) and not root:
             entry.replication_key = self.replication_key
+
+    def _complete_key(self, entry: CatalogEntry) -> None:
+        """Settle what identifies a row: the catalog, where it says so, but ``keys`` before it.
+
+        A key that differs from the discovered one is the user's word, as is one in the setting.
+        """
+        found, declared = set(entry.key_properties or ()), self.definition.shape.key_properties
+        if not found or found == set(declared):
+            return
+        if not self.definition.has_given_key:
+            own = (n for n in entry.key_properties or () if n not in {TENANT_COLUMN, KEY_COLUMN})
+            self._vouched = tuple(own) or None
+            return
+        entry.key_properties = list(declared)
+        entry.schema.properties = entry.schema.properties or {}
+        for name in declared:
+            entry.schema.properties[name] = Schema.from_dict(self.schema["properties"][name])
+            entry.metadata["properties", name].inclusion = Metadata.InclusionType.AUTOMATIC
 
     def _can_track(self, name: str | None) -> bool:
         if name is None or self.definition.shape.tracking_field([name]) != name:
@@ -196,6 +223,7 @@ class EntitySetStream(SingerStream):
             tenant=tenant,
             tracking=self.replication_key,
             reached=self._reached(tenant),
+            key=self._vouched,
             fast=self._uses_fast_path if fast is None else fast,
         )
 
@@ -288,7 +316,24 @@ class EntitySetStream(SingerStream):
                     break
         if limit is None:
             progress.complete()
+            self._report(extraction)
         self._save(tenant, progress)
+
+    def _report(self, extraction: Extraction) -> None:
+        """Say what was found out about the key of what was read."""
+        identity = extraction.identity
+        if identity.numbered:
+            self.logger.info("%s: %d rows were numbered", extraction.name, identity.numbered)
+            if self.version is None:
+                self._run.warn_once(_NUMBERS_STAY)
+        if identity.doubtful:
+            self.logger.warning(
+                "%s: %d rows have the key of another row, though neither was changed during the "
+                "run, so a loader keeps one of them; name the columns that identify a row in "
+                "'keys'.",
+                extraction.name,
+                identity.doubtful,
+            )
 
     @override
     def report_failure(self, error: Exception) -> None:
@@ -347,11 +392,7 @@ class EntitySetStream(SingerStream):
         return Reached()
 
     def _save(self, tenant: str | None, progress: Progress) -> None:
+        self.stream_state[STATE_SOURCE] = self.definition.entity_set
         if self.replication_method == REPLICATION_INCREMENTAL:
-            state = self._state_of(tenant)
-            for key in STATE_KEYS:
-                state.pop(key, None)
-            if progress.bookmark is not None:
-                state["replication_key"] = self.replication_key
-                state |= as_state(progress.reached)
+            keep(self._state_of(tenant), self.replication_key, progress.reached)
         self.write_state()

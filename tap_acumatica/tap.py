@@ -9,7 +9,14 @@ import msgspec
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_acumatica.catalog import catalog_of, catalog_text, collector_paused, selected_entries
+from tap_acumatica.catalog import (
+    catalog_of,
+    catalog_text,
+    collector_paused,
+    selected_entries,
+    sources_of,
+    with_sources,
+)
 from tap_acumatica.discovery import Discovery
 from tap_acumatica.errors import AccessError, SettingsError, TapError
 from tap_acumatica.records.schema import restore_facets
@@ -18,7 +25,7 @@ from tap_acumatica.settings.checks import check, check_environment
 from tap_acumatica.settings.connections import connect
 from tap_acumatica.settings.table import config_jsonschema, without_blanks
 from tap_acumatica.singer import SingerTap
-from tap_acumatica.streams import EntitySetStream
+from tap_acumatica.streams import STATE_SOURCE, EntitySetStream
 
 if t.TYPE_CHECKING:
     import signal
@@ -50,6 +57,8 @@ class TapAcumatica(SingerTap):
         self._run: Run | None = None
         self._definitions: list[StreamDefinition] | None = None
         self._closing = False
+        catalog = arguments.get("catalog")
+        self._catalog_sources = sources_of(catalog) if type(catalog) is dict else {}
         # It would log whole addresses, with filter values and secret parameters.
         logging.getLogger("urllib3").setLevel(logging.INFO)
         super().__init__(**arguments)
@@ -126,7 +135,9 @@ class TapAcumatica(SingerTap):
 
     def _discover(self) -> list[StreamDefinition]:
         selected = self._selected_in_catalog()
-        discovery = Discovery(self._reachable(), self.run.site.settings)
+        discovery = Discovery(
+            self._reachable(), self.run.site.settings, remembered=self._remembered(selected)
+        )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
             self.run.report(
@@ -138,6 +149,26 @@ class TapAcumatica(SingerTap):
                 ),
             )
         return definitions
+
+    def _remembered(self, selected: set[str] | None) -> dict[str, str]:
+        """The entity sets that streams were made of before, by the catalog and by the state.
+
+        Raises:
+            SettingsError: If these two contradict each other.
+        """
+        found = dict(self._catalog_sources)
+        for name, held in (self.state.get("bookmarks") or {}).items():
+            source = held.get(STATE_SOURCE)
+            if not isinstance(source, str) or (selected is not None and name not in selected):
+                continue
+            if found.setdefault(name, source) != source:
+                msg = (
+                    f"the state is of the entity set '{source}', but the catalog says that {name} "
+                    f"is '{found[name]}'; take {name} out of the state to read it from the start, "
+                    "or give the catalog that belongs to the state"
+                )
+                raise SettingsError(msg)
+        return found
 
     def _reachable(self) -> dict[str | None, Connection]:
         """The connections whose metadata can be read.
@@ -179,7 +210,7 @@ class TapAcumatica(SingerTap):
         catalog = super().catalog_dict
         for entry in catalog["streams"]:
             restore_facets(entry["schema"], self.streams[entry["tap_stream_id"]].schema)
-        return catalog
+        return with_sources(catalog, self.definitions)
 
     @property
     @override

@@ -32,9 +32,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "acumatica": {*LOWER, "http", "auth"},
     "settings": {*LOWER, "http", "auth", "acumatica"},
     "singer": {"errors"},
-    "discovery": {*LOWER, "records", "acumatica", "settings"},
+    "discovery": {"reading", *LOWER, "records", "acumatica", "settings"},
     "catalog": {"discovery"},
-    "extraction": {*LOWER, "records", "reading", "acumatica", "settings", "discovery"},
+    "columns": {*LOWER, "records", "reading", "settings", "discovery"},
+    "extraction": {
+        *LOWER,
+        *("records", "reading", "acumatica", "settings", "discovery", "columns"),
+    },
     "run": {"errors", "reading", "acumatica", "settings", "singer", "extraction"},
     "streams": {"errors", "records", "reading", "singer", "discovery", "extraction", "run"},
     "tap": {

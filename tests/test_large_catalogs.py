@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk import Tap
 
-from tap_acumatica.catalog import catalog_text, collector_paused, selected_entries
+from tap_acumatica.catalog import (
+    catalog_text,
+    collector_paused,
+    selected_entries,
+    with_sources,
+)
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.tap import TapAcumatica
 from tests.sandbox_site import settings
@@ -27,7 +32,7 @@ def _as_the_sdk_makes_it(tap: TapAcumatica) -> dict[str, t.Any]:
     catalog: dict[str, t.Any] = Tap.catalog_dict.fget(tap)  # type: ignore[attr-defined]
     for entry in catalog["streams"]:
         restore_facets(entry["schema"], tap.streams[entry["tap_stream_id"]].schema)
-    return catalog
+    return with_sources(catalog, tap.definitions)
 
 
 def _plain(catalog: dict[str, t.Any]) -> t.Any:

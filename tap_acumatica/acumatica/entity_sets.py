@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tap_acumatica.acumatica.addresses import Interface
     from tap_acumatica.odata.model import EntitySet, FunctionImport, Model
@@ -53,37 +53,77 @@ class Entity:
         return any(fnmatchcase(alias, pattern) for pattern in patterns for alias in self.aliases)
 
 
-def entities(model: Model, interface: Interface | None = None) -> list[Entity]:
-    """Everything a service offers, ordered by stream name.
+class Offer(t.NamedTuple):
+    """Entity sets that hold the same rows.
+
+    Attributes:
+        title: What their stream is named after.
+        sets: The sets, the one to ask for first.
+        dac: Whether they address a data access class.
+    """
+
+    title: str
+    sets: Sequence[EntitySet]
+    dac: bool
+
+    @property
+    def source(self) -> str:
+        """Name of the set to ask for: what the stream is, whatever it is called."""
+        return self.sets[0].name
+
+
+def offers(model: Model, interface: Interface | None = None) -> list[Offer]:
+    """What a service offers, not named yet.
 
     Args:
         model: The service's model.
         interface: The Acumatica interface, None where the address does not show one.
     """
-    groups = _groups(model, interface)
     classes = Counter(name.rpartition(".")[2] for name in model.types)
-    functions = _parameterised(model)
-    by_type = _restricted_by_type(model)
-    drafts = []
-    for sets in groups:
+    found = []
+    for sets in _groups(model, interface):
         chosen = sets[0]
         dac = _is_dac(sets, interface)
         short = chosen.type.rpartition(".")[2]
         title = (short if classes[short] == 1 else chosen.type) if dac else chosen.name
-        drafts.append((title, sets, dac))
-    names = _safe_names([title for title, _, _ in drafts])
-    found = [
-        Entity(
-            stream=names[title],
-            entity_set=sets[0],
-            aliases=tuple(dict.fromkeys([*(s.name for s in sets), sets[0].type, names[title]])),
-            inquiry=_is_inquiry(sets[0], interface),
-            dac=dac,
-            restricted=_restricted(model, sets[0], by_type if dac else {}),
-            function=functions.get(sets[0].name),
+        found.append(Offer(title, sets, dac))
+    return found
+
+
+def entities(
+    model: Model,
+    interface: Interface | None = None,
+    *,
+    offered: Sequence[Offer] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> list[Entity]:
+    """Everything a service offers, ordered by stream name.
+
+    Args:
+        model: The service's model.
+        interface: The Acumatica interface, None where the address does not show one.
+        offered: What :func:`offers` found; None to look.
+        names: Names of the streams by entity set; None to name them now.
+    """
+    offered = offers(model, interface) if offered is None else offered
+    if names is None:
+        names = stream_names({offer.source: offer.title for offer in offered})
+    functions = _parameterised(model)
+    by_type = _restricted_by_type(model)
+    found = []
+    for _, sets, dac in offered:
+        chosen, name = sets[0], names[sets[0].name]
+        found.append(
+            Entity(
+                stream=name,
+                entity_set=chosen,
+                aliases=tuple(dict.fromkeys([*(s.name for s in sets), chosen.type, name])),
+                inquiry=_is_inquiry(chosen, interface),
+                dac=dac,
+                restricted=_restricted(model, chosen, by_type if dac else {}),
+                function=functions.get(chosen.name),
+            )
         )
-        for title, sets, dac in drafts
-    ]
     return sorted(found, key=lambda entity: entity.stream)
 
 
@@ -164,18 +204,33 @@ def _stripped(title: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", title)
 
 
-def _safe_names(titles: Sequence[str]) -> dict[str, str]:
-    """A name without dashes, spaces or dots for every title.
+def stream_names(
+    titles: Mapping[str, str], remembered: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """A name without dashes, spaces or dots for every entity set.
 
-    Where names would be the same, even ignoring case, all but the one that needed least change get
-    a suffix made from their title.
+    Where names would be the same, even ignoring case, all but one get a suffix made from their
+    title: the one that keeps the name is the one that had it before, else the one that needs least
+    change.
+
+    Args:
+        titles: What each stream is named after, by entity set.
+        remembered: The entity sets of an earlier run, by stream name.
     """
-    taken: set[str] = set()
-    names: dict[str, str] = {}
-    for title in sorted(titles, key=lambda title: (bool(_UNSAFE.search(title)), title)):
-        name = _UNSAFE.sub("_", title) or "_"
-        if name.casefold() in taken:
-            name = f"{name}_{hashlib.sha256(title.encode()).hexdigest()[:8]}"
+    kept = {source: name for name, source in (remembered or {}).items() if source in titles}
+    taken = {name.casefold() for name in kept.values()}
+    names: dict[str, str] = dict(kept)
+    others = [(title, source) for source, title in titles.items() if source not in kept]
+    for title, source in sorted(others, key=lambda other: (bool(_UNSAFE.search(other[0])), other)):
+        name = safe_name(title)
+        for text in (title, source):
+            if name.casefold() in taken:
+                name = f"{safe_name(title)}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         taken.add(name.casefold())
-        names[title] = name
+        names[source] = name
     return names
+
+
+def safe_name(title: str) -> str:
+    """What a stream is called that shares its name with no other."""
+    return _UNSAFE.sub("_", title) or "_"

@@ -32,7 +32,9 @@ logger = logging.getLogger(__name__)
 
 _NAMED = re.compile(r"'([A-Za-z_]\w*)'")
 _NUMBER = re.compile(r"\d+")
-_CLAUSES = re.compile(r"\$?orderby.{0,80}\bclauses\b|\bclauses\b.{0,80}orderby", re.IGNORECASE | re.DOTALL)
+_CLAUSES = re.compile(
+    r"\$?orderby.{0,80}\bclauses\b|\bclauses\b.{0,80}orderby", re.IGNORECASE | re.DOTALL
+)
 
 Refusal = t.Union[RefusedError, EmptyAnswerError]  # noqa: UP007  also at run time
 

@@ -19,8 +19,8 @@ from tap_acumatica.reading.by_time import CLOCK_ERROR_SECONDS
 from tap_acumatica.reading.pages import MARGIN_SECONDS
 
 LOOK_BACK_EVERY = dt.timedelta(hours=20)
-STATE_KEYS = ("replication_key_value", "completed_run", "completed_look_back")
-_OWN_KEYS = STATE_KEYS[1:]
+_STATE_KEYS = ("replication_key_value", "completed_run", "completed_look_back")
+_OWN_KEYS = _STATE_KEYS[1:]
 _HOUR = 3600.0
 
 
@@ -118,10 +118,21 @@ def reached_by(state: t.Mapping[str, t.Any], name: str) -> Reached:
     )
 
 
-def as_state(reached: Reached) -> dict[str, str]:
-    """What a stream's state keeps of it, besides the replication key's name."""
-    found = zip(STATE_KEYS, reached, strict=True)
-    return {key: value for key, value in found if value is not None}
+def keep(state: dict[str, t.Any], replication_key: str | None, reached: Reached) -> None:
+    """Note in the state of a stream or a partition what was read.
+
+    Args:
+        state: The state, which is changed.
+        replication_key: Name of the tracking column.
+        reached: What was read; without a bookmark, nothing else counts.
+    """
+    for key, value in zip(_STATE_KEYS, reached, strict=True):
+        if value is None or reached.bookmark is None:
+            state.pop(key, None)
+        else:
+            state[key] = value
+    if reached.bookmark is not None:
+        state["replication_key"] = replication_key
 
 
 def _canonical(value: t.Any, name: str) -> str:

@@ -304,7 +304,7 @@ class RecordMaker:
         if self._tenant is not None:
             record[TENANT_COLUMN] = self._tenant
         if self._hash:
-            record[KEY_COLUMN] = hashed_key(row, self._key)
+            record[KEY_COLUMN] = row.get(KEY_COLUMN) or hashed_key(row, self._key)
         for name in self._columns:
             if name in row:
                 record[name] = row[name]

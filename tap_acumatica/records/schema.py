@@ -27,10 +27,11 @@ class RecordShape:
 
     Attributes:
         properties: Structural properties by name, in declared order.
-        key: Names of the entity's key properties.
+        key: Names of the properties that identify a row: the entity's key, or one given instead.
         schema: JSON Schema of a record, including the columns that the tap adds.
         key_properties: Key of the records, for the target.
         dates: Names of timestamp columns that are emitted as dates.
+        hashed: Whether the key is hashed into ``_key``.
     """
 
     properties: dict[str, Property]
@@ -38,6 +39,7 @@ class RecordShape:
     schema: Schema = field(default_factory=dict)
     key_properties: tuple[str, ...] = ()
     dates: frozenset[str] = frozenset()
+    hashed: bool = False
 
     def tracking_field(self, candidates: Iterable[str]) -> str | None:
         """The first candidate that is a timestamp column; None if there is none."""
@@ -53,6 +55,7 @@ def record_shape(  # noqa: PLR0913  all of them decide the shape
     type_name: str,
     *,
     hidden: frozenset[str] = frozenset(),
+    key: Sequence[str] | None = None,
     hashed_key: bool = False,
     tenant: bool = False,
     singleton: bool = False,
@@ -66,8 +69,8 @@ def record_shape(  # noqa: PLR0913  all of them decide the shape
         model: The service's model.
         type_name: Qualified name of the entity type.
         hidden: Properties that the service declares but does not return.
-        hashed_key: Whether the records' key is a hash of the entity's key, whose values may be
-            null.
+        key: Names of the properties that identify a row; None for the entity type's key.
+        hashed_key: Whether the records' key is a hash of that key, whose values may be null.
         tenant: Whether records have a ``_tenant`` column.
         singleton: Whether there is only one row.
         expansions: Expanded navigation properties.
@@ -75,7 +78,7 @@ def record_shape(  # noqa: PLR0913  all of them decide the shape
         deletions: Whether records have a column for the time of deletion, if the service keeps
             deleted rows.
     """
-    key = model.key(type_name)
+    key = tuple(model.key(type_name) if key is None else key)
     properties = {
         name: model.resolve_definition(prop)
         for name, prop in model.properties(type_name).items()
@@ -88,14 +91,15 @@ def record_shape(  # noqa: PLR0913  all of them decide the shape
         for name, prop in properties.items()
         if is_timestamp(prop.type) and not prop.collection and is_date(name)
     )
-    shape = RecordShape(properties, key, dates=dates)
+    hashed_key = hashed_key and bool(key)
+    shape = RecordShape(properties, key, dates=dates, hashed=hashed_key)
     columns: dict[str, Schema] = {}
     keys: list[str] = []
     if tenant:
         columns[TENANT_COLUMN] = {"type": ["string"], "description": "Login name of the tenant"}
         if key or singleton:
             keys.append(TENANT_COLUMN)
-    if hashed_key and key:
+    if hashed_key:
         columns[KEY_COLUMN] = {"type": ["string"], "description": f"Hash of {', '.join(key)}"}
         keys.append(KEY_COLUMN)
     else:
@@ -159,9 +163,9 @@ def _expansion_schema(model: Model, expansion: Expansion) -> Schema:
 def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
     """Merge the shapes of a stream that tenants have customized differently.
 
-    A column whose types differ becomes text.
+    A column whose types differ becomes text. A key that one of them hashes is hashed for all.
     """
-    first, *others = shapes
+    first, *others = sorted(shapes, key=lambda shape: not shape.hashed)
     columns = dict(first.schema["properties"])
     properties = dict(first.properties)
     for other in others:
@@ -177,6 +181,7 @@ def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
         {"type": "object", "properties": columns},
         first.key_properties,
         frozenset().union(*(shape.dates for shape in shapes)),
+        first.hashed,
     )
 
 

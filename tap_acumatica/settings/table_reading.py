@@ -224,6 +224,15 @@ READING: tuple[Setting, ...] = (
         '{"SOOrder": ["CustomerByCustomerID($select=AcctCD)", "SOLineCollection"]}.',
     ),
     Setting(
+        "keys",
+        {"type": "object", "additionalProperties": TEXTS},
+        "Keys",
+        "Columns that identify a row, per stream or entity set, where the declared key does not "
+        "(generic inquiries) or may be renamed (AcctCD): "
+        '{"Sales": ["Branch", "Item"]}. An empty list: no columns do, so rows of one declared key '
+        "are numbered, which takes a full read.",
+    ),
+    Setting(
         "inquiry_parameters",
         {"type": "object", "additionalProperties": {"type": "object"}},
         "Inquiry Parameters",

@@ -83,6 +83,7 @@ class Settings:
     use_select: bool = True
     trim_strings: bool = False
     expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inquiry_parameters: Mapping[str, Mapping[str, t.Any]] = field(default_factory=dict)
     deleted_records: t.Literal["ignore", "soft"] = "ignore"
     archived_records: bool = False

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_acumatica.acumatica.addresses import DAC, GI
-from tap_acumatica.acumatica.entity_sets import appended_keys, entities
+from tap_acumatica.acumatica.entity_sets import appended_keys, entities, stream_names
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.model import EntitySet, Members, Model, StructuredType
 
@@ -59,6 +59,23 @@ def test_a_suffix_does_not_depend_on_what_else_is_exposed() -> None:
     before = {e.entity_set.name: e.stream for e in entities(two, GI)}
     after = {e.entity_set.name: e.stream for e in entities(three, GI)}
     assert before.items() <= after.items()
+
+
+def test_a_name_that_two_sets_could_bear_stays_with_the_one_that_had_it() -> None:
+    titles = {"A-B": "A-B", "A B": "A B", "A_B": "A_B", "a_b": "a_b"}
+    for source in titles:
+        names = stream_names(titles, {"A_B": source})
+        assert names[source] == "A_B"
+        assert len({name.casefold() for name in names.values()}) == len(titles)
+        backwards = stream_names(dict(reversed(titles.items())), {"A_B": source})
+        assert backwards == names
+
+
+def test_a_name_that_was_remembered_without_need_is_kept() -> None:
+    titles = {"A-B": "A-B", "A B": "A B"}
+    once = stream_names(titles)
+    assert stream_names({"A-B": "A-B"}, {once["A-B"]: "A-B"}) == {"A-B": once["A-B"]}
+    assert stream_names(titles, {"A_B": "gone"}) == once
 
 
 def test_keys_at_the_end_of_the_columns_are_not_result_columns() -> None:
