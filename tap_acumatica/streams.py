@@ -344,11 +344,12 @@ class EntitySetStream(SingerStream):
 
     def _writer(self, batch_config: BatchConfig | None) -> RowWriter:
         lines = RecordLines(self.name, version=self.version)
+        size = self._run.site.settings.batch_size
         if batch_config is None:
-            size = self._run.site.settings.batch_size
             if self._uses_fast_path:
                 return RecordLineWriter(size, lines, self._run.writer.write_lines)
             return MappedRecordWriter(size, self.write_record)
+        size = self.config["batch_config"].get("batch_size") or size
         announce = functools.partial(self.write_batch, batch_config)
         if self._uses_fast_path:
             files = BatchFiles(
@@ -356,9 +357,9 @@ class EntitySetStream(SingerStream):
                 f"{self.tap_name}--{self.name}",
                 compression=batch_config.encoding.compression,
             )
-            return BatchFileWriter(batch_config.batch_size, lines, files, announce)
+            return BatchFileWriter(size, lines, files, announce)
         batcher = Batcher(self.tap_name, self.name, batch_config)
-        return EncodedBatchWriter(batch_config.batch_size, batcher.get_batches, announce)
+        return EncodedBatchWriter(size, batcher.get_batches, announce)
 
     @functools.cached_property
     def _uses_fast_path(self) -> bool:

@@ -266,11 +266,9 @@ def _hexadecimal(value: str) -> str:
 
 
 def _utc_literal(value: str) -> str:
-    """``…Z`` with none, three or seven fraction digits: parsers may refuse other numbers."""
+    """``…Z`` with three or seven fraction digits: parsers may refuse other numbers."""
     head, _, micros = value[:-6].partition(".")
     fraction = micros.removesuffix("000") if micros.endswith("000") else f"{micros}0"
-    if not int(micros):
-        return f"{head}Z"
     return f"{head}.{fraction}Z"
 
 

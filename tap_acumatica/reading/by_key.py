@@ -14,7 +14,8 @@ from __future__ import annotations
 import typing as t
 
 from tap_acumatica.reading.evidence import OrderDisagreesError, OrderIgnoredError
-from tap_acumatica.reading.plan import LOCAL_TYPES, Term, content
+from tap_acumatica.reading.plan import LOCAL_TYPES, Term
+from tap_acumatica.records.codec import content
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

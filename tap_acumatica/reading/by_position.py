@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
+
 from tap_acumatica.errors import AnswerError
+from tap_acumatica.reading.pages import refuse_circle
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +40,7 @@ class _Look:
 
     def add(self, identities: Iterable[t.Any]) -> bool:
         """Take note of a page; whether its rows are new, as far as that is known."""
-        found = [hash(identity) for identity in identities]
+        found = [hash(msgspec.json.encode(identity)) for identity in identities]
         self.pages += 1
         self._count += len(found)
         self._sum = (self._sum + sum(found)) & _MASK
@@ -105,6 +108,7 @@ class PositionReader:
         top = size and max(2, size) if self._skips else 0
         answer = pages.ask(terms, order, top=top)
         position = overlap = stuck = 0
+        visited: set[int] = set()
         while True:
             yield answer.rows[overlap:]
             position += len(answer.rows) - overlap
@@ -115,6 +119,7 @@ class PositionReader:
                 if answer.link is None:
                     self._refuse_a_part(answer)
                     return
+                refuse_circle(answer.link, visited)
                 answer, overlap = pages.follow(answer), 0
                 continue
             stuck = stuck + 1 if nothing else 0

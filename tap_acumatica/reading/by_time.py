@@ -21,7 +21,8 @@ from tap_acumatica.odata import times
 from tap_acumatica.reading.batches import RowBatch
 from tap_acumatica.reading.evidence import FilterIgnoredError, OrderIgnoredError
 from tap_acumatica.reading.pages import MARGIN_SECONDS, SECOND
-from tap_acumatica.reading.plan import Term, content
+from tap_acumatica.reading.plan import Term
+from tap_acumatica.records.codec import content
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -70,31 +70,47 @@ class Narrowing:
         """
         if asked is None:
             raise error
-        plain = QueryOptions(top=1 if asked.top else None, custom=asked.custom)
+        if asked not in self._repeated:
+            self._repeated.append(asked)
+            if self._takes(asked):
+                logger.info("%s: what was refused once was answered the second time.", self._name)
+                return plan
+        small = replace(asked, top=1 if asked.top else None)
+        for part in _suspects(asked, str(error)):
+            weaker = self._without(part, plan, small, error)
+            if weaker is not None:
+                return weaker
+        plain = QueryOptions(top=small.top, custom=asked.custom)
         if not self._takes(plain):
             if isinstance(error, EmptyAnswerError):
                 raise error
             raise AccessError(str(error)) from error
-        if asked not in self._repeated and self._takes(asked):
-            self._repeated.append(asked)
-            logger.info("%s: what was refused once was answered the second time.", self._name)
-            return plan
-        if asked.select and not self._takes(replace(plain, select=asked.select)):
-            return self._without_columns(plan, asked, plain, error)
-        if asked.expand and not self._takes(replace(plain, expand=asked.expand)):
-            msg = f"{error}; set 'expand' to what the service takes"
-            raise AccessError(msg) from error
-        if asked.orderby and not self._takes(replace(plain, orderby=asked.orderby)):
-            return self._without_order(plan, asked, plain, error)
-        if asked.filter and not self._takes(replace(plain, filter=asked.filter)):
-            return self._without_filter(plan, asked, plain)
-        if asked.skip is not None and not self._takes(replace(plain, skip=1)):
-            return self._weakened(
-                "takes no $skip", replace(plan, skip=False), "pages are read by value"
-            )
+        for part in _suspects(asked, str(error)):
+            alone = replace(plain, **{part: getattr(small, part)})
+            if not self._takes(alone) and (weaker := self._without(part, plan, alone, error)):
+                return weaker
         if isinstance(error, EmptyAnswerError):
             raise error
-        return self._without_combination(plan, asked, error)
+        raise AccessError(str(error)) from error
+
+    def _without(self, part: str, plan: Plan, asked: QueryOptions, error: Refusal) -> Plan | None:
+        """The plan without what is refused of one part of a request; None if that is not it."""
+        if part == "orderby":
+            return self._without_order(plan, asked, error)
+        nothing: dict[str, t.Any] = {part: None if part in {"expand", "skip"} else ()}
+        rest = replace(asked, **nothing)
+        if not self._takes(rest):
+            return None
+        if part == "select":
+            return self._without_columns(plan, asked, error)
+        if part == "filter":
+            return self._without_filter(plan, asked)
+        if part == "expand":
+            msg = f"{error}; set 'expand' to what the service takes"
+            raise AccessError(msg) from error
+        return self._weakened(
+            "takes no $skip", replace(plan, skip=False), "pages are read by value"
+        )
 
     def _takes(self, options: QueryOptions) -> bool:
         """Whether a request is answered."""
@@ -106,12 +122,10 @@ class Narrowing:
 
     # Columns
 
-    def _without_columns(
-        self, plan: Plan, asked: QueryOptions, plain: QueryOptions, error: Refusal
-    ) -> Plan:
+    def _without_columns(self, plan: Plan, asked: QueryOptions, error: Refusal) -> Plan:
         select = asked.select
         refused = [name for name in _NAMED.findall(str(error)) if name in select]
-        refused = refused or self._refused_among(select, plain)
+        refused = refused or self._refused_among(select, replace(asked, orderby=(), filter=()))
         if not refused:  # each is taken alone
             return self._weakened(
                 "takes no $select of so many columns",
@@ -127,35 +141,35 @@ class Narrowing:
             raise AccessError(str(error)) from error
         raise ColumnsRefusedError(refused, str(error)) from error
 
-    def _refused_among(self, names: Sequence[str], plain: QueryOptions) -> list[str]:
+    def _refused_among(self, names: Sequence[str], asked: QueryOptions) -> list[str]:
         """The columns that are refused alone, found by halves."""
-        if self._takes(replace(plain, select=tuple(names))):
+        if self._takes(replace(asked, select=tuple(names))):
             return []
         if len(names) == 1:
             return list(names)
         middle = len(names) // 2
         return [
-            *self._refused_among(names[:middle], plain),
-            *self._refused_among(names[middle:], plain),
+            *self._refused_among(names[:middle], asked),
+            *self._refused_among(names[middle:], asked),
         ]
 
     # The order
 
-    def _without_order(
-        self, plan: Plan, asked: QueryOptions, plain: QueryOptions, error: Refusal
-    ) -> Plan:
+    def _without_order(self, plan: Plan, asked: QueryOptions, error: Refusal) -> Plan | None:
         order = asked.orderby
         if order[0].endswith(" desc"):
             forward = tuple(item.removesuffix(" desc") for item in order)
-            if self._takes(replace(plain, orderby=forward)):
+            if self._takes(replace(asked, orderby=forward)):
                 return self._weakened(
                     "sorts one way only",
                     replace(plan, reversible=False),
                     "each page must show by itself that it ascends",
                 )
-        length = self._longest_order(order, plain, error)
+        length = self._longest_order(order, asked, error)
+        if not length and not self._takes(replace(asked, orderby=())):
+            return None
         first_refused = order[length].removesuffix(" desc")
-        if length and self._takes(replace(plain, orderby=(first_refused,))):
+        if length and self._takes(replace(asked, orderby=(first_refused,))):
             if _CLAUSES.search(str(error)):
                 self._evidence.clauses = length
             return self._weakened(
@@ -182,17 +196,17 @@ class Narrowing:
             "the other keys are used",
         )
 
-    def _longest_order(self, order: tuple[str, ...], plain: QueryOptions, error: Refusal) -> int:
+    def _longest_order(self, order: tuple[str, ...], asked: QueryOptions, error: Refusal) -> int:
         """How many of its names ``$orderby`` takes; fewer than all of them."""
         low, high = 0, len(order) - 1
         for number in map(int, _NUMBER.findall(str(error))):
-            if 0 < number <= high and self._takes(replace(plain, orderby=order[:number])):
+            if 0 < number <= high and self._takes(replace(asked, orderby=order[:number])):
                 low = max(low, number)
-                if not self._takes(replace(plain, orderby=order[: low + 1])):
+                if not self._takes(replace(asked, orderby=order[: low + 1])):
                     return low
         while low < high:
             middle = (low + high + 1) // 2
-            if self._takes(replace(plain, orderby=order[:middle])):
+            if self._takes(replace(asked, orderby=order[:middle])):
                 low = middle
             else:
                 high = middle - 1
@@ -200,8 +214,8 @@ class Narrowing:
 
     # The filter
 
-    def _without_filter(self, plan: Plan, asked: QueryOptions, plain: QueryOptions) -> Plan:
-        refused = [term for term in asked.filter if not self._takes(replace(plain, filter=(term,)))]
+    def _without_filter(self, plan: Plan, asked: QueryOptions) -> Plan:
+        refused = [t for t in asked.filter if not self._takes(replace(asked, filter=(t,)))]
         if not refused:
             return self._weakened(
                 f"does not take {len(asked.filter)} comparisons at once",
@@ -233,30 +247,13 @@ class Narrowing:
         weaker = replace(plan, seek=plan.seek[:position], unique=False)
         return self._weakened(found, weaker, "rows of one key value are read by position")
 
-    def _without_combination(self, plan: Plan, asked: QueryOptions, error: Refusal) -> Plan:
-        """Each part is taken alone, but not all together: the one without which it is taken."""
-        if asked.select and self._takes(replace(asked, select=())):
-            return self._weakened(
-                "takes no $select here", replace(plan, select=()), "whole rows are asked for"
-            )
-        if asked.orderby and self._takes(replace(asked, orderby=())):
-            if plan.tracking and plan.time_order:
-                return self._weakened(
-                    "does not take this filter and order together",
-                    replace(plan, time_order=False),
-                    "the bookmark is written at the end of the stream only",
-                )
-            return self._weakened(
-                "does not take this filter and order together",
-                without_seek(plan),
-                "pages are read by position",
-            )
-        if asked.filter and plan.seek and self._takes(replace(asked, filter=())):
-            return self._weakened(
-                "takes no filter here", without_seek(plan), "pages are read by position"
-            )
-        raise AccessError(str(error)) from error
-
     def _weakened(self, found: str, plan: Plan, meaning: str) -> Plan:
         logger.warning("%s: the service %s; %s.", self._name, found, meaning)
         return plan
+
+
+def _suspects(asked: QueryOptions, said: str) -> list[str]:
+    """The parts of a request, those that a refusal names first."""
+    parts = ("select", "filter", "orderby", "expand", "skip")
+    sent = [part for part in parts if getattr(asked, part)]
+    return sorted(sent, key=lambda part: part not in said.lower())

@@ -9,7 +9,8 @@ import unicodedata
 from tap_acumatica.errors import AnswerError, BrokenOffError
 from tap_acumatica.odata import times
 from tap_acumatica.reading.evidence import FilterIgnoredError, OrderIgnoredError
-from tap_acumatica.reading.plan import LOCAL_TYPES, content
+from tap_acumatica.reading.plan import LOCAL_TYPES
+from tap_acumatica.records.codec import content
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,10 +127,7 @@ class Pages:
         """
         visited: set[int] = set()
         while answer.link is not None:
-            if hash(answer.link) in visited:
-                msg = "the next link leads in a circle; report it to the owner of the service"
-                raise AnswerError(msg)
-            visited.add(hash(answer.link))
+            refuse_circle(answer.link, visited)
             answer = self.follow(answer)
             yield answer.rows
 
@@ -159,20 +157,14 @@ class Pages:
         """
         met: list[t.Any] | None = None
         for _ in range(_MOST_LOOKS):
-            answer, followed, visited = (
-                self.ask(terms, order, top=top, reverse=reverse),
-                False,
-                set(),
-            )
+            answer = self.ask(terms, order, top=top, reverse=reverse)
+            visited = set[int]()
             while answer.link is not None and not brings(answer.rows):
-                if answer.link in visited:
-                    msg = "the next link leads in a circle; report it to the owner of the service"
-                    raise AnswerError(msg)
-                visited.add(answer.link)
-                more, followed = self.follow(answer), True
+                refuse_circle(answer.link, visited)
+                more = self.follow(answer)
                 answer = more._replace(rows=[*answer.rows, *more.rows])
-            found = [self.plan.identity(row) for row in answer.rows] if followed else None
-            if not followed or found == met:
+            found = [self.plan.identity(row) for row in answer.rows] if visited else None
+            if found is None or found == met:
                 return answer
             met = found
         msg = "next links lead to other rows each time; report it to the owner of the service"
@@ -312,12 +304,17 @@ class Pages:
         if self.is_proved or len(answer.rows) < 2 or not (order and plan.order):  # noqa: PLR2004
             return
         page = [plan.identity(row) for row in answer.rows]
+        places = {plan.identity(row): plan.place(row, order) for row in answer.rows}
         first, last = plan.place(answer.rows[0], order), plan.place(answer.rows[-1], order)
         if not plan.reversible:
             self.evidence.sorted(plan.inquiry)  # it sorts one way only; the pages ascend
             return
         for again in (False, True):
             rows = self.ask(terms, order, top=2, reverse=True).rows[:2]
+            # A row that was changed meanwhile stands elsewhere, which says nothing.
+            rows = [
+                row for row in rows if _stays(places, plan.identity(row), plan.place(row, order))
+            ]
             if not rows:
                 return
             found = [plan.identity(row) for row in rows]
@@ -380,6 +377,26 @@ class Pages:
         return (operator not in {"ge", "gt", "eq"} or bool(min(values) >= least)) and (
             operator not in {"le", "lt", "eq"} or bool(max(values) <= most)
         )
+
+
+def _stays(places: dict[t.Any, t.Any], identity: t.Any, place: t.Any) -> bool:
+    return bool(places.get(identity, place) == place)
+
+
+def refuse_circle(link: str, visited: set[int]) -> None:
+    """Take note of a next link that is followed.
+
+    Args:
+        link: The link.
+        visited: Hashes of those that were followed before it.
+
+    Raises:
+        AnswerError: If it was followed before.
+    """
+    if hash(link) in visited:
+        msg = "the next link leads in a circle; report it to the owner of the service"
+        raise AnswerError(msg)
+    visited.add(hash(link))
 
 
 def _folded(text: t.Any) -> t.Any:

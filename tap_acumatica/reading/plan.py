@@ -5,12 +5,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-import msgspec
-
 from tap_acumatica.odata.model import EDM
 from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
+from tap_acumatica.records.codec import content
 from tap_acumatica.records.compiled import column_of
 
 if t.TYPE_CHECKING:
@@ -22,11 +21,6 @@ LOCAL_TYPES = frozenset({"Edm.DateTime", "Edm.DateTimeOffset"})
 
 Row = t.Any
 """A row in wire values, read by column name."""
-
-
-def content(row: Row) -> bytes:
-    """The content of a row, to recognize it again."""
-    return msgspec.json.encode(row)
 
 
 class Page(t.Protocol):

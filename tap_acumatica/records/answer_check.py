@@ -132,7 +132,8 @@ class AnswerCheck:
         if found is None:
             return
         named = _spelled(found[1])
-        if named not in self._sets and named != _COLLECTION:
+        whole = _spelled(unquote(str(context)).partition("#")[2])
+        if named != _COLLECTION and not any(whole.startswith(each) for each in self._sets):
             msg = (
                 f"{self._name}: the answer holds rows of {found[1]} instead; a proxy or a cache "
                 "probably mixes addresses up"

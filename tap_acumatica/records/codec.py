@@ -40,6 +40,8 @@ if t.TYPE_CHECKING:
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
+_CONTENT = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
 Row = dict[str, t.Any]
 _ROWS_PER_PART = 1000
 
@@ -63,6 +65,11 @@ class Page(t.NamedTuple):
     next_part: Callable[[], Page] | None = None
     absent: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
+
+
+def content(row: t.Any) -> bytes:
+    """The content of a row, however it was decoded, to recognize it again."""
+    return _CONTENT.encode(row)
 
 
 class RowCodec:

@@ -13,11 +13,10 @@ import hashlib
 import typing as t
 from array import array
 
-import msgspec
 from typing_extensions import override
 
 from tap_acumatica.errors import IdentityError
-from tap_acumatica.records.codec import hashed_key
+from tap_acumatica.records.codec import content, hashed_key
 from tap_acumatica.records.compiled import CompiledRow, column_of
 from tap_acumatica.records.schema import KEY_COLUMN
 
@@ -213,10 +212,10 @@ class NumberedRows(Identity):
             return range(first, first + len(rows))
         known: dict[bytes, list[int]] = {}
         for row, number in reversed(self._before[key]):
-            known.setdefault(_content(row), []).append(number)
+            known.setdefault(content(row), []).append(number)
         numbers = []
         for row in rows:
-            if same := known.get(_content(row)):
+            if same := known.get(content(row)):
                 numbers.append(same.pop())
             else:
                 numbers.append(self._met.add(key, 1))
@@ -269,7 +268,7 @@ class DistinctRows(Identity):
         here: dict[t.Any, tuple[Row, str | None]] = {}
         for key, row, stamp in zip(self.keys(rows), rows, stamps, strict=True):
             twin, other = here.get(key) or before.get(key) or (None, None)
-            if twin is not None and _content(twin) == _content(row):
+            if twin is not None and content(twin) == content(row):
                 here[key] = (row, stamp)
                 continue
             settled = max(stamp or "", other or "") < self._settled or self._stamps is None
@@ -328,7 +327,7 @@ def _grouped(keys: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, Sequen
         groups.setdefault(key, []).append(place)
     for places in groups.values():
         if len(places) > 1:
-            places.sort(key=lambda place: _content(rows[place]))
+            places.sort(key=lambda place: content(rows[place]))
     return list(groups.items())
 
 
@@ -339,10 +338,6 @@ def _with_key(row: Row, key: str) -> Row:
     kept = copy.copy(row)
     setattr(kept, row.fields_by_name()[KEY_COLUMN], key)
     return kept
-
-
-def _content(row: Row) -> bytes:
-    return msgspec.json.encode(row)
 
 
 def _shown(value: t.Any) -> str:

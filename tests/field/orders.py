@@ -101,8 +101,9 @@ def assert_one_error(run: TapRun, *words: str, exit_code: int = 1) -> None:
 
 
 def schema(run: TapRun, stream: str = "Orders") -> dict[str, t.Any]:
-    """The SCHEMA message of a stream."""
-    return next(m for m in run.messages if m["type"] == "SCHEMA" and m["stream"] == stream)
+    """The SCHEMA message of a stream that its rows are loaded by: the last one."""
+    found = [m for m in run.messages if m["type"] == "SCHEMA" and m["stream"] == stream]
+    return found[-1]
 
 
 def bookmark(run: TapRun, stream: str = "Orders") -> str:

@@ -311,8 +311,9 @@ class Service:
         if habits.ragged and linked and len(found) > 1:
             most = min(len(found), most)
             most -= self.choices.below(most)
-        # A link leads on to what was asked for, not beyond it.
-        more = skip + most if linked and len(found) > most and most < asked else None
+        # A link leads on to what was asked for, not beyond it, but where rows were left out.
+        left_out = any(row.hidden for _, row in found[:most])
+        more = skip + most if len(found) > most and linked and (most < asked or left_out) else None
         shown = [(key, self.shown(key, row)) for key, row in found[:most] if not row.hidden]
         return shown, more
 

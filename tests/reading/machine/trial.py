@@ -50,6 +50,8 @@ if t.TYPE_CHECKING:
     from tap_acumatica.reading.spans import Division
 
 LOOK_BACK_HOURS = 24
+_ALWAYS, _OFTEN, _MOSTLY = (True,), (True, False), (True, True, False)
+_SOMETIMES, _RARELY = (False, False, True), (False, False, False, True)
 _FAR = shown_time(100_000 * HOUR)
 
 
@@ -67,12 +69,12 @@ class Trial:
 
         self.choices = choices
         table = self.table = Table(
-            text=draw("text", False, False, True),
+            text=draw("text", *_SOMETIMES),
             width=draw("width", 1, 1, 2),
-            tracked=draw("tracked", True, True, False),
-            inquiry=draw("inquiry", False, False, True),
+            tracked=draw("tracked", *_MOSTLY),
+            inquiry=draw("inquiry", *_SOMETIMES),
         )
-        table.nullable = draw("nullable", False, False, True) and table.tracked
+        table.nullable = draw("nullable", *_SOMETIMES) and table.tracked
         table.seekable = draw("seekable", 9, 9, 9, table.width - 1)
         table.limit = draw("limit", ALL, ALL, ALL, 5) if table.inquiry else ALL
         self.offset = draw("offset", 5, 0, 300)
@@ -88,8 +90,8 @@ class Trial:
         )
         self.habits = Habits(
             cap=draw("cap", ALL, ALL, 4, 3, 2),
-            links=draw("links", True, False),
-            ragged=draw("ragged", False, False, False, True),
+            links=draw("links", *_OFTEN),
+            ragged=draw("ragged", *_RARELY),
             sort_by=both[0],
             compare_by=both[1],
             clauses=draw("clauses", 9, 9, 2, 1),
@@ -109,17 +111,19 @@ class Trial:
         habits.ragged = habits.ragged and habits.links
         self.by_looks = bool(odd) or both[0] != both[1] or table.seekable < table.width
         self.by_looks = self.by_looks or habits.ragged
-        habits.dead = draw("dead", False, False, True) and not self.by_looks
+        habits.dead = draw("dead", *_SOMETIMES) and not self.by_looks
         self.late = draw("late", 0, 0, 1000 * self.offset, 40 * MINUTE, 22 * HOUR)
         self.page = draw("page", 4, 3, 2, 5, 1, 10, 50)
         if odd == "sorts":
             self.page = max(self.page, 4)
         self.ranges = 1 if odd else draw("ranges", 1, 1, 1, 2, 4)
         self.block = draw("block", 3, 1, 100)
-        self.pause, self.kills = draw("pause", 3), draw("kills", True)
+        self.pause, self.kills = draw("pause", 3), draw("kills", *_ALWAYS)
         self.record = min(choices.of(0, 1, 2, 6), self.page, habits.cap)  # what others have shown
         self.service = Service(choices, habits, table)
         self.service.takes = draw("takes", 5, 5, 300, 3000)
+        if habits.skew > 0:  # that much time passes in each run
+            self.service.takes = 3000
         self.service.late = self.late
         self.service.deeds = draw("deeds", self.service.deeds)
         self.writer = draw("writer", *("random",) * 3, "none", "hot", "hot all", "appends")
