@@ -14,6 +14,8 @@ import msgspec
 
 from tap_acumatica.errors import AnswerError
 from tap_acumatica.reading.pages import refuse_circle
+from tap_acumatica.records.codec import content
+from tap_acumatica.records.identity import KeyTable
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,16 +59,17 @@ class _Look:
 class PositionReader:
     """Reads all rows that meet some terms by their positions, or by next links."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, *, once: bool = False) -> None:
         """Prepare.
 
         Args:
             pages: Pages of the entity set.
+            once: Whether a row is passed on once only, however often it is looked at. That is
+                for rows without a key, which a target cannot recognize.
         """
         self._pages = pages
         self._evidence = pages.evidence
-        self.rewinds = False
-        """Whether the rows that come next are a look at all of them again."""
+        self._passed_on = KeyTable() if once else None
 
     def read(self, terms: Sequence[Term] = ()) -> Iterator[list[Row]]:
         """All rows that meet ``terms``; some of them more than once.
@@ -76,16 +79,15 @@ class PositionReader:
         """
         before: _Look | None = None
         shifts = 0
-        for number in range(_MOST_LOOKS):
-            self.rewinds = number > 0
+        for _ in range(_MOST_LOOKS):
+            met = KeyTable()
             look = _Look(unique=self._pages.plan.unique)
             for rows in self._look(terms):
                 if rows is None or not look.add(map(self._pages.plan.identity, rows)):
                     shifts, before = shifts + 1, None
                     self._forget_positions(shifts)
                     break
-                yield rows
-                self.rewinds = False
+                yield rows if self._passed_on is None else self._new(rows, met, self._passed_on)
             else:
                 if look.pages <= 1 or look.agrees(before):
                     return
@@ -95,6 +97,17 @@ class PositionReader:
             "these are all; read it in quieter hours"
         )
         raise AnswerError(msg)
+
+    @staticmethod
+    def _new(rows: list[Row], met: KeyTable, passed_on: KeyTable) -> list[Row]:
+        """The rows of which this look has met more than were passed on."""
+        found = []
+        for row in rows:
+            held = content(row)
+            if met.add(held, 1) >= passed_on.add(held, 0):
+                passed_on.add(held, 1)
+                found.append(row)
+        return found
 
     def _forget_positions(self, shifts: int) -> None:
         if shifts == _MOST_SHIFTS_BY_LINK and self._evidence.links:

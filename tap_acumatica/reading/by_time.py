@@ -99,7 +99,7 @@ class TimeReader:
             known = self._refuse_descent(stamps)
             self._pages.prove_order(terms, self._order, answer)
             if not bound:
-                yield from self._without_stamp(stamps)
+                yield from self._without_stamp(rows, stamps)
             yield self._batch(rows, stamps)
             if self._plan.page_size is None and answer.link:
                 for more in self._pages.along_links(answer):
@@ -176,11 +176,16 @@ class TimeReader:
 
     # Rows without a stamp
 
-    def _without_stamp(self, stamps: list[str | None]) -> Iterator[RowBatch]:
+    def _without_stamp(self, rows: list[Row], stamps: list[str | None]) -> Iterator[RowBatch]:
         """Rows without a stamp that the first page of all rows does not show."""
         nulls_first = stamps[0] is None and stamps[-1] is not None
-        if self._column.nullable and not (nulls_first and self._pages.is_proved):
-            yield from rows_without_stamp(self._plan, self._read_matching)
+        if not self._column.nullable or (nulls_first and self._pages.is_proved):
+            return
+        shown = {
+            content(row) for row, stamp in zip(rows, stamps, strict=True) if stamp is None
+        }
+        for batch in rows_without_stamp(self._plan, self._read_matching):
+            yield batch._replace(rows=[row for row in batch.rows if content(row) not in shown])
 
     # A stretch of one stamp
 

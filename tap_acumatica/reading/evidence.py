@@ -32,7 +32,8 @@ from typing_extensions import override
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ROUND = 5
+_HUNDRED = 100
+_ROUND = frozenset({"1", "2", "3", "4", "5", "6", "7", "8", "9", "15", "25", "75"})
 
 
 class UntrustedError(Exception):
@@ -93,7 +94,7 @@ class Evidence:
 
     def scope(self, inquiry: str | None, length: int) -> str:
         """Whose answers tell whether one of this length may have been cut."""
-        return inquiry if inquiry and length % _ROUND == 0 else ""
+        return inquiry if inquiry and _is_round(length) else ""
 
     def met(self, inquiry: str | None, length: int) -> None:
         """Take note of an answer's length."""
@@ -145,6 +146,13 @@ class Evidence:
         if not self.skips:
             known.append("$skip has no effect")
         return "; ".join(known) or "nothing yet"
+
+
+def _is_round(length: int) -> bool:
+    """Whether a person would set a limit to it: 5, 20, 35, 100, 2500."""
+    if length < _HUNDRED:
+        return length % 5 == 0
+    return str(length).rstrip("0") in _ROUND
 
 
 class TextOrder:

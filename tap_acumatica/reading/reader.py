@@ -131,12 +131,12 @@ class Reader:
             yield RowBatch(rows, ascending=False)
 
     def _full(self, pages: Pages) -> Iterator[RowBatch]:
-        positions = PositionReader(pages)
-        if not (self.plan.seek and self.plan.order):
-            for rows in positions.read():
-                yield RowBatch(rows, ascending=False, rewind=positions.rewinds)
+        plan = self.plan
+        if not (plan.seek and plan.order):
+            for rows in PositionReader(pages, once=not (plan.keys and plan.unique)).read():
+                yield RowBatch(rows, ascending=False)
             return
-        for rows in KeyReader(pages, _in_groups(positions)).read():
+        for rows in KeyReader(pages, _in_groups(pages)).read():
             yield RowBatch(rows, ascending=False)
 
     @staticmethod
@@ -170,19 +170,15 @@ _BOOKMARK_LAST = "rows are read by position, and the bookmark is written at the 
 _BY_POSITION = "pages are read by position"
 
 
-def _in_groups(
-    positions: PositionReader,
-) -> t.Callable[[Sequence[Term]], Iterator[list[Row]]]:
+def _in_groups(pages: Pages) -> t.Callable[[Sequence[Term]], Iterator[list[Row]]]:
     """Reads rows by position and passes them on together, once two looks agree.
 
     They are those of one key value, which a full read numbers.
     """
 
     def read(terms: Sequence[Term]) -> Iterator[list[Row]]:
-        held: list[Row] = []
-        for rows in positions.read(terms):
-            held = rows if positions.rewinds else held + rows
-        yield held
+        looks = PositionReader(pages, once=True).read(terms)
+        yield [row for rows in looks for row in rows]
 
     return read
 

@@ -177,7 +177,7 @@ def test_parameters_of_functions_are_query_options_in_older_versions() -> None:
     values = {"At": "2024-02-29T01:02:03.000000+00:00", "N": 5}
     assert function_call(function, values, version="3.0") == (
         "Find",
-        {"At": "datetime'2024-02-29T01:02:03'", "N": "5L"},
+        {"At": "datetime'2024-02-29T01:02:03.000'", "N": "5L"},
     )
 
 

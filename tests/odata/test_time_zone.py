@@ -211,7 +211,7 @@ def test_no_filter_is_earlier_than_sql_server_supports() -> None:
     spelled = literal(
         "Edm.DateTime", "1753-01-01T00:00:00.000000+00:00", version="3.0", time_zone=own
     )
-    assert spelled == "datetime'1753-01-01T00:00:00'"
+    assert spelled == "datetime'1753-01-01T00:00:00.000'"
 
 
 @pytest.mark.parametrize("text", ["2024-13-01T00:00:00", "2024-02-30T00:00:00Z", "today", ""])

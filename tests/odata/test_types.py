@@ -44,8 +44,8 @@ LITERALS: list[tuple[str, t.Any, str, str]] = [
     (
         "Edm.DateTime",
         "2024-02-29T01:02:03.000000+00:00",
-        "2024-02-29T01:02:03Z",
-        "datetime'2024-02-29T01:02:03'",
+        "2024-02-29T01:02:03.000Z",
+        "datetime'2024-02-29T01:02:03.000'",
     ),
     ("Edm.Date", "2024-02-29", "2024-02-29", "2024-02-29"),
     ("Edm.Duration", "P1DT2H", "duration'P1DT2H'", "duration'P1DT2H'"),
