@@ -13,11 +13,13 @@ import typing as t
 from pathlib import Path
 
 from benchmarks import report, series
+from benchmarks.floor import floor
 from benchmarks.loading import loading
 from benchmarks.process import BenchmarkError
 from benchmarks.results import DEFAULT_ROWS, DEFAULT_RUNS, Findings, Options
 from demo.meltano import MeltanoError
 from demo.postgres import PostgresError
+from demo.sandbox import SandboxError
 
 FOLDER = Path(__file__).resolve().parent
 SCRATCH = FOLDER / "scratch"
@@ -30,6 +32,7 @@ SERIES: dict[str, t.Callable[[Options, Path], Findings]] = {
     "depth": series.depth,
     "discover": series.discover,
     "select": series.select,
+    "requests": floor,
 }
 
 
@@ -54,7 +57,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         for name in SERIES:
             if name in wanted:
                 _add(findings, _measured(name, asked))
-    except (BenchmarkError, MeltanoError, PostgresError) as error:
+    except (BenchmarkError, MeltanoError, PostgresError, SandboxError) as error:
         logging.error("%s", error)  # noqa: LOG015, TRY400
         return 1
     print(f"\n{report.table(findings)}\n")  # noqa: T201

@@ -68,7 +68,7 @@ def _row(result: Result) -> tuple[str, ...]:
     if not result.values:
         return (result.name, result.goal, result.note, "", "", "")
     met = {True: "yes", False: "**no**", None: ""}[result.met]
-    values = (f"{value:.2f} {result.unit}" for value in _spread(result.values))
+    values = (f"{value:.{result.digits}f} {result.unit}" for value in _spread(result.values))
     return (result.name, result.goal, *values, met)
 
 

@@ -41,6 +41,7 @@ class Result:
         at_most: Upper goal for the median.
         unit: Unit of the values; ``x`` for ratios.
         note: Shown if there are no values.
+        digits: Number of decimals to show.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Result:
     at_most: float | None = None
     unit: str = "x"
     note: str = "not measured"
+    digits: int = 2
 
     @property
     def median(self) -> float:

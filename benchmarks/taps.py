@@ -22,7 +22,9 @@ __all__ = [
     "TUNED",
     "copy_command",
     "discovery_command",
+    "site_command",
     "write_catalog",
+    "write_json",
 ]
 
 OURS = "tap-acumatica"
@@ -47,10 +49,10 @@ def copy_command(tap: str, address: str, folder: Path, **settings: t.Any) -> lis
         return [sys.executable, "-m", "benchmarks.limit", address]
     if tap == OURS:
         config = {"url": f"{address}{SMALL}", "entity_sets": [LINES], **settings}
-        return [*_TAP, "--config", _write(config, folder)]
+        return [*_TAP, "--config", write_json(config, folder)]
     config = {"url": address, **settings}
     tuned = ["--tuned"] if tap == TUNED else []
-    return [*_STOCK, *tuned, "--config", _write(config, folder)]
+    return [*_STOCK, *tuned, "--config", write_json(config, folder)]
 
 
 def discovery_command(address: str, folder: Path, *, large: bool) -> list[str]:
@@ -58,7 +60,12 @@ def discovery_command(address: str, folder: Path, *, large: bool) -> list[str]:
     config: dict[str, t.Any] = {"url": f"{address}{LARGE if large else SMALL}"}
     if large:
         config |= {"username": "admin", "password": "secret"}
-    return [*_TAP, "--config", _write(config, folder)]
+    return [*_TAP, "--config", write_json(config, folder)]
+
+
+def site_command(settings: Mapping[str, t.Any], folder: Path) -> list[str]:
+    """The command for an Acumatica site, to be followed by ``--discover`` or ``--catalog``."""
+    return [*_TAP, "--config", write_json(settings, folder)]
 
 
 def write_catalog(catalog: Mapping[str, t.Any], folder: Path) -> str:
@@ -67,10 +74,11 @@ def write_catalog(catalog: Mapping[str, t.Any], folder: Path) -> str:
         for item in entry["metadata"]:
             if not item["breadcrumb"]:
                 item["metadata"]["selected"] = entry["tap_stream_id"] in {LINES, ENTRIES}
-    return _write(catalog, folder, "catalog")
+    return write_json(catalog, folder, "catalog")
 
 
-def _write(content: t.Any, folder: Path, name: str = "config") -> str:
+def write_json(content: t.Any, folder: Path, name: str = "config") -> str:
+    """Write a file that no other has the name of; return its path."""
     number = sum(1 for _ in folder.glob(f"{name}-*.json"))
     path = folder / f"{name}-{number}.json"
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -143,7 +143,7 @@ def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["record", "latency", "depth"])
+@pytest.mark.parametrize("name", ["record", "latency", "depth", "requests"])
 def test_every_series_gives_one_value_per_run(name: str, tmp_path: Path) -> None:
     findings = SERIES[name](Options(runs=1, rows=2000), tmp_path)
     assert findings.results
