@@ -14,14 +14,16 @@ from __future__ import annotations
 import typing as t
 
 from tap_acumatica.reading.evidence import OrderDisagreesError, OrderIgnoredError
+from tap_acumatica.reading.order import are_nulls_first, prove_order
 from tap_acumatica.reading.plan import LOCAL_TYPES, Term
 from tap_acumatica.records.codec import content
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tap_acumatica.reading.order import are_nulls_first, prove_order
     from tap_acumatica.reading.pages import Answer, Pages
-    from tap_acumatica.reading.plan import Column, Row
+from tap_acumatica.reading.plan import Column, Row
 
 _HALF = 2
 _FIRST_LOOK_AHEAD = 4
@@ -108,6 +110,7 @@ class _Level:
         self._last_values: list[t.Any] = []
         self._seen: frozenset[bytes] = frozenset()
         self._nulls_met = False
+        self._nulls_first = False
 
     def read(self) -> Iterator[list[Row]]:
         count = total = 0
@@ -133,8 +136,13 @@ class _Level:
                 continue
             self._nulls_met = self._nulls_met or values[0] is None
             self._refuse_descent(values)
-            self._pages.prove_order(terms, self._order, answer)
+            every = prove_order(self._pages, terms, self._order, answer, from_both_ends=count == 1)
+            if every is not None:
+                yield every
+                return
             self._learn_texts(values)
+            if count == 1 and self._column.nullable and self._pages.is_proved:
+                self._nulls_first = are_nulls_first(self._pages, rows)
             if self._pages.plan.page_size is None and answer.link:
                 yield rows
                 yield from self._pages.along_links(answer)
@@ -156,9 +164,9 @@ class _Level:
 
     @property
     def _top(self) -> int | None:
-        """One more than a page where it begins with a row that is known."""
+        """More than a page where it begins with a row that is known."""
         plan, bound = self._pages.plan, self._bound
-        return plan.page_and_one if bound and bound.operator == "ge" else plan.page_size
+        return plan.further_page if bound and bound.operator == "ge" else plan.page_size
 
     def _brings(self, rows: list[Row]) -> bool:
         known = self._bound.value if self._bound and self._bound.operator == "ge" else None
@@ -256,6 +264,8 @@ class _Level:
         """Nulls that no comparison has met: where more than a page was read, they may stand last."""
         if self._bound is not None and self._column.nullable and not self._nulls_met:
             self._nulls_met = True
+            if self._nulls_first:
+                return
             for rows in self._reader.group(self._terms, self._depth, None):
                 if rows:
                     yield rows

@@ -20,6 +20,7 @@ import typing as t
 from tap_acumatica.odata import times
 from tap_acumatica.reading.batches import RowBatch
 from tap_acumatica.reading.evidence import FilterIgnoredError, OrderIgnoredError
+from tap_acumatica.reading.order import are_nulls_first, prove_order
 from tap_acumatica.reading.pages import MARGIN_SECONDS, SECOND
 from tap_acumatica.reading.plan import Term
 from tap_acumatica.records.codec import content
@@ -84,7 +85,7 @@ class TimeReader:
         bound, several = start, False
         while True:
             terms = (Term(self._column, "ge", bound),) if bound else ()
-            top = self._plan.page_size if bound == start else self._plan.page_and_one
+            top = self._plan.page_size if bound == start else self._plan.further_page
             answer = self._pages.seek(terms, self._order, bool, top=top)
             rows, stamps = answer.rows, self._plan.stamps(answer.rows)
             if bound and None in stamps:
@@ -97,7 +98,12 @@ class TimeReader:
                 return
             several = several or answer.more or len(rows) > 1
             known = self._refuse_descent(stamps)
-            self._pages.prove_order(terms, self._order, answer)
+            every = prove_order(
+                self._pages, terms, self._order, answer, from_both_ends=bound == start
+            )
+            if every is not None:
+                yield self._whole(every, self._plan.stamps(every))
+                return
             if not bound:
                 yield from self._without_stamp(rows, stamps)
             yield self._batch(rows, stamps)
@@ -178,12 +184,13 @@ class TimeReader:
 
     def _without_stamp(self, rows: list[Row], stamps: list[str | None]) -> Iterator[RowBatch]:
         """Rows without a stamp that the first page of all rows does not show."""
-        nulls_first = stamps[0] is None and stamps[-1] is not None
-        if not self._column.nullable or (nulls_first and self._pages.is_proved):
+        if not self._column.nullable or stamps[-1] is None or not self._pages.is_proved:
+            lacking = self._column.nullable
+        else:  # nulls that come first are all on this page
+            lacking = stamps[0] is not None and not are_nulls_first(self._pages, rows)
+        if not lacking:
             return
-        shown = {
-            content(row) for row, stamp in zip(rows, stamps, strict=True) if stamp is None
-        }
+        shown = {content(row) for row, stamp in zip(rows, stamps, strict=True) if stamp is None}
         for batch in rows_without_stamp(self._plan, self._read_matching):
             yield batch._replace(rows=[row for row in batch.rows if content(row) not in shown])
 

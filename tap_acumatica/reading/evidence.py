@@ -19,6 +19,8 @@ found out once per run and shared by all streams and sessions; what was found is
 * *Texts* sort and compare by rules that are not known here. A service that sorts by one rule and
   compares by another passes over rows. So until the keys seen have shown which rule it uses for
   both, each place is checked from the other side as well.
+* *Nulls* come first or last. Where it is known which, a first page without any at its end shows
+  that there are none; one small request finds out, by any column that has some.
 * *Positions* are believed only where two looks agree.
 """
 
@@ -76,6 +78,8 @@ class Evidence:
         skips: Whether ``$skip`` has an effect, as far as is known.
         skip_faults: How often it had none.
         links: Whether an answer had a next link.
+        nulls_first: Whether nulls come before all other values, as OData has it (4.01 Part 1,
+            11.2.6.2); None where that is not known.
     """
 
     def __init__(self) -> None:
@@ -89,6 +93,7 @@ class Evidence:
         self.skips = True
         self.skip_faults = 0
         self.links = False
+        self.nulls_first: bool | None = None
 
     # The end
 
@@ -143,6 +148,8 @@ class Evidence:
             known.append(f"texts are sorted and compared {self.texts.known}")
         if self.clauses is not None:
             known.append(f"$orderby takes {self.clauses} names")
+        if self.nulls_first is not None:
+            known.append(f"nulls come {'first' if self.nulls_first else 'last'}")
         if not self.skips:
             known.append("$skip has no effect")
         return "; ".join(known) or "nothing yet"

@@ -290,45 +290,6 @@ class Pages:
         """Whether rows are known to come in the order asked for."""
         return self.evidence.sorts(self.plan.inquiry)
 
-    def prove_order(self, terms: Sequence[Term], order: Sequence[Column], answer: Answer) -> None:
-        """Make sure that rows come sorted: in reverse, a row comes first that was not on the page.
-
-        Rows that come or go between the two requests may feign an order. So two rows are asked
-        for, a page of one row proves nothing, and an answer that speaks against it is asked for
-        again.
-
-        Raises:
-            OrderIgnoredError: If they do not.
-        """
-        plan = self.plan
-        if self.is_proved or len(answer.rows) < 2 or not (order and plan.order):  # noqa: PLR2004
-            return
-        page = [plan.identity(row) for row in answer.rows]
-        places = {plan.identity(row): plan.place(row, order) for row in answer.rows}
-        first, last = plan.place(answer.rows[0], order), plan.place(answer.rows[-1], order)
-        if not plan.reversible:
-            self.evidence.sorted(plan.inquiry)  # it sorts one way only; the pages ascend
-            return
-        for again in (False, True):
-            rows = self.ask(terms, order, top=2, reverse=True).rows[:2]
-            # A row that was changed meanwhile stands elsewhere, which says nothing.
-            rows = [
-                row for row in rows if _stays(places, plan.identity(row), plan.place(row, order))
-            ]
-            if not rows:
-                return
-            found = [plan.identity(row) for row in rows]
-            off = [one not in page for one in found]
-            reached = plan.place(rows[0], order)
-            behind = off == [True, True] or (off == [True, False] and found[1] == page[-1])
-            alike = not again and len(page) > 2 and first != last == reached  # noqa: PLR2004
-            if behind or alike or found == page[:-3:-1]:
-                self.evidence.sorted(plan.inquiry)
-                return
-            if off[0] or first == last or reached == last:
-                return  # nothing can be told yet
-        raise OrderIgnoredError
-
     def refuse_unproved(self, order: Sequence[Column], *, several: bool) -> None:
         """Where a second page followed, the order must have been proved in the end.
 
@@ -377,10 +338,6 @@ class Pages:
         return (operator not in {"ge", "gt", "eq"} or bool(min(values) >= least)) and (
             operator not in {"le", "lt", "eq"} or bool(max(values) <= most)
         )
-
-
-def _stays(places: dict[t.Any, t.Any], identity: t.Any, place: t.Any) -> bool:
-    return bool(places.get(identity, place) == place)
 
 
 def refuse_circle(link: str, visited: set[int]) -> None:

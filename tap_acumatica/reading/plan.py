@@ -94,6 +94,7 @@ class Plan:
         seek: The leading part of ``keys`` whose values may be compared with; empty: page by
         ``$skip``.
         unique: Whether the values of ``seek`` are those of one row only.
+        columns: All columns that may be sorted by.
         tracking: The last-modified column to read incrementally by, None for a full read.
         select: Properties to ask for; empty: whole rows.
         expand: Value of ``$expand``.
@@ -117,6 +118,7 @@ class Plan:
     keys: tuple[Column, ...] = ()
     seek: tuple[Column, ...] = ()
     unique: bool = True
+    columns: tuple[Column, ...] = ()
     tracking: Column | None = None
     select: tuple[str, ...] = ()
     expand: str | None = None
@@ -165,9 +167,12 @@ class Plan:
         )
 
     @property
-    def page_and_one(self) -> int | None:
-        """Rows to ask for where a page begins with a row that is known; None as ``page_size``."""
-        return None if self.page_size is None else self.page_size + 1
+    def further_page(self) -> int | None:
+        """Rows to ask for where a page begins with a row that is known; None as ``page_size``.
+
+        One more shows whether rows follow, so that a last page that is full is known as such.
+        """
+        return None if self.page_size is None else self.page_size + 2
 
     def _spelled(self, term: Term) -> str:
         return term.column.term(term.operator, term.value, self.version, self.time_zone)
@@ -236,7 +241,14 @@ def plan_for(
         names = {column.name for column in keys}
         rest += tuple(_within_an_address(c for c in columns if c.name not in names))
     unique = unique and len(seek) == len(keys)
-    return Plan(keys=(*seek, *rest), seek=seek, unique=unique, tracking=tracking, **others)
+    return Plan(
+        keys=(*seek, *rest),
+        seek=seek,
+        unique=unique,
+        columns=tuple(columns),
+        tracking=tracking,
+        **others,
+    )
 
 
 def _within_an_address(columns: Iterable[Column]) -> Iterator[Column]:

@@ -267,7 +267,7 @@ class Service:
         rows, more = self.answer(terms, options.orderby, options.top, skip)
         link = None
         if more is not None:
-            left = None if options.top is None else options.top - (more - skip)
+            left = None if options.top is None else options.top - len(rows)
             self.links.append((dataclasses.replace(options, top=left), more))
             link = str(len(self.links) - 1)
         told = " ".join(f"{'.'.join(map(str, key))}@{row['T']}" for key, row in rows)

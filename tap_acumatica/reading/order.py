@@ -1,0 +1,123 @@
+"""Whether rows come in the order asked for, and where nulls stand in it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tap_acumatica.reading.evidence import OrderIgnoredError
+from tap_acumatica.records.codec import content
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_acumatica.reading.pages import Answer, Pages
+    from tap_acumatica.reading.plan import Column, Row, Term
+
+
+def prove_order(
+    pages: Pages,
+    terms: Sequence[Term],
+    order: Sequence[Column],
+    answer: Answer,
+    *,
+    from_both_ends: bool = False,
+) -> list[Row] | None:
+    """Make sure that rows come sorted: in reverse, a row comes first that was not on the page.
+
+    Rows that come or go between the two requests may feign an order. So two rows are asked
+    for, a page of one row proves nothing, and an answer that speaks against it is asked for
+    again. Of the first page of an inquiry, a page in reverse is asked for: that is its proof
+    and, where the two meet, the rest of its rows as well.
+
+    Args:
+        pages: Pages of the entity set.
+        terms: Comparisons of the query.
+        order: Its order.
+        answer: Its answer.
+        from_both_ends: Whether that is the first page, with no end to its rows.
+
+    Returns:
+        The rows of both pages in order where they meet; then they are all rows.
+
+    Raises:
+        OrderIgnoredError: If they do not.
+    """
+    plan, evidence = pages.plan, pages.evidence
+    if pages.is_proved or len(answer.rows) < 2 or not (order and plan.order):  # noqa: PLR2004
+        return None
+    page = [plan.identity(row) for row in answer.rows]
+    places = {plan.identity(row): plan.place(row, order) for row in answer.rows}
+    first, last = plan.place(answer.rows[0], order), plan.place(answer.rows[-1], order)
+    if not plan.reversible:
+        evidence.sorted(plan.inquiry)  # it sorts one way only; the pages ascend
+        return None
+    for again in (False, True):
+        size = plan.page_size if from_both_ends and plan.inquiry else 2
+        behind_all = pages.ask(terms, order, top=size, reverse=True).rows
+        rows = behind_all[:2]
+        # A row that was changed meanwhile stands elsewhere, which says nothing.
+        rows = [row for row in rows if _stays(places, plan.identity(row), plan.place(row, order))]
+        if not rows:
+            return None
+        found = [plan.identity(row) for row in rows]
+        off = [one not in page for one in found]
+        reached = plan.place(rows[0], order)
+        behind = off == [True, True] or (off == [True, False] and found[1] == page[-1])
+        alike = not again and len(page) > 2 and first != last == reached  # noqa: PLR2004
+        if behind or alike or found == page[:-3:-1]:
+            evidence.sorted(plan.inquiry)
+            return met(answer.rows, behind_all[::-1], lambda row: plan.place(row, order))
+        if off[0] or first == last or reached == last:
+            return None  # nothing can be told yet
+    raise OrderIgnoredError
+
+
+def are_nulls_first(pages: Pages, rows: list[Row]) -> bool:
+    """Whether nulls come before all other values: known, or found out by one small request.
+
+    Args:
+        pages: Pages of the entity set.
+        rows: A page of them; a column that is null in some of its rows, and not in others, will tell.
+    """
+    plan, evidence = pages.plan, pages.evidence
+    if evidence.nulls_first is None and plan.order:
+        column = next((c for c in plan.columns if _is_mixed(rows, c.name)), None)
+        if column is not None:
+            first = pages.ask((), (column,), top=1).rows
+            evidence.nulls_first = bool(first) and first[0][column.name] is None
+    return bool(evidence.nulls_first)
+
+
+def met(first: list[Row], last: list[Row], place: Callable[[Row], t.Any]) -> list[Row] | None:
+    """All rows of a sorted result, where its first and its last page overlap.
+
+    They overlap where the end of the first is the beginning of the last, row by row. Rows that tie
+    may come in another order each time, so the overlap must be more than rows of one place: then
+    those of the place that the last page begins with are on the first one, all of them.
+
+    Args:
+        first: The first page.
+        last: The last page, in the same order.
+        place: What decides where a row stands.
+
+    Returns:
+        The rows; None where the pages do not meet.
+    """
+    if not first or not last or place(last[0]) == place(first[-1]):
+        return None
+    start, head = content(last[0]), [content(row) for row in first]
+    tail = [content(row) for row in last[: len(first)]]
+    for begin, row in enumerate(head):
+        if row == start and head[begin:] == tail[: len(head) - begin]:
+            return [*first, *last[len(head) - begin :]]
+    return None
+
+
+def _is_mixed(rows: list[Row], name: str) -> bool:
+    """Whether a column is null in some rows and not in others."""
+    nulls = [row[name] is None for row in rows]
+    return any(nulls) and not all(nulls)
+
+
+def _stays(places: dict[t.Any, t.Any], identity: t.Any, place: t.Any) -> bool:
+    return bool(places.get(identity, place) == place)
