@@ -119,7 +119,7 @@ class Extraction:
             self.name,
             source.shape,
             proved=source.proved,
-            by_key=bool(self.plan.seek),
+            by_key=False,
             stamps=self.plan.stamps if columns.tracking else None,
             settled=times.canonical(source.connection.began - _COMMITS),
         )

@@ -239,7 +239,7 @@ def test_activate_version_comes_after_the_last_record(
 def test_a_stream_cut_off_activates_no_version(sandbox: MakeSandbox, run_tap: RunTap) -> None:
     from tap_acumatica.sandbox import Habits  # noqa: PLC0415
 
-    habits = Habits(status_on=lambda record: 503 if record.number > 1 else None)
+    habits = Habits(status_on=lambda record: 503 if record.number > 2 else None)
     site = sandbox(rows=60, habits=habits)
     config = settings(
         site,

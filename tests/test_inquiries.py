@@ -113,13 +113,13 @@ def test_a_tracking_column_that_cannot_be_filtered_makes_the_stream_a_full_read(
     from tap_acumatica.sandbox import Habits  # noqa: PLC0415
 
     site = sandbox(rows=60, habits=Habits(refuse_filter={"AR-Customers": "empty"}))
-    config = settings(site, interface="gi", page_size=10, entity_sets=["AR-Customers"])
+    config = settings(site, interface="gi", page_size=3, entity_sets=["AR-Customers"])
     plain = run_tap(config)
     site.habits.refuse_filter = {}
     full = run_tap(config)
-    assert sorted(r["_key"] for r in plain.records("AR_Customers")) == sorted(
+    assert {r["_key"] for r in plain.records("AR_Customers")} == {
         r["_key"] for r in full.records("AR_Customers")
-    )
+    }
     assert "WARNING" in plain.errors
 
 

@@ -89,7 +89,7 @@ def test_a_row_that_becomes_visible_late_is_read_by_the_next_run(
     site = sandbox(rows=40)
     site.touch_random(TENANT, 5)
     row = site.rows(TENANT, "SOOrder")[3]
-    site.habits.commit_delay = 6
+    site.habits.commit_delay = 3
     site.update(TENANT, "SOOrder", {n: row[n] for n in ORDER}, OrderDesc="late")
     site.habits.commit_delay = 0
     late = site.rows(TENANT, "SOOrder")[-1]

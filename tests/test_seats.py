@@ -141,7 +141,7 @@ MODES = ["basic", pytest.param("oauth2", marks=pytest.mark.slow)]
 
 def many_requests(site: Sandbox, folder: Path, mode: str) -> dict[str, t.Any]:
     """A configuration that reads all of the sandbox's thirty classes by small pages."""
-    config = settings(site, page_size=4, **SIGN_IN[mode])
+    config = settings(site, page_size=2, **SIGN_IN[mode])
     if mode == "oauth2":
         config["refresh_token"] = site.identity.grant(f"{GUID}@{TENANT}")
         config["token_file"] = str(folder / "tokens.json")

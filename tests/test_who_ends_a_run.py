@@ -131,7 +131,7 @@ def test_a_plan_can_be_made_without_reading() -> None:
             asked = len(service.log)
             (opener,) = stream.extractions().values()
             assert opener().plan.described == (
-                "what changed by LastModified, else sorted by Id, by value, 2000 rows a page"
+                "what changed by LastModified, else sorted by Id, by value, 2000 rows per page"
             )
             assert len(service.log) == asked
         finally:

@@ -12,9 +12,11 @@ at the largest key that was met when it was under way: what is added behind it i
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from tap_acumatica.reading.evidence import OrderDisagreesError, OrderIgnoredError
 from tap_acumatica.reading.order import are_nulls_first, prove_order
+from tap_acumatica.reading.pages import refuse_one_row
 from tap_acumatica.reading.plan import LOCAL_TYPES, Term
 from tap_acumatica.records.codec import content
 
@@ -92,6 +94,25 @@ class KeyReader:
         return self._last == tuple(row[column.name] for column in self._plan.seek)
 
 
+def not_yet(rows: list[Row], passed_on: Counter[bytes]) -> list[Row]:
+    """The rows that were not passed on before, each as often as there are more of it.
+
+    Args:
+        rows: Rows, some of which come again.
+        passed_on: How often contents were passed on; those that come again are taken off.
+    """
+    if not passed_on:
+        return rows
+    found = []
+    for row in rows:
+        held = content(row)
+        if passed_on.get(held, 0) > 0:
+            passed_on[held] -= 1
+        else:
+            found.append(row)
+    return found
+
+
 class _Level:
     """Reads along one key column, the ones before it being fixed."""
 
@@ -108,7 +129,7 @@ class _Level:
         self._alone = len(self._order) == 1 and plan.unique
         self._bound: Term | None = None
         self._last_values: list[t.Any] = []
-        self._seen: frozenset[bytes] = frozenset()
+        self._seen: Counter[bytes] = Counter()
         self._nulls_met = False
         self._nulls_first = False
 
@@ -124,34 +145,32 @@ class _Level:
             whole = self._is_whole(terms, answer)
             self._expect_boundary(terms, values)
             if whole or not rows:
-                if count > 1:
-                    self._pages.refuse_unproved(self._order, several=several)
+                if count > 1 and several:
+                    prove_order(self._pages, terms, self._order, answer)
+                    self._pages.refuse_unproved(self._order, several=True)
                 yield self._fresh(rows)
                 yield from self._nulls_at_the_end()
                 return
+            every = prove_order(self._pages, terms, self._order, answer, from_both_ends=count == 1)
+            if every is not None:
+                yield every
+                return
             if values[-1] is None:
+                self._pages.refuse_unproved(self._order, several=True)
                 yield from self._all_null_or_nulls_last(rows, values)
                 if self._bound is None:
                     return
                 continue
             self._nulls_met = self._nulls_met or values[0] is None
             self._refuse_descent(values)
-            every = prove_order(self._pages, terms, self._order, answer, from_both_ends=count == 1)
-            if every is not None:
-                yield every
-                return
             self._learn_texts(values)
             if count == 1 and self._column.nullable and self._pages.is_proved:
                 self._nulls_first = are_nulls_first(self._pages, rows)
-            if self._pages.plan.page_size is None and answer.link:
-                yield rows
-                yield from self._pages.along_links(answer)
-                return
             ended = yield from self._end_at_last_key(count, rows, values)
             if ended:
                 yield from self._nulls_at_the_end()
                 return
-            ended = yield from self._step(rows, values)
+            ended = yield from self._step(answer, values)
             if ended:
                 yield from self._nulls_at_the_end()
                 return
@@ -185,9 +204,7 @@ class _Level:
 
     def _fresh(self, rows: list[Row]) -> list[Row]:
         """The rows that were not passed on before."""
-        if not self._seen:
-            return rows
-        return [row for row in rows if content(row) not in self._seen]
+        return not_yet(rows, self._seen.copy())
 
     def _pass_on(self, rows: list[Row], values: list[t.Any]) -> list[Row]:
         """Those of a page that is not the last: without the rows that come again with the next."""
@@ -198,13 +215,14 @@ class _Level:
         if not self._reader.is_live:
             return rows[:start]
         fresh = self._fresh(rows)
-        self._seen = frozenset(content(row) for row in rows[start:][-_MOST_TIES:])
+        self._seen = Counter(content(row) for row in rows[start:][-_MOST_TIES:])
         return fresh
 
     # Going on
 
-    def _step(self, rows: list[Row], values: list[t.Any]) -> t.Generator[list[Row], None, bool]:
+    def _step(self, answer: Answer, values: list[t.Any]) -> t.Generator[list[Row], None, bool]:
         """Pass rows on and find the place to go on from; whether that was the end."""
+        rows = answer.rows
         value, bound = values[-1], self._bound
         stuck = bound is not None and bound.value == value
         if self._alone:
@@ -212,7 +230,7 @@ class _Level:
                 if len(rows) > 1:
                     # values that the service takes for equal, or a page that repeats itself
                     raise OrderDisagreesError
-                self._refuse_single_rows(bound)
+                self._refuse_single_rows(bound, answer)
                 yield self._fresh(rows)
                 return True  # the boundary row alone
             yield self._pass_on(rows, values)
@@ -223,7 +241,7 @@ class _Level:
             for group in self._reader.group(self._terms, self._depth, value):
                 if fresh := self._fresh(group):
                     yield fresh
-            self._seen = frozenset()
+            self._seen = Counter()
             self._bound = Term(self._column, "gt", value)
         else:
             self._bound = Term(self._column, "ge", value)
@@ -272,7 +290,9 @@ class _Level:
 
     # What a page must be like
 
-    def _refuse_single_rows(self, bound: Term) -> None:
+    def _refuse_single_rows(self, bound: Term, answer: Answer) -> None:
+        if answer.is_full:
+            refuse_one_row()
         behind = (*self._terms, bound._replace(operator="gt"))
         self._pages.refuse_single_rows(
             (*self._terms, bound),
@@ -315,7 +335,7 @@ class _Level:
         Raises:
             OrderDisagreesError: If it does the one in another way than the other.
         """
-        texts, bound = self._pages.evidence.texts, self._bound
+        texts, bound = self._pages.evidence.order_of(self._column.type), self._bound
         if not self._column.is_text or texts.known:
             return
         known = [value for value in values if value is not None]
@@ -333,7 +353,8 @@ class _Level:
         """
         bound, identity = self._bound, self._pages.plan.identity
         checked = self._column.is_text and bound is not None and self._pages.plan.both_sides
-        if not checked or bound is None or self._pages.evidence.texts.known:
+        known = self._pages.evidence.order_of(self._column.type).known
+        if not checked or bound is None or known:
             return
         term = Term(self._column, "le", bound.value)
         row = self._pages.first_row((*self._terms, term), self._order, reverse=True)

@@ -81,7 +81,7 @@ class PositionReader:
         shifts = 0
         for _ in range(_MOST_LOOKS):
             met = KeyTable()
-            look = _Look(unique=self._pages.plan.unique)
+            look = _Look(unique=self._pages.plan.distinct)
             for rows in self._look(terms):
                 if rows is None or not look.add(map(self._pages.plan.identity, rows)):
                     shifts, before = shifts + 1, None
@@ -119,6 +119,7 @@ class PositionReader:
         size = pages.plan.page_size
         # One row is to overlap by; next links lead no further than $top.
         top = size and max(2, size) if self._skips else 0
+        longest = self._evidence.longest
         answer = pages.ask(terms, order, top=top)
         position = overlap = stuck = 0
         visited: set[int] = set()
@@ -130,7 +131,7 @@ class PositionReader:
                 return
             if not self._skips:
                 if answer.link is None:
-                    self._refuse_a_part(answer)
+                    self._refuse_a_part(answer, longest)
                     return
                 refuse_circle(answer.link, visited)
                 answer, overlap = pages.follow(answer), 0
@@ -162,13 +163,16 @@ class PositionReader:
             self._evidence.skip_faults += 1
             self._evidence.skips = self._evidence.skip_faults < _FAULTS
 
-    def _refuse_a_part(self, answer: Answer) -> None:
+    def _refuse_a_part(self, answer: Answer, longest: int) -> None:
         """Raise where as many rows came as were asked for, and there is no way to more.
+
+        Without ``$top``, as many rows as in another answer may be what the service gives at most.
 
         Raises:
             AnswerError: If the answer may be a part only.
         """
-        if answer.is_full and not self._evidence.links:
+        cut = answer.is_full or (answer.asked is None and len(answer.rows) == longest)
+        if cut and not self._evidence.links:
             msg = (
                 "the service gives only a part of the rows, with no next link, and neither a "
                 "filter nor a position leads to the others; have it sort and filter by the key"

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import bisect
 import typing as t
+from collections import Counter
 
 from tap_acumatica.odata import times
 from tap_acumatica.reading.batches import RowBatch
+from tap_acumatica.reading.by_key import not_yet
 from tap_acumatica.reading.evidence import FilterIgnoredError, OrderIgnoredError
 from tap_acumatica.reading.order import are_nulls_first, prove_order
 from tap_acumatica.reading.pages import MARGIN_SECONDS, SECOND
@@ -91,7 +93,9 @@ class TimeReader:
             if bound and None in stamps:
                 raise FilterIgnoredError(self._column.name)
             if self._pages.is_end(answer) or self._pages.settle_end(terms, self._order, answer):
-                self._pages.refuse_unproved(self._order, several=several)
+                if several:
+                    prove_order(self._pages, terms, self._order, answer)
+                    self._pages.refuse_unproved(self._order, several=True)
                 yield self._whole(rows, stamps)
                 return
             if not rows:
@@ -107,10 +111,6 @@ class TimeReader:
             if not bound:
                 yield from self._without_stamp(rows, stamps)
             yield self._batch(rows, stamps)
-            if self._plan.page_size is None and answer.link:
-                for more in self._pages.along_links(answer):
-                    yield self._batch(more, self._plan.stamps(more))
-                return
             if not known:
                 bound = _EARLIEST
                 continue
@@ -157,12 +157,11 @@ class TimeReader:
         """The rows not passed on yet; remembers those that the next query may answer with."""
         fresh, kept = rows, stamps
         if self._recent and stamps:
-            seen = {held for _, held in self._recent}
+            seen = Counter(held for _, held in self._recent)
             last = self._recent[-1][0]
             count = bisect.bisect_right([stamp or "" for stamp in stamps], last)
-            places = [place for place in range(count) if content(rows[place]) not in seen]
-            fresh = [rows[place] for place in places] + rows[count:]
-            kept = [stamps[place] for place in places] + stamps[count:]
+            fresh = not_yet(rows[:count], seen) + rows[count:]
+            kept = self._plan.stamps(fresh)
         self._remember(fresh, kept)
         return fresh
 
@@ -207,10 +206,10 @@ class TimeReader:
             sure = times.shifted(self._stop, seconds=-CLOCK_ERROR_SECONDS)
             if end > sure:  # rows of this stamp may still come: the bookmark stays at it
                 self._hold = newest if self._hold is None else min(self._hold, newest)
-        seen = {held for _, held in self._recent}
+        seen = Counter(held for _, held in self._recent)
         terms = (Term(self._column, "ge", bound), Term(self._column, "lt", end))
         for rows in self._read_matching(terms[: self._plan.terms]):
-            fresh = [row for row in rows if content(row) not in seen]
+            fresh = not_yet(rows, seen)
             if fresh:
                 yield RowBatch(fresh, ascending=False, hold=self._hold)
         self._recent = []

@@ -32,7 +32,7 @@ import typing as t
 from typing_extensions import override
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _HUNDRED = 100
 _ROUND = frozenset({"1", "2", "3", "4", "5", "6", "7", "8", "9", "15", "25", "75"})
@@ -88,7 +88,8 @@ class Evidence:
         self._longest: dict[str, int] = {}
         self._cut: dict[str, set[int]] = {}
         self._sorted: set[str] = set()
-        self.texts = TextOrder()
+        self._orders = {"Edm.Guid": TextOrder(_contradicted_guids)}
+        self._texts = TextOrder(_contradicted)
         self.clauses: int | None = None
         self.skips = True
         self.skip_faults = 0
@@ -107,6 +108,11 @@ class Evidence:
             for scope in {"", inquiry or ""}:
                 self._longest[scope] = max(length, self._longest.get(scope, 0))
 
+    @property
+    def longest(self) -> int:
+        """Rows of the longest answer of the service."""
+        return self._longest.get("", 0)
+
     def is_shorter(self, inquiry: str | None, length: int) -> bool:
         """Whether an answer of this length was surely not cut, since a longer one was met."""
         scope = self.scope(inquiry, length)
@@ -124,6 +130,10 @@ class Evidence:
 
     # The order
 
+    def order_of(self, type_name: str) -> TextOrder:
+        """How values of a type sort and compare, whose order only the service knows."""
+        return self._orders.get(type_name, self._texts)
+
     def sorts(self, inquiry: str | None) -> bool:
         """Whether it is known that rows come in the order asked for."""
         return (inquiry or "") in self._sorted
@@ -135,8 +145,7 @@ class Evidence:
     @property
     def described(self) -> str:
         """What is known, in a line for people."""
-        longest = self._longest.get("", 0)
-        known = [f"the longest answer had {longest} rows"] if longest else []
+        known = [f"the longest answer had {self.longest} rows"] if self.longest else []
         cut = sorted(self._cut.get("", ()))
         if cut:
             known.append(f"answers were cut at {', '.join(map(str, cut))} rows without a link")
@@ -144,8 +153,8 @@ class Evidence:
             known.append("next links are sent")
         if "" in self._sorted:
             known.append("rows come sorted")
-        if self.texts.known:
-            known.append(f"texts are sorted and compared {self.texts.known}")
+        if self._texts.known:
+            known.append(f"texts are sorted and compared {self._texts.known}")
         if self.clauses is not None:
             known.append(f"$orderby takes {self.clauses} names")
         if self.nulls_first is not None:
@@ -167,11 +176,17 @@ class TextOrder:
 
     By ordinal, capital letters come before all small ones. By culture, as SQL Server's collations
     and .NET do, case decides last, marks come before digits and digits before letters, and hyphens
-    and blanks at the end may count for nothing.
+    and blanks at the end may count for nothing. SQL Server sorts GUIDs by their last part first;
+    here that is their culture.
     """
 
-    def __init__(self) -> None:
-        """Begin with both possible."""
+    def __init__(self, contradicted: Callable[[str, str], set[str]]) -> None:
+        """Begin with both rules possible.
+
+        Args:
+            contradicted: The rules by which the first of two values would not be the smaller one.
+        """
+        self._contradicted = contradicted
         self._sorts = {"by ordinal", "by culture"}
         self._compares = {"by ordinal", "by culture"}
 
@@ -188,7 +203,7 @@ class TextOrder:
             OrderDisagreesError: If the service sorts and compares differently.
         """
         for before, behind in zip(values, values[1:], strict=False):
-            self._sorts -= _contradicted(before, behind)
+            self._sorts -= self._contradicted(before, behind)
         self._refuse_difference()
 
     def saw_compared(self, bound: str, values: Sequence[str]) -> None:
@@ -198,7 +213,7 @@ class TextOrder:
             OrderDisagreesError: If the service sorts and compares differently.
         """
         for value in values:
-            self._compares -= _contradicted(bound, value)
+            self._compares -= self._contradicted(bound, value)
         self._refuse_difference()
 
     def _refuse_difference(self) -> None:
@@ -214,6 +229,26 @@ def _contradicted(small: str, large: str) -> set[str]:
     if _lowered(large) < _lowered(small) and _words(large) < _words(small):
         found.add("by culture")
     return found
+
+
+def _contradicted_guids(small: str, large: str) -> set[str]:
+    found = set()
+    if large.lower() < small.lower():
+        found.add("by ordinal")
+    if _sql_guid(large) < _sql_guid(small):
+        found.add("by culture")
+    return found
+
+
+def _sql_guid(text: str) -> tuple[str, ...]:
+    """A GUID as SQL Server sorts it: its groups from the last on, the first three byte by byte."""
+    first, second, third, *rest = text.lower().split("-")
+    swapped = ("".join(reversed(_pairs(group))) for group in (third, second, first))
+    return (*reversed(rest), *swapped)
+
+
+def _pairs(group: str) -> list[str]:
+    return [group[place : place + 2] for place in range(0, len(group), 2)]
 
 
 def _lowered(text: str) -> str:

@@ -80,6 +80,12 @@ class Narrowing:
             weaker = self._without(part, plan, small, error)
             if weaker is not None:
                 return weaker
+        if asked.top and self._takes(replace(asked, top=None)):
+            return self._weakened(
+                "takes no $top",
+                replace(plan, page_size=None),
+                "next links are followed, which is unsafe while people work",
+            )
         plain = QueryOptions(top=small.top, custom=asked.custom)
         if not self._takes(plain):
             if isinstance(error, EmptyAnswerError):
@@ -192,7 +198,7 @@ class Narrowing:
         seek = tuple(column for column in plan.seek if column.name != first_refused)
         return self._weakened(
             f"does not sort by {first_refused}",
-            replace(plan, keys=keys, seek=seek, unique=False),
+            replace(plan, keys=keys, seek=seek, unique=False, distinct=False),
             "the other keys are used",
         )
 

@@ -13,7 +13,7 @@ from tap_acumatica.reading.plan import LOCAL_TYPES
 from tap_acumatica.records.codec import content
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_acumatica.odata.query import QueryOptions
     from tap_acumatica.reading.evidence import Evidence
@@ -118,18 +118,6 @@ class Pages:
     def follow(self, answer: Answer) -> Answer:
         """What the next link of an answer leads to."""
         return self._joined(self._source.follow(answer.link or ""), answer.asked)
-
-    def along_links(self, answer: Answer) -> Iterator[list[Row]]:
-        """The rows that the links of an answer lead to, where no ``$top`` is sent.
-
-        Raises:
-            AnswerError: If a link leads in a circle.
-        """
-        visited: set[int] = set()
-        while answer.link is not None:
-            refuse_circle(answer.link, visited)
-            answer = self.follow(answer)
-            yield answer.rows
 
     def seek(
         self,
@@ -264,11 +252,7 @@ class Pages:
             again = self.ask(terms, order, top=size and max(2, size))
             if len(again.rows) != 1 or again.more:
                 return
-        msg = (
-            "the service gives one row per answer and no next link; that is too few to read by. "
-            "Have its page limit raised"
-        )
-        raise AnswerError(msg)
+        refuse_one_row()
 
     def _is_last(self, terms: Sequence[Term], order: Sequence[Column], answer: Answer) -> bool:
         """Whether the last row of an inquiry's answer comes first in reverse.
@@ -338,6 +322,19 @@ class Pages:
         return (operator not in {"ge", "gt", "eq"} or bool(min(values) >= least)) and (
             operator not in {"le", "lt", "eq"} or bool(max(values) <= most)
         )
+
+
+def refuse_one_row() -> t.NoReturn:
+    """Refuse a service whose answers hold one row each.
+
+    Raises:
+        AnswerError: Always.
+    """
+    msg = (
+        "the service gives one row per answer and no next link; that is too few to read by. "
+        "Have its page limit raised"
+    )
+    raise AnswerError(msg)
 
 
 def refuse_circle(link: str, visited: set[int]) -> None:

@@ -69,7 +69,7 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether its values sort and compare by rules that only the service knows."""
-        return self.type == "Edm.String" or not self.type.startswith(EDM)
+        return self.type in {"Edm.String", "Edm.Guid"} or not self.type.startswith(EDM)
 
     @property
     def seekable(self) -> bool:
@@ -94,6 +94,7 @@ class Plan:
         seek: The leading part of ``keys`` whose values may be compared with; empty: page by
         ``$skip``.
         unique: Whether the values of ``seek`` are those of one row only.
+        distinct: Whether no two rows have the same values of ``keys``.
         columns: All columns that may be sorted by.
         tracking: The last-modified column to read incrementally by, None for a full read.
         select: Properties to ask for; empty: whole rows.
@@ -118,6 +119,7 @@ class Plan:
     keys: tuple[Column, ...] = ()
     seek: tuple[Column, ...] = ()
     unique: bool = True
+    distinct: bool = True
     columns: tuple[Column, ...] = ()
     tracking: Column | None = None
     select: tuple[str, ...] = ()
@@ -240,11 +242,13 @@ def plan_for(
     if not keys or len(orderable) < len(keys):
         names = {column.name for column in keys}
         rest += tuple(_within_an_address(c for c in columns if c.name not in names))
-    unique = unique and len(seek) == len(keys)
+    distinct = unique and bool(keys) and len(orderable) == len(keys)
+    unique = distinct and len(seek) == len(keys)
     return Plan(
         keys=(*seek, *rest),
         seek=seek,
         unique=unique,
+        distinct=distinct,
         columns=tuple(columns),
         tracking=tracking,
         **others,

@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOG_SECONDS = 30.0
+_CROWD = 100
 
 
 def _no_stamps(rows: Sequence[Row]) -> list[str | None]:
@@ -67,6 +68,7 @@ class Progress:
         self._newest: str | None = None
         self._watermark = _Watermark()
         self._is_complete = False
+        self._tail: list[str] = []
         self.bookmark = self._initial
         self.rows = self.rows_again = 0
         self._began = self._logged = time.monotonic()
@@ -82,9 +84,19 @@ class Progress:
         due = self._window.is_look_back_due
         if self._is_complete:
             looked_back = began if due else before.looked_back
-            return Reached(self.bookmark, began, looked_back)
+            return Reached(self.bookmark, began if self._is_crowded else None, looked_back)
         looked_back = began if self._window.is_first_load else before.looked_back
         return Reached(self.bookmark, before.completed, looked_back)
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether a run from the bookmark on would read many rows again, though nothing changed."""
+        if self.bookmark is None:
+            return False
+        if self.bookmark == self._window.reached.bookmark and self._window.reached.completed:
+            return True
+        horizon = self._window.before(self.bookmark)
+        return sum(stamp >= horizon for stamp in self._tail) >= _CROWD
 
     def write(self, block: Sequence[Piece], write: Callable[[list[Row]], None]) -> int:
         """Write a block and let the bookmark follow: only what is out counts.
@@ -125,6 +137,8 @@ class Progress:
             return
         newest = stamps[-1] if batch.ascending else max(stamps)
         self._newest = max(self._newest or "", newest)
+        horizon = self._window.before(self._newest)
+        self._tail = [stamp for stamp in (*self._tail, *stamps) if stamp >= horizon][-_CROWD:]
         if batch.ascending:
             self._raise_to(self._watermark.advance(batch.mark, newest) if batch.mark else newest)
 

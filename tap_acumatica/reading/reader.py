@@ -27,6 +27,7 @@ from tap_acumatica.reading.evidence import (
 from tap_acumatica.reading.narrowing import Narrowing
 from tap_acumatica.reading.pages import Pages
 from tap_acumatica.reading.plan import Term, without_seek
+from tap_acumatica.reading.unpaged import UnpagedReader
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,12 +97,15 @@ class Reader:
             yield from self._full(pages)
             return
         start = plan.time_zone.safe_floor(window.start) if window.start else None
-        in_time_order = plan.order and plan.time_order
         nulls = column.nullable and window.is_look_back_due and (start is not None)
         if nulls:
             yield from rows_without_stamp(plan, self._matching(pages))
+        terms = (Term(column, "ge", start),) if start else ()
+        if plan.page_size is None:
+            yield from UnpagedReader(self._source, plan).read(terms)
+            return
+        in_time_order = plan.order and plan.time_order
         if not in_time_order:
-            terms = (Term(column, "ge", start),) if start else ()
             for rows in self._matching(pages)(terms):
                 yield RowBatch(rows, ascending=False)
             return
@@ -132,8 +136,11 @@ class Reader:
 
     def _full(self, pages: Pages) -> Iterator[RowBatch]:
         plan = self.plan
+        if plan.page_size is None:
+            yield from UnpagedReader(self._source, plan).read()
+            return
         if not (plan.seek and plan.order):
-            for rows in PositionReader(pages, once=not (plan.keys and plan.unique)).read():
+            for rows in PositionReader(pages, once=not plan.distinct).read():
                 yield RowBatch(rows, ascending=False)
             return
         for rows in KeyReader(pages, _in_groups(pages)).read():

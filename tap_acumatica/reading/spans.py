@@ -261,16 +261,15 @@ class KeyDivision:
         if self._last_key is None:
             pages = Pages(source, self._plan, self._evidence)
             row = pages.first_row((), self._plan.keys, reverse=True)
-            self._last_key = self._comparable(row) if row is not None else ()
-        names = [column.name for column in self._plan.seek]
-        return self._comparable(dict(zip(names, place, strict=False))) > self._last_key
+            names = [column.name for column in self._plan.seek]
+            last = () if row is None else tuple(row[name] for name in names)
+            self._last_key = self._comparable(last)
+        return self._comparable(place) > self._last_key
 
-    def _comparable(self, row: Row) -> Place:
+    def _comparable(self, place: Place) -> Place:
         """Key values as they compare here: nearly enough to know when to stop dividing."""
-        names = [column.name for column in self._plan.seek]
-        values = [row[name] for name in names if name in row or not isinstance(row, dict)]
-        folds = self._evidence.texts.known != "by ordinal"
-        return tuple(v.lower() if folds and isinstance(v, str) else v for v in values)
+        folds = self._evidence.order_of("Edm.String").known != "by ordinal"
+        return tuple(v.lower() if folds and isinstance(v, str) else v for v in place)
 
     def boxes(self, start: Place, operator: str, stop: Place | None) -> list[Box]:
         """What lies from ``start`` on and before ``stop``, in the order of the key."""
@@ -331,7 +330,8 @@ def divide(plan: Plan, last: Row, largest: int, evidence: Evidence) -> Division 
         if not (stamp and plan.time_order):
             return None
         return TimeDivision(plan, stamp, largest, evidence)
-    alike = evidence.texts.known or not any(column.is_text for column in plan.seek)
+    # Where texts sort and compare differently, rows behind the last one may compare before it.
+    alike = all(evidence.order_of(c.type).known for c in plan.seek if c.is_text)
     if alike and plan.unique and not any(column.nullable for column in plan.seek):
         return KeyDivision(plan, last, largest, evidence)
     return None

@@ -3,8 +3,9 @@
 A row becomes visible when its transaction is committed, which may be long after its stamp. So each
 run begins ``time_offset`` before the bookmark, and once a day each stream looks back further. Where
 the last run came to the end of the stream, all that is older than its start is known, but for what
-was committed late: then reading begins there, and a stream in which nothing changed answers with
-nothing, whatever its newest rows are.
+was committed late. Where a mass update left many rows as new as the bookmark, reading begins there: a
+stream in which nothing changed then answers with nothing. Where they are few, the bookmark is the
+safer place, since not all stamps follow the service's clock.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Reached(t.NamedTuple):
 
     Attributes:
         bookmark: Tracking value up to which everything is written.
-        completed: Start of the last run that read the stream to its end.
+        completed: Start of the last run that read the stream to its end, where many rows are as
+            new as the bookmark; None where reading them again costs little.
         looked_back: Start of the last run that completed a look-back.
     """
 
@@ -85,16 +87,19 @@ class Window:
             start = min(start, times.shifted(since, seconds=-self.look_back_hours * _HOUR))
         return max(start, self.start_date) if self.start_date else start
 
+    def before(self, stamp: str) -> str:
+        """A stamp less the overlap: what a run reads again of it."""
+        return times.shifted(stamp, seconds=-max(float(self.time_offset), MARGIN_SECONDS))
+
     @property
     def usual_start(self) -> str | None:
         """Where reading would begin without a look-back; None for all rows."""
         bookmark, completed, _ = self.reached
         if bookmark is None:
             return self.start_date
-        offset = max(float(self.time_offset), MARGIN_SECONDS)
-        start = times.shifted(min(bookmark, self.began), seconds=-offset)
+        start = self.before(min(bookmark, self.began))
         if completed is not None:
-            back = max(self.look_back_hours * _HOUR, offset, CLOCK_ERROR_SECONDS)
+            back = max(self.look_back_hours * _HOUR, self.time_offset, CLOCK_ERROR_SECONDS)
             start = max(start, times.shifted(min(completed, self.began), seconds=-back))
         return start
 

@@ -171,12 +171,14 @@ def test_threads_read_a_large_stream_whole_and_nearly_once(kind: str, tracking: 
     )
     assert len(warehouse.rows) == 3000
     assert len(warehouse.records) < 3150
-    assert len(service.requests("Rows")) < 260
+    # Texts are not divided before it is known how they sort, and are checked from both sides.
+    assert len(service.requests("Rows")) < (400 if kind == "text" else 260)
     if tracking:
         assert warehouse.bookmark == (EPOCH + dt.timedelta(seconds=2999)).isoformat(
             timespec="microseconds"
         )
-        assert warehouse.states == sorted(filter(None, warehouse.states))
+        states = [state for state in warehouse.states if state]
+        assert states == sorted(states)
 
 
 def test_stamps_that_many_rows_share_divide_no_worse() -> None:
