@@ -37,6 +37,8 @@ class RowBatch(t.NamedTuple):
         mark: The range it belongs to, where several are read in parallel; it ascends within that.
         hold: Tracking value above which the bookmark may not rise in this run, since more rows
             of that value may still come; None for no such value.
+        counts: Whether the bookmark may follow these rows once the stream is complete. Not so
+            where others of their time may have been passed over while they were read.
     """
 
     rows: list[Row]
@@ -44,6 +46,7 @@ class RowBatch(t.NamedTuple):
     rewind: bool = False
     mark: RangeMark | None = None
     hold: str | None = None
+    counts: bool = True
 
 
 class Piece(t.NamedTuple):

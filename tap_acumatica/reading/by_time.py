@@ -211,7 +211,7 @@ class TimeReader:
         for rows in self._read_matching(terms[: self._plan.terms]):
             fresh = not_yet(rows, seen)
             if fresh:
-                yield RowBatch(fresh, ascending=False, hold=self._hold)
+                yield RowBatch(fresh, ascending=False, hold=self._hold, counts=False)
         self._recent = []
         return end
 
@@ -230,4 +230,5 @@ def rows_without_stamp(
     name = plan.tracking.name
     terms = (Term(plan.tracking, "eq", None),) if plan.null_rows else ()
     for rows in read_matching(terms):
-        yield RowBatch([row for row in rows if row[name] is None], ascending=False)
+        found = [row for row in rows if row[name] is None]
+        yield RowBatch(found, ascending=False, counts=False)

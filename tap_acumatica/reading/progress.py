@@ -136,6 +136,8 @@ class Progress:
         if not stamps:
             return
         newest = stamps[-1] if batch.ascending else max(stamps)
+        if not batch.counts:
+            return
         self._newest = max(self._newest or "", newest)
         horizon = self._window.before(self._newest)
         self._tail = [stamp for stamp in (*self._tail, *stamps) if stamp >= horizon][-_CROWD:]

@@ -132,7 +132,7 @@ class Reader:
             return
         floor = self.plan.time_zone.safe_floor(times.shifted(until, seconds=-CLOCK_ERROR_SECONDS))
         for rows in self._matching(pages)((Term(column, "ge", floor),)):
-            yield RowBatch(rows, ascending=False)
+            yield RowBatch(rows, ascending=False, counts=False)
 
     def _full(self, pages: Pages) -> Iterator[RowBatch]:
         plan = self.plan

@@ -332,6 +332,7 @@ def divide(plan: Plan, last: Row, largest: int, evidence: Evidence) -> Division 
         return TimeDivision(plan, stamp, largest, evidence)
     # Where texts sort and compare differently, rows behind the last one may compare before it.
     alike = all(evidence.order_of(c.type).known for c in plan.seek if c.is_text)
-    if alike and plan.unique and not any(column.nullable for column in plan.seek):
+    total = plan.clauses is None or len(plan.keys) <= plan.clauses
+    if alike and total and plan.unique and not any(column.nullable for column in plan.seek):
         return KeyDivision(plan, last, largest, evidence)
     return None
