@@ -15,7 +15,6 @@ from tap_acumatica.odata import times
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.batches import RowBatch
 from tap_acumatica.reading.parallel import ParallelReader
-from tap_acumatica.reading.plan import Plan
 from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.source import EntitySource, RequestCount
@@ -30,6 +29,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_acumatica.discovery import TenantSource
+    from tap_acumatica.reading.plan import Plan
     from tap_acumatica.reading.source import Codec
     from tap_acumatica.settings.typed import Settings
 

@@ -11,6 +11,7 @@ at the largest key that was met when it was under way: what is added behind it i
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from collections import Counter
 
@@ -23,7 +24,6 @@ from tap_acumatica.records.codec import content
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_acumatica.reading.order import are_nulls_first, prove_order
     from tap_acumatica.reading.pages import Answer, Pages
 from tap_acumatica.reading.plan import Column, Row
 
@@ -143,7 +143,7 @@ class _Level:
             count, total = count + 1, total + self._new(values)
             several = several or answer.more or total > 1
             whole = self._is_whole(terms, answer)
-            self._expect_boundary(terms, values)
+            self._expect_boundary(values)
             if whole or not rows:
                 if count > 1 and several:
                     prove_order(self._pages, terms, self._order, answer)
@@ -279,7 +279,7 @@ class _Level:
         self._bound = None if known else Term(self._column, "ne", None)
 
     def _nulls_at_the_end(self) -> Iterator[list[Row]]:
-        """Nulls that no comparison has met: where more than a page was read, they may stand last."""
+        """Nulls that no comparison has met: behind more than a page, they may stand last."""
         if self._bound is not None and self._column.nullable and not self._nulls_met:
             self._nulls_met = True
             if self._nulls_first:
@@ -300,7 +300,7 @@ class _Level:
             lambda: self._pages.ask(behind, self._order, top=1).rows,
         )
 
-    def _expect_boundary(self, terms: Sequence[Term], values: list[t.Any]) -> None:
+    def _expect_boundary(self, values: list[t.Any]) -> None:
         """The boundary row comes first, or is gone; this shows what comes twice, not what is lost.
 
         Raises:
@@ -321,7 +321,7 @@ class _Level:
         known = [value for value in values if value is not None]
         if self._column.is_text or not self._has_order:
             return
-        if any(behind < before for before, behind in zip(known, known[1:], strict=False)):
+        if any(behind < before for before, behind in itertools.pairwise(known)):
             raise OrderIgnoredError
 
     @property

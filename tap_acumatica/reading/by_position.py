@@ -51,9 +51,10 @@ class _Look:
             self._seen.update(found)
         return new
 
-    def agrees(self, other: _Look | None) -> bool:
-        """Whether another look met the same rows."""
-        return other is not None and (self._count, self._sum) == (other._count, other._sum)
+    @property
+    def sum(self) -> tuple[int, int]:
+        """How many rows it has met, and which: the same for two looks at the same rows."""
+        return self._count, self._sum
 
 
 class PositionReader:
@@ -89,7 +90,7 @@ class PositionReader:
                     break
                 yield rows if self._passed_on is None else self._new(rows, met, self._passed_on)
             else:
-                if look.pages <= 1 or look.agrees(before):
+                if look.pages <= 1 or (before is not None and look.sum == before.sum):
                     return
                 before = look
         msg = (

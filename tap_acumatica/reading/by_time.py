@@ -15,6 +15,7 @@ changes all the time would slip behind it in each run.
 from __future__ import annotations
 
 import bisect
+import itertools
 import typing as t
 from collections import Counter
 
@@ -75,7 +76,7 @@ class TimeReader:
         self._hold: str | None = None
         self.crossed = False
 
-    def read(self, start: str | None) -> Iterator[RowBatch]:
+    def read(self, start: str | None) -> Iterator[RowBatch]:  # noqa: C901  it is the loop
         """All rows with a tracking value of at least ``start``.
 
         Args:
@@ -149,7 +150,7 @@ class TimeReader:
             OrderIgnoredError: If they do not.
         """
         known = [stamp for stamp in stamps if stamp is not None]
-        if any(behind < before for before, behind in zip(known, known[1:], strict=False)):
+        if any(behind < before for before, behind in itertools.pairwise(known)):
             raise OrderIgnoredError
         return known
 

@@ -26,6 +26,7 @@ found out once per run and shared by all streams and sessions; what was found is
 
 from __future__ import annotations
 
+import itertools
 import threading
 import typing as t
 
@@ -202,7 +203,7 @@ class TextOrder:
         Raises:
             OrderDisagreesError: If the service sorts and compares differently.
         """
-        for before, behind in zip(values, values[1:], strict=False):
+        for before, behind in itertools.pairwise(values):
             self._sorts -= self._contradicted(before, behind)
         self._refuse_difference()
 

@@ -55,7 +55,9 @@ class Narrowing:
         self._name = name
         self._repeated: list[QueryOptions] = []
 
-    def narrowed(self, plan: Plan, asked: QueryOptions | None, error: Refusal) -> Plan:
+    def narrowed(  # noqa: C901  one question after the other
+        self, plan: Plan, asked: QueryOptions | None, error: Refusal
+    ) -> Plan:
         """The plan without what was refused.
 
         Args:
@@ -220,7 +222,9 @@ class Narrowing:
 
     # The filter
 
-    def _without_filter(self, plan: Plan, asked: QueryOptions) -> Plan:
+    def _without_filter(  # noqa: PLR0911  one for each form of a filter
+        self, plan: Plan, asked: QueryOptions
+    ) -> Plan:
         refused = [t for t in asked.filter if not self._takes(replace(asked, filter=(t,)))]
         if not refused:
             return self._weakened(

@@ -67,7 +67,7 @@ def prove_order(
         if behind or alike or found == page[:-3:-1]:
             evidence.sorted(plan.inquiry)
             return met(answer.rows, behind_all[::-1], lambda row: plan.place(row, order))
-        if off[0] or first == last or reached == last:
+        if off[0] or last in (first, reached):
             return None  # nothing can be told yet
     raise OrderIgnoredError
 
@@ -77,7 +77,7 @@ def are_nulls_first(pages: Pages, rows: list[Row]) -> bool:
 
     Args:
         pages: Pages of the entity set.
-        rows: A page of them; a column that is null in some of its rows, and not in others, will tell.
+        rows: A page of them; a column that is null in some of them, and not in others, tells.
     """
     plan, evidence = pages.plan, pages.evidence
     if evidence.nulls_first is None and plan.order:

@@ -1,4 +1,4 @@
-"""Pages of one entity set, each of which proves itself; see ``evidence.py`` for what is believed."""
+"""Pages of one entity set, each of which proves itself; ``evidence.py`` says what is believed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 0.01
-"""SQL Server keeps ticks of 3.33 ms and shows three digits, so a stored value may lie a little below
-or above the one shown."""
+"""SQL Server keeps ticks of 3.33 ms and shows three digits, so a stored value may lie a little
+below or above the one shown."""
 SECOND = 1.0
 _MOST_LOOKS = 9
 _CONFIRMED = 3

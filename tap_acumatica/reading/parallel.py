@@ -39,7 +39,7 @@ _UNFIT = (EmptyAnswerError, RefusedError, UntrustedError)
 class ParallelReader:
     """Reads a stream by several sources in parallel."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what all its readers share
         self,
         source: Callable[[], Source],
         plan: Plan,

@@ -1,9 +1,9 @@
 """Reads one stream of one tenant by the strongest plan that the service takes.
 
-What a service refuses (a filter, an order, a column) shows with the first request that needs it; see
-``narrowing.py``. What it ignores shows in its answers; see ``evidence.py``. Either way the stream is
-read again from where it began by the next best safe plan. Rows may then be emitted twice; none is
-missed.
+What a service refuses (a filter, an order, a column) shows with the first request that needs it;
+see ``narrowing.py``. What it ignores shows in its answers; see ``evidence.py``. Either way the
+stream is read again from where it began by the next best safe plan. Rows may then be emitted twice;
+none is missed.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A row becomes visible when its transaction is committed, which may be long after its stamp. So each
 run begins ``time_offset`` before the bookmark, and once a day each stream looks back further. Where
 the last run came to the end of the stream, all that is older than its start is known, but for what
-was committed late. Where a mass update left many rows as new as the bookmark, reading begins there: a
-stream in which nothing changed then answers with nothing. Where they are few, the bookmark is the
-safer place, since not all stamps follow the service's clock.
+was committed late. Where a mass update left many rows as new as the bookmark, reading begins there:
+a stream in which nothing changed then answers with nothing. Where they are few, the bookmark is
+the safer place, since not all stamps follow the service's clock.
 """
 
 from __future__ import annotations

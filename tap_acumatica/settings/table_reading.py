@@ -104,7 +104,8 @@ READING: tuple[Setting, ...] = (
         "batch_size",
         integer(1, 10000),
         "Batch Size",
-        "Rows between two STATE messages, and in a BATCH file unless 'batch_config' says otherwise.",
+        "Rows between two STATE messages, and in a BATCH file unless 'batch_config' says "
+        "otherwise.",
         default=2000,
     ),
     Setting(

@@ -16,17 +16,17 @@ from unittest import mock
 import pytest
 
 from tap_acumatica.odata import times
-from tap_acumatica.reading import by_key, by_time, window
+from tap_acumatica.reading import by_key, by_time
 from tap_acumatica.reading.by_key import KeyReader
 from tap_acumatica.reading.by_position import PositionReader
 from tap_acumatica.reading.by_time import TimeReader
-from tap_acumatica.reading.evidence import Evidence, TextOrder
+from tap_acumatica.reading.evidence import Evidence
 from tap_acumatica.reading.pages import Answer, Pages
 from tap_acumatica.reading.plan import Plan
 from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.reader import Reader
 from tap_acumatica.reading.window import Window
-from tests.reading.machine.service import ALL, HOUR, MINUTE
+from tests.reading.machine.service import HOUR, MINUTE
 from tests.reading.machine.trial import search, told
 
 if t.TYPE_CHECKING:
@@ -35,10 +35,6 @@ if t.TYPE_CHECKING:
 FAST, SLOW = 300, 2000
 TRACKED: dict[str, t.Any] = {"tracked": True, "odd": ""}
 TEXT: dict[str, t.Any] = {"text": True, "tracked": False, "width": 1, "seekable": 9, "odd": ""}
-PLAIN: dict[str, t.Any] = {
-    **{"width": 1, "ranges": 1, "seekable": 9, "cap": ALL, "nullable": False, "skew": 0},
-    **{"text": False, "ragged": False, "limit": ALL, "dead": False, "page": 4},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +101,7 @@ def _no_overlap() -> t.ContextManager[t.Any]:
 
 
 def _short_is_the_end() -> t.ContextManager[t.Any]:
-    return mock.patch.object(Evidence, "is_shorter", lambda *_: True)
+    return mock.patch.object(Evidence, "is_shorter", return_value=True)
 
 
 def _as_long_is_the_end() -> t.ContextManager[t.Any]:
@@ -178,7 +174,7 @@ def _nothing_is_held() -> t.ContextManager[t.Any]:
 def _only_the_next_stamps() -> t.ContextManager[t.Any]:
     """A stretch of one stamp that fills a page is not read by key."""
 
-    def stretch(self: TimeReader, bound: str, newest: str) -> t.Any:
+    def stretch(_self: TimeReader, bound: str, newest: str) -> t.Any:
         yield from ()
         return max(newest, times.shifted(bound, seconds=0.02))
 

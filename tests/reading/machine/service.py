@@ -1,6 +1,6 @@
 """A table whose rows change between any two requests, behind a service with habits.
 
-All choices are small numbers from ``Choices``, so that a failing trial can be made smaller and told.
+All choices are small numbers from ``Choices``, so that a failing trial can be made smaller.
 Times are whole milliseconds since ``EPOCH``. In a trace, ``7@103`` is the row with key 7 and stamp
 103; lines that are set in are what people do meanwhile.
 """
@@ -207,7 +207,7 @@ class Service:
         else:
             self.do(self.choices.of(*self.deeds), keys)
 
-    def do(self, deed: str, keys: list[Key]) -> None:
+    def do(self, deed: str, keys: list[Key]) -> None:  # noqa: C901  one for each deed
         choices = self.choices
         wanted = keys and deed in {"change", "delete", "late", "null"}
         key = keys[choices.below(len(keys))] if wanted else None

@@ -245,7 +245,8 @@ class Trial:
         for block in blocks(reader.read(window), self.block, fill=False):
             if any(piece.batch.rewind for piece in block):
                 self.service.trace.append("  again from the start")
-                self.least = window.reached.bookmark
+                before = window.reached.bookmark
+                self.least = before and min(before, window.began)
             progress.write(block, writer.write)
             if self.table.tracked and self.choices.one_in(2):
                 self.emit(progress.reached)
@@ -290,7 +291,7 @@ class Trial:
             same = table.rows[key].version == row.version
             rested = same and (row.stamp or 0) + MARGIN <= self.now
             if (must or rested) and self.has(key) < row.version:
-                msg = f"{key} was there all the time, in version {row.version}; the target has {self.has(key)}"
+                msg = f"{key} was there all the time in version {row.version}, not {self.has(key)}"
                 raise WrongError(msg)
 
     def emit(self, reached: Reached) -> None:
@@ -324,7 +325,7 @@ class Trial:
         for key, row in shown.items():
             later = tracked and not lookback and (row.stamp is None or row.stamp > self.now)
             if row.late <= late and not later and self.has(key) != row.version:
-                msg = f"in the end {key} is {self.has(key)} at the target, {row.version} at the source"
+                msg = f"in the end {key} is {self.has(key)}, and {row.version} at the source"
                 raise WrongError(msg)
         if not tracked and self.target.keys() != shown.keys():
             msg = "the target holds rows that are gone"
