@@ -193,7 +193,7 @@ class Narrowing:
                 "the bookmark is written at the end of the stream only",
             )
         keys = tuple(column for column in plan.keys if column.name != first_refused)
-        if not keys:
+        if not any(self._takes(replace(asked, orderby=(column.name,))) for column in keys):
             return self._weakened(
                 "takes no $orderby", replace(plan, order=False), "rows are read by position"
             )

@@ -156,10 +156,27 @@ class TimeDivision:
     def read_span(self, source: Source, span: _Span) -> Iterator[RowBatch]:
         """The rows of a range, up to where it ends by then."""
         mark = RangeMark(self._start, span.start)
-        first = self._plan.time_zone.safe_floor(times.shifted(span.start, seconds=-MARGIN_SECONDS))
+        while True:
+            with self._lock:
+                known = span.stop
+            past = yield from self._read_on(source, span, mark)
+            with self._lock:
+                # Where others took over the end behind the last answer, rows may lie before it.
+                span.finished = past or span.stop == known
+                if span.finished:
+                    stop = span.stop
+                    break
+        yield RowBatch([], ascending=False, mark=mark._replace(done=True, stop=stop))
+
+    def _read_on(
+        self, source: Source, span: _Span, mark: RangeMark
+    ) -> t.Generator[RowBatch, None, bool]:
+        """The rows of a range from the newest one met on; whether its end was passed."""
+        first = times.shifted(span.newest, seconds=-MARGIN_SECONDS)
         pages = Pages(source, self._plan, self._evidence)
         matching = KeyReader(pages, PositionReader(pages).read, live=True).read
-        for row_batch in TimeReader(pages, matching, stop=self._plan.until).read(first):
+        reader = TimeReader(pages, matching, stop=self._plan.until)
+        for row_batch in reader.read(self._plan.time_zone.safe_floor(first)):
             stamps = [stamp or "" for stamp in self._plan.stamps(row_batch.rows)]
             newest = max(stamps, default="")
             with self._lock:
@@ -176,11 +193,8 @@ class TimeDivision:
             yield row_batch._replace(rows=row_batch.rows[:inside], mark=mark)
             rest = row_batch.rows[inside:]
             yield row_batch._replace(rows=rest, ascending=False, mark=mark)
-            break
-        with self._lock:
-            span.finished = True
-            stop = span.stop
-        yield RowBatch([], ascending=False, mark=mark._replace(done=True, stop=stop))
+            return True
+        return False
 
 
 class _TimeRange(t.NamedTuple):
