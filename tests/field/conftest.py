@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+OPEN = {"test_one_bad_value", "test_stream_maps", "test_what_users_hand_in"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every case of this folder, so that the open ones do not hold up everything else."""
+    """Mark every case of this folder: the open ones are run by themselves, the others are slow."""
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.field)
+            is_open = item.path.stem in OPEN
+            item.add_marker(pytest.mark.field if is_open else pytest.mark.slow)
