@@ -93,7 +93,7 @@ def test_a_token_that_expires_ten_times_costs_ten_refreshes_and_no_row(
             site.identity.expire()
 
     site.on_request(expire)
-    run = run_tap(oauth(site, tmp_path, page_size=3))
+    run = run_tap(oauth(site, tmp_path, page_size=2))
     complete(site, run.records("SOOrder"))
     assert len(expired) == 10
     assert len([request for request in site.requests if request.status == 401]) == 10
@@ -119,7 +119,7 @@ def test_two_runs_at_once_with_the_same_token_both_finish(
 ) -> None:
     from tap_acumatica.sandbox import Habits  # noqa: PLC0415
 
-    site = sandbox(rows=200, habits=Habits(token_requests=9))
+    site = sandbox(rows=200, habits=Habits(token_requests=5))
     config = tmp_path / "config.json"
     config.write_text(json.dumps(oauth(site, tmp_path)))
     runs = [

@@ -96,7 +96,7 @@ def test_oauth_reveals_no_token_and_no_client_secret(
     site = sandbox(
         rows=30,
         clients=[Client(CLIENT_ID, CLIENT_SECRET)],
-        habits=Habits(token_requests=4, token_status_on={2: 503}),
+        habits=Habits(token_requests=3, token_status_on={2: 503}),
     )
     seed = site.identity.grant(CLIENT_ID)
     tokens = tmp_path / "tokens.json"

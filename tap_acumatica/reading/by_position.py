@@ -130,6 +130,8 @@ class PositionReader:
             nothing = overlap == len(answer.rows)
             if pages.is_end(answer) or (nothing and not answer.more):
                 return
+            if not overlap and pages.settle_end(terms, order, answer):
+                return
             if not self._skips:
                 if answer.link is None:
                     self._refuse_a_part(answer, longest)

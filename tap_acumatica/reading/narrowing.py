@@ -186,6 +186,8 @@ class Narrowing:
                 "rows that tie are read by their key",
             )
         tracking = plan.tracking
+        if first_refused not in {column.name for column in plan.time_columns}:
+            return None
         if tracking and tracking.name == first_refused:
             return self._weakened(
                 f"does not sort by {tracking.name}",

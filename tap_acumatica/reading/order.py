@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from tap_acumatica.errors import EmptyAnswerError, RefusedError
 from tap_acumatica.reading.evidence import OrderIgnoredError
 from tap_acumatica.records.codec import content
 
@@ -83,7 +84,7 @@ def are_nulls_first(pages: Pages, rows: list[Row]) -> bool:
     if evidence.nulls_first is None and plan.order:
         column = next((c for c in plan.columns if _is_mixed(rows, c.name)), None)
         if column is not None:
-            first = pages.ask((), (column,), top=1).rows
+            first = _first_by(pages, column)
             evidence.nulls_first = bool(first) and first[0][column.name] is None
     return bool(evidence.nulls_first)
 
@@ -111,6 +112,14 @@ def met(first: list[Row], last: list[Row], place: Callable[[Row], t.Any]) -> lis
         if row == start and head[begin:] == tail[: len(head) - begin]:
             return [*first, *last[len(head) - begin :]]
     return None
+
+
+def _first_by(pages: Pages, column: Column) -> list[Row]:
+    """The first row by a column; none where the service does not sort by it."""
+    try:
+        return pages.ask((), (column,), top=1).rows
+    except (RefusedError, EmptyAnswerError):
+        return []
 
 
 def _is_mixed(rows: list[Row], name: str) -> bool:

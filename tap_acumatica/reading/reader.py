@@ -140,7 +140,7 @@ class Reader:
             yield from UnpagedReader(self._source, plan).read()
             return
         if not (plan.seek and plan.order):
-            for rows in PositionReader(pages, once=not plan.distinct).read():
+            for rows in PositionReader(pages, once=True).read():
                 yield RowBatch(rows, ascending=False)
             return
         for rows in KeyReader(pages, _in_groups(pages)).read():
