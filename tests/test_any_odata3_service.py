@@ -217,7 +217,8 @@ def test_metadata_of_each_year_leads_to_the_same_rows(
 
 def asks_for_all(request: Request) -> bool:
     """Whether a request asks for rows as many as there are, from the first on."""
-    bounded = "$top" in request.query or "$skip" in request.query
+    bounded = any(name in request.query for name in ("$top", "$skip"))
+    bounded = bounded or " desc" in str(request.query)
     return request.entity_set == "Rows" and not bounded and " eq null" not in str(request.query)
 
 
