@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import typing as t
+from collections import Counter
 
 from tap_acumatica.errors import AnswerError, BrokenOffError
 from tap_acumatica.odata import times
 from tap_acumatica.reading.batches import RowBatch
+from tap_acumatica.reading.by_key import not_yet
 from tap_acumatica.reading.evidence import FilterIgnoredError
 from tap_acumatica.reading.pages import MARGIN_SECONDS, refuse_circle
 from tap_acumatica.reading.plan import Term
+from tap_acumatica.records.codec import content
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +41,8 @@ class UnpagedReader:
         self._source = source
         self._plan = plan
         self._newest = ""
-        self._last: Row = None
+        self._rows: list[Row] = []
+        self._seen: Counter[bytes] = Counter()
         self._has_link = self._may_be_cut = False
 
     def read(self, terms: Sequence[Term] = ()) -> Iterator[RowBatch]:
@@ -54,11 +58,12 @@ class UnpagedReader:
             try:
                 for rows in self._answer(terms, position):
                     total += len(rows)
-                    yield RowBatch(rows, ascending=False)
+                    yield RowBatch(not_yet(rows, self._seen), ascending=False)
             except BrokenOffError as error:
                 if not self._newest:
                     raise
                 logger.info("Going on behind the rows that came: %s", error)
+                self._seen = Counter(map(content, self._rows))
                 terms, total = self._behind(), 0
                 continue
             if total == position or not self._may_be_cut:
@@ -73,7 +78,7 @@ class UnpagedReader:
         page: Page = self._source.get(plan.options(terms, order, skip=position))
         while True:
             self._look_at(terms, page.rows)
-            self._last = page.rows[-1] if page.rows else self._last
+            self._rows = page.rows or self._rows
             yield page.rows
             if page.next_part is not None:
                 page = page.next_part()
@@ -94,7 +99,7 @@ class UnpagedReader:
         order = plan.time_columns if plan.time_order else plan.keys
         if plan.skip or self._has_link or not (total and plan.order and order):
             return
-        last = self._last[order[0].name]
+        last = self._rows[-1][order[0].name]
         if last is None or not (order[0].seekable or order[0] == plan.tracking):
             return
         behind = Term(order[0], "gt", self._newest if order[0] == plan.tracking else last)
