@@ -163,7 +163,9 @@ class Narrowing:
 
     # The order
 
-    def _without_order(self, plan: Plan, asked: QueryOptions, error: Refusal) -> Plan | None:
+    def _without_order(  # noqa: PLR0911  one for each form of an order
+        self, plan: Plan, asked: QueryOptions, error: Refusal
+    ) -> Plan | None:
         order = asked.orderby
         if order[0].endswith(" desc"):
             forward = tuple(item.removesuffix(" desc") for item in order)
