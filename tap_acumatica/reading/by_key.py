@@ -155,6 +155,7 @@ class _Level:
             if every is not None:
                 yield every
                 return
+            self._refuse_descent(values)
             if values[-1] is None:
                 self._pages.refuse_unproved(self._order, several=True)
                 yield from self._all_null_or_nulls_last(rows, values)
@@ -162,7 +163,6 @@ class _Level:
                     return
                 continue
             self._nulls_met = self._nulls_met or values[0] is None
-            self._refuse_descent(values)
             self._learn_texts(values)
             if count == 1 and self._column.nullable and self._pages.is_proved:
                 self._nulls_first = are_nulls_first(self._pages, rows)
@@ -318,6 +318,9 @@ class _Level:
                 raise OrderDisagreesError
 
     def _refuse_descent(self, values: list[t.Any]) -> None:
+        nulls = [value is None for value in values]
+        if sum(one != other for one, other in itertools.pairwise(nulls)) > 1:
+            raise OrderIgnoredError  # they stand at one end
         known = [value for value in values if value is not None]
         if self._column.is_text or not self._has_order:
             return

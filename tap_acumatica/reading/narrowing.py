@@ -82,14 +82,15 @@ class Narrowing:
             weaker = self._without(part, plan, small, error)
             if weaker is not None:
                 return weaker
-        if asked.top and self._takes(replace(asked, top=None)):
+        plain = QueryOptions(top=small.top, custom=asked.custom)
+        barred = asked.top and not self._takes(plain)
+        if barred and self._takes(replace(plain, top=None)):
             return self._weakened(
                 "takes no $top",
                 replace(plan, page_size=None),
                 "next links are followed, which is unsafe while people work",
             )
-        plain = QueryOptions(top=small.top, custom=asked.custom)
-        if not self._takes(plain):
+        if barred or not self._takes(plain):
             if isinstance(error, EmptyAnswerError):
                 raise error
             raise AccessError(str(error)) from error
