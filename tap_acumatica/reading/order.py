@@ -8,6 +8,9 @@ from tap_acumatica.errors import EmptyAnswerError, RefusedError
 from tap_acumatica.reading.evidence import OrderIgnoredError
 from tap_acumatica.records.codec import content
 
+_MOST_BETWEEN = 2
+_OVERLAP = 40
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -67,10 +70,49 @@ def prove_order(
         alike = not again and len(page) > 2 and first != last == reached  # noqa: PLR2004
         if behind or alike or found == page[:-3:-1]:
             evidence.sorted(plan.inquiry)
-            return met(answer.rows, behind_all[::-1], lambda row: plan.place(row, order))
+            return _every_row(pages, terms, order, answer, behind_all[::-1])
         if off[0] or last in (first, reached):
             return None  # nothing can be told yet
     raise OrderIgnoredError
+
+
+def _every_row(
+    pages: Pages,
+    terms: Sequence[Term],
+    order: Sequence[Column],
+    first: Answer,
+    last: list[Row],
+) -> list[Row] | None:
+    """All rows of a result of few pages, each of which overlaps with the one before.
+
+    Args:
+        pages: Pages of the entity set.
+        terms: Comparisons of the query.
+        order: Its order.
+        first: Its first page.
+        last: Its last page, if a whole page was asked for from the end.
+
+    Returns:
+        The rows; None where they are too many, or pages do not meet.
+    """
+    plan = pages.plan
+    if not plan.inquiry or len(last) < len(first.rows):
+        return None
+    rows = first.rows
+
+    def place(row: Row) -> t.Any:
+        return plan.place(row, order)
+
+    for _ in range(_MOST_BETWEEN + 1):
+        found = met(rows, last, place)
+        if found is not None or not (plan.skip and pages.evidence.skips):
+            return found
+        skip = max(1, len(rows) - max(2, len(last) // _OVERLAP))
+        between = pages.ask(terms, order, skip=skip)
+        rows = met(rows, between.rows, place) or []
+        if not rows:
+            return None
+    return None
 
 
 def are_nulls_first(pages: Pages, rows: list[Row]) -> bool:
