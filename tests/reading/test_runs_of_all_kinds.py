@@ -47,7 +47,7 @@ def refuse_wrong(trials: int, seed: int) -> None:
     assert not made, f"trial {count}:\n{told(made, {})}"
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 2, 4])
 def test_no_row_is_lost_and_every_run_ends(seed: int) -> None:
     refuse_wrong(FAST // 3, seed)
 
