@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED = re.compile(r"'([A-Za-z_]\w*)'")
 _NUMBER = re.compile(r"\d+")
+_BROKEN = re.compile(r"HTTP 5\d\d")
 _CLAUSES = re.compile(
     r"\$?orderby.{0,80}\bclauses\b|\bclauses\b.{0,80}orderby", re.IGNORECASE | re.DOTALL
 )
@@ -78,26 +79,44 @@ class Narrowing:
                 logger.info("%s: what was refused once was answered the second time.", self._name)
                 return plan
         small = replace(asked, top=1 if asked.top else None)
-        for part in _suspects(asked, str(error)):
+        plain = QueryOptions(top=small.top, custom=asked.custom)
+        parts = _suspects(asked, str(error))
+        named = [part for part in parts if part in str(error).lower()]
+        if not named:  # it may be anything: whether it answers at all comes first
+            weaker = self._without_top(plan, plain, error)
+            if weaker is not None:
+                return weaker
+        for part in parts:
             weaker = self._without(part, plan, small, error)
             if weaker is not None:
                 return weaker
-        plain = QueryOptions(top=small.top, custom=asked.custom)
-        barred = asked.top and not self._takes(plain)
-        if barred and self._takes(replace(plain, top=None)):
+        weaker = self._without_top(plan, plain, error) if named else None
+        if weaker is not None:
+            return weaker
+        for part in _suspects(asked, str(error)):
+            alone = replace(plain, **{part: getattr(small, part)})
+            if not self._takes(alone) and (weaker := self._without(part, plan, alone, error)):
+                return weaker
+        if isinstance(error, EmptyAnswerError):
+            raise error
+        raise AccessError(str(error)) from error
+
+    def _without_top(self, plan: Plan, plain: QueryOptions, error: Refusal) -> Plan | None:
+        """The plan without ``$top``, if even the plainest request is refused for it.
+
+        Raises:
+            AccessError: If that is refused without it as well.
+            EmptyAnswerError: If that is not answered either.
+        """
+        if self._takes(plain):
+            return None
+        broken = _BROKEN.search(str(error)) is not None
+        if plain.top and not broken and self._takes(replace(plain, top=None)):
             return self._weakened(
                 "takes no $top",
                 replace(plan, page_size=None),
                 "next links are followed, which is unsafe while people work",
             )
-        if barred or not self._takes(plain):
-            if isinstance(error, EmptyAnswerError):
-                raise error
-            raise AccessError(str(error)) from error
-        for part in _suspects(asked, str(error)):
-            alone = replace(plain, **{part: getattr(small, part)})
-            if not self._takes(alone) and (weaker := self._without(part, plan, alone, error)):
-                return weaker
         if isinstance(error, EmptyAnswerError):
             raise error
         raise AccessError(str(error)) from error
