@@ -197,7 +197,11 @@ class Trial:
         there = {k: dataclasses.replace(r) for k, r in table.rows.items() if not r.hidden}
         service.requests, service.writer, service.moved = 0, writer, set()
         service.kill_at = 1 + self.choices.below(8) if kill else -1
-        busy = 400 * self.by_looks + 250 * (writer == "appends") + 60 * (self.page == 1)
+        busy = (
+            400 * self.by_looks
+            + 250 * (writer == "appends") * (8 if self.habits.skew > 0 else 1)
+            + 60 * (self.page == 1)
+        )
         ahead = SECOND + max(0, self.habits.skew)  # a run ends when this much time has passed
         service.most = 80 + 20 * len(there) + 3 * ahead // service.takes + busy
         try:
