@@ -242,7 +242,7 @@ class _Reading:
         return streams
 
     def _state(self, output: Path) -> t.Any:
-        """The last state, after a check that no row is missing: few requests are no feat then."""
+        """The last state, once it is certain that no row is missing."""
         written: Counter[str] = Counter()
         state = None
         with output.open("rb") as lines:

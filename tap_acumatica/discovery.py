@@ -253,7 +253,7 @@ class Discovery:
         """The columns that ``keys`` names for an entity set; None where it names none of it.
 
         Raises:
-            SettingsError: If one of them is no column that can be a key.
+            SettingsError: If one of them is missing or cannot be part of a key.
         """
         by_name = self._settings.keys
         given = next((by_name[alias] for alias in entity.aliases if alias in by_name), None)

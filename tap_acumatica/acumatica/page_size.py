@@ -29,7 +29,7 @@ class SizeDoubt:
         """Prepare.
 
         Args:
-            smaller: Asks for the same page with few rows, once; None where the size is no matter.
+            smaller: Asks for the same page with few rows, once; None if size is not in doubt.
             suspected: Whether such a page is known to be answered.
             tries: The most tries of the page.
         """

@@ -116,8 +116,8 @@ def language_tag(name: str) -> str:
 
 
 def _language(locale: t.Any) -> str | None:
-    return locale.get_language_name("en")  # type: ignore[no-any-return]
+    return locale.get_language_name("en")  # type: ignore[no-any-return]  # Babel is untyped
 
 
 def _territory(locale: t.Any) -> str | None:
-    return locale.get_territory_name("en")  # type: ignore[no-any-return]
+    return locale.get_territory_name("en")  # type: ignore[no-any-return]  # Babel is untyped

@@ -76,7 +76,7 @@ class PositionReader:
         """All rows that meet ``terms``; some of them more than once.
 
         Raises:
-            AnswerError: If rows keep shifting, or there is no way to the rest of them.
+            AnswerError: If rows keep shifting, or the remaining rows cannot be reached.
         """
         before: _Look | None = None
         shifts = 0
@@ -167,7 +167,7 @@ class PositionReader:
             self._evidence.skips = self._evidence.skip_faults < _FAULTS
 
     def _refuse_a_part(self, answer: Answer, longest: int) -> None:
-        """Raise where as many rows came as were asked for, and there is no way to more.
+        """Raise if the answer is full and the rows behind it cannot be reached.
 
         Without ``$top``, as many rows as in another answer may be what the service gives at most.
 

@@ -235,7 +235,7 @@ class Pages:
         order: Sequence[Column],
         behind: Callable[[], list[Row]],
     ) -> None:
-        """Make sure that a single row is no page, where no longer one was met.
+        """Make sure that a single row is the whole result, if no longer answer was seen.
 
         Args:
             terms: Comparisons of the query that brought one row.

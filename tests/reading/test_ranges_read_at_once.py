@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import typing as t
-from contextlib import contextmanager
 from unittest import mock
 
 import pytest
@@ -14,7 +13,6 @@ from typing_extensions import override
 
 from tap_acumatica.odata import times
 from tap_acumatica.odata.types import is_timestamp
-from tap_acumatica.reading import parallel, spans
 from tap_acumatica.reading.batches import RangeMark, RowBatch
 from tap_acumatica.reading.evidence import Evidence
 from tap_acumatica.reading.plan import Column, Term, plan_for
@@ -22,6 +20,7 @@ from tap_acumatica.reading.progress import Progress
 from tap_acumatica.reading.spans import KeyDivision
 from tap_acumatica.reading.window import Reached, Window
 from tests.odata_service import ODataService, Table
+from tests.reading.machine.trial import in_chosen_order
 from tests.reading.test_rows_that_change_while_they_are_read import (
     EPOCH,
     KEYS,
@@ -36,46 +35,12 @@ from tests.reading.test_rows_that_change_while_they_are_read import (
 from tests.tap_process import ServiceSource, Warehouse, run
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    from tap_acumatica.reading.plan import Source
-    from tap_acumatica.reading.spans import Division
+    from collections.abc import Callable
 
 
-@contextmanager
-def worked_in_any_order(data: st.DataObject) -> Iterator[None]:
+def worked_in_any_order(data: st.DataObject) -> t.ContextManager[None]:
     """Workers without threads, who take their steps in an order that is drawn; small ranges."""
-
-    class Crew:
-        def __init__(self, division: Division, source: Callable[[], Source], workers: int) -> None:
-            self._workers = [self._work(division, source()) for _ in range(workers)]
-
-        @staticmethod
-        def _work(division: Division, source: Source) -> Iterator[RowBatch | None]:
-            yield None
-            while part := division.take(source):
-                yield from part.read(source)
-                yield None
-
-        def row_batches(self) -> Generator[RowBatch, None, None]:
-            working = list(self._workers)
-            while working:
-                worker = working[data.draw(st.integers(0, len(working) - 1), "who goes on")]
-                try:
-                    row_batch = next(worker)
-                except StopIteration:
-                    working.remove(worker)
-                    continue
-                if row_batch is not None:
-                    yield row_batch
-
-    with (
-        mock.patch.object(parallel, "_RangeWorkers", Crew),
-        mock.patch.object(parallel, "_HEAD_PAGES", 1),
-        mock.patch.object(spans, "PAGES_APART", 2),
-        mock.patch.object(spans, "FEWEST_PAGES", 1),
-    ):
-        yield
+    return in_chosen_order(lambda working: data.draw(st.sampled_from(working), "who goes on"))
 
 
 @quick

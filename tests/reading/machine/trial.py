@@ -340,8 +340,12 @@ class Trial:
 
 
 @contextlib.contextmanager
-def in_chosen_order(choices: Choices) -> Iterator[None]:
-    """Workers who take their steps in an order that is chosen; small ranges."""
+def in_chosen_order(pick: Callable[[list[t.Any]], t.Any]) -> Iterator[None]:
+    """Workers without threads, who take their steps in an order that is chosen; small ranges.
+
+    Args:
+        pick: Chooses which of the workers goes on.
+    """
 
     class Crew:
         def __init__(self, division: Division, source: Callable[[], Source], workers: int) -> None:
@@ -357,7 +361,7 @@ def in_chosen_order(choices: Choices) -> Iterator[None]:
         def row_batches(self) -> Generator[RowBatch, None, None]:
             working = list(self._workers)
             while working:
-                worker = choices.of(*working)
+                worker = pick(working)
                 try:
                     row_batch = next(worker)
                 except StopIteration:
@@ -381,7 +385,7 @@ def in_chosen_order(choices: Choices) -> Iterator[None]:
 def attempt(source: random.Random | list[int], focus: Mapping[str, t.Any]) -> tuple[str, Trial]:
     """One trial, and what was wrong with it, if anything."""
     trial = Trial(Choices(source), focus)
-    with in_chosen_order(trial.choices):
+    with in_chosen_order(lambda working: trial.choices.of(*working)):
         try:
             trial.run_all()
         except WrongError as error:
