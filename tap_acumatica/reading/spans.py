@@ -188,11 +188,8 @@ class TimeDivision:
             if not past:
                 yield row_batch._replace(mark=mark)
                 continue
-            # The page is passed on whole, but only what lies before the next range moves it on.
             inside = bisect.bisect_left(stamps, t.cast("str", stop))
             yield row_batch._replace(rows=row_batch.rows[:inside], mark=mark)
-            rest = row_batch.rows[inside:]
-            yield row_batch._replace(rows=rest, ascending=False, mark=mark)
             return True
         return False
 
