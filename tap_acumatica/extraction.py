@@ -119,7 +119,6 @@ class Extraction:
             self.name,
             source.shape,
             proved=source.proved,
-            by_key=False,
             stamps=self.plan.stamps if columns.tracking else None,
             settled=times.canonical(source.connection.began - _COMMITS),
         )

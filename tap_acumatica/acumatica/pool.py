@@ -206,19 +206,10 @@ class CheckedSessions:
         self._sessions = sessions
         self._check = check
 
-    def fetch(
-        self,
-        url: str,
-        parse: Callable[[t.Any], T],
-        *,
-        what: str,
-        patient: bool = False,
-        **options: t.Any,
-    ) -> T:
+    def fetch(self, url: str, parse: Callable[[t.Any], T], **options: t.Any) -> T:
         """As :meth:`SessionPool.fetch`.
 
         Raises:
             TapError: As the pool or the check raises it.
         """
-        answer = self._sessions.fetch(url, parse, what=what, patient=patient, **options)
-        return t.cast("T", self._check(url, answer))
+        return t.cast("T", self._check(url, self._sessions.fetch(url, parse, **options)))

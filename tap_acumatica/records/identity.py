@@ -166,61 +166,32 @@ class Identity:
 
 
 class NumberedRows(Identity):
-    """Rows of a full read, each with a ``_key`` of its own.
+    """Rows of a full read, each with a ``_key`` of its own; no row is given twice."""
 
-    Where rows are found by their key, those of the batch before may come again with the next one:
-    a row of the same key and content is then the same row.
-    """
-
-    def __init__(self, stream: str, key: Sequence[str], *, by_key: bool) -> None:
+    def __init__(self, stream: str, key: Sequence[str]) -> None:
         """Prepare.
 
         Args:
             stream: What to call the stream in errors.
             key: The declared key.
-            by_key: Whether rows are found by it.
         """
         super().__init__(stream, key, hashed=True)
-        self._by_key = by_key
         self._met = KeyTable()
-        self._before: dict[str, list[tuple[Row, int]]] = {}
 
     @override
     def checked(self, rows: Sequence[Row], *, again: bool = False) -> Sequence[Row]:
         if again:
-            self._met, self._before, self.numbered = KeyTable(), {}, 0
+            self._met, self.numbered = KeyTable(), 0
         if not rows:
             return rows
-        keys = self.keys(rows)
         found = list(rows)
-        here: dict[str, list[tuple[Row, int]]] = {}
-        for key, places in _grouped(keys, rows):
-            numbers = self._numbers(key, [rows[place] for place in places])
-            here[key] = [(rows[place], n) for place, n in zip(places, numbers, strict=True)]
-            for place, number in zip(places, numbers, strict=True):
+        for key, places in _grouped(self.keys(rows), rows):
+            first = self._met.add(key, len(places))
+            self.numbered += len(places) - (not first)
+            for number, place in enumerate(places, first):
                 if number:
                     found[place] = _with_key(rows[place], numbered_key(key, number))
-        if self._by_key:
-            self._before = here
         return found
-
-    def _numbers(self, key: str, rows: Sequence[Row]) -> Sequence[int]:
-        """The numbers of rows of one key, from 0 on."""
-        if key not in self._before:
-            first = self._met.add(key, len(rows))
-            self.numbered += len(rows) - (not first)
-            return range(first, first + len(rows))
-        known: dict[bytes, list[int]] = {}
-        for row, number in reversed(self._before[key]):
-            known.setdefault(content(row), []).append(number)
-        numbers = []
-        for row in rows:
-            if same := known.get(content(row)):
-                numbers.append(same.pop())
-            else:
-                numbers.append(self._met.add(key, 1))
-                self.numbered += 1
-        return numbers
 
 
 class DistinctRows(Identity):
@@ -282,12 +253,11 @@ class DistinctRows(Identity):
         self._before = here
 
 
-def identity_of(  # noqa: PLR0913  all of them decide what a row is
+def identity_of(
     stream: str,
     shape: RecordShape,
     *,
     proved: bool,
-    by_key: bool,
     stamps: Callable[[Sequence[Row]], list[str | None]] | None,
     settled: str,
 ) -> Identity:
@@ -297,14 +267,13 @@ def identity_of(  # noqa: PLR0913  all of them decide what a row is
         stream: What to call the stream in errors.
         shape: Their key, and whether it is hashed.
         proved: Whether the key is known to be one.
-        by_key: Whether rows are found by it.
         stamps: Gives the tracking value of each row; None for a full read.
         settled: The tracking value from which on a row may have been changed during the run.
     """
     if proved or not shape.key:
         return Identity(stream, shape.key, hashed=shape.hashed)
     if stamps is None and shape.hashed:
-        return NumberedRows(stream, shape.key, by_key=by_key)
+        return NumberedRows(stream, shape.key)
     return DistinctRows(stream, shape.key, hashed=shape.hashed, stamps=stamps, settled=settled)
 
 

@@ -48,8 +48,8 @@ def row(branch: str | None, item: str, stamp: str | None = OLD) -> Row:
     return {"Branch": branch, "Item": item, "Stamp": stamp}
 
 
-def numbered(*, by_key: bool = False) -> NumberedRows:
-    return NumberedRows("Sales", KEY, by_key=by_key)
+def numbered() -> NumberedRows:
+    return NumberedRows("Sales", KEY)
 
 
 def distinct(*, hashed: bool = True, tracked: bool = True) -> DistinctRows:
@@ -115,15 +115,6 @@ def test_a_result_that_begins_anew_gets_the_same_numbers() -> None:
     first = identities(identity.checked(rows))
     assert identities(identity.checked(rows, again=True)) == first
     assert identity.numbered == 1
-
-
-def test_where_rows_are_found_by_key_one_that_comes_again_with_the_next_batch_is_the_same() -> None:
-    identity = numbered(by_key=True)
-    page, whole = [row("MAIN", "b"), row("MAIN", "c")], [row("MAIN", i) for i in "abcd"]
-    first = identities(identity.checked(page))
-    second = identities(identity.checked(whole))
-    assert {**second, **first} == second
-    assert len(set(second.values())) == 4
 
 
 def test_the_rows_that_were_read_are_not_changed() -> None:
@@ -228,7 +219,6 @@ def test_only_keys_that_nobody_vouches_for_are_watched(
         "Sales",
         record_shape(MODEL, "Plain.Model.S", hashed_key=hashed),
         proved=proved,
-        by_key=True,
         stamps=(lambda rows: [each["Stamp"] for each in rows]) if tracked else None,
         settled=START,
     )
