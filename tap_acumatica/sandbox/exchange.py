@@ -112,6 +112,10 @@ class Reply:
         """Answer with this body."""
         self.status, self.body, self.content_type, self.message = status, body, content_type, None
 
+    def json(self, status: int, document: Any) -> None:
+        """Answer with a document that is not OData."""
+        self.plain(status, json.dumps(document), "application/json; charset=utf-8")
+
     def redirect(self, location: str) -> None:
         """Answer with a redirect."""
         self.plain(302, "", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -115,6 +117,8 @@ class Site:
             return self._control(request, parts)
         if in_site and parts == ["entity", "auth", "logout"] and request.method == "POST":
             return self._sign_out(headers, cookies, authorization)
+        if in_site and parts == ["entity", "auth", "login"] and request.method == "POST":
+            return self._sign_in(request, body)
         if in_site and parts[0] == "identity":
             return self._identity(request, parts[1:], site, body)
         if in_site and parts == ["entity"]:
@@ -190,6 +194,20 @@ class Site:
         if parts[1:] == ["token"]:
             self.stopping.wait(self.habits.token_delay_seconds)
         return reply
+
+    def _sign_in(self, request: LoggedRequest, body: bytes) -> Reply:
+        """Sign in with a user name and a password, as clients of the REST API do."""
+        try:
+            given = json.loads(body)
+            user, password = str(given["name"]), str(given["password"])
+            tenant = str(
+                given.get("tenant") or given.get("company") or next(iter(self.store.tenants))
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return replies.error(400, "The body must be JSON with 'name' and 'password'.")
+        encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
+        session, new = self.sessions.sign_in(tenant, "", f"Basic {encoded}")
+        return _with_session_cookies(Reply(status=204, content_type=""), request, session, new=new)
 
     def _sign_out(self, headers: Mapping[str, str], cookies: str, authorization: str) -> Reply:
         if "content-length" not in headers:
