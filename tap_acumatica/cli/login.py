@@ -144,6 +144,7 @@ class Login:
     show_default=True,
     help="Seconds to wait for the browser.",
 )
+@click.version_option(package_name="tap-acumatica")
 def login(configs: tuple[str, ...], only: tuple[str, ...], *, no_browser: bool, wait: int) -> None:
     """Run the command; an error is one line, and its exit code says of what kind it is."""
     with one_line_errors(_NAME):

@@ -92,8 +92,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME[=ARGUMENT][@WHEN]",
     help="Fault to rehearse; may be given several times. WHEN says which requests it spoils: once,"
-    " first=N, from=N, every=N or only=ENTITY_SET, with commas between several. `--spoil list`"
-    " prints all faults.",
+    " first=N, from=N, every=N, only=ENTITY_SET, or several of them with commas. 'list' prints all"
+    " faults.",
 )
 @click.version_option(package_name="tap-acumatica")
 def main(**options: Any) -> None:

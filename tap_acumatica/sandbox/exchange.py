@@ -38,6 +38,8 @@ class Request:
     """Path and query as they were written."""
     site: str = ""
     """Path of the site, with which all its other paths begin."""
+    entity: str = ""
+    """What the entity set holds: the name of the data access class, or the inquiry's title."""
     number: int = 0
     """Number of this request for rows of the entity set, from 1; 0 if it is for something else."""
 

@@ -20,8 +20,6 @@ class LoggedRequest(Request):
     """Path of the service root below the site."""
     set: str = ""
     """The entity set, inquiry or function, as requested."""
-    entity: str = ""
-    """The name of the data access class, or the title of the inquiry."""
     total: int = 0
     """Number of this data request, from 1; 0 for other requests."""
     session: str = ""

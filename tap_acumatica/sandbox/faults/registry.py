@@ -7,6 +7,7 @@ documentation is what `--spoil list` says.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -45,7 +46,9 @@ def make(text: str) -> Made:
     described, _, when = text.partition("@")
     name, equals, argument = described.partition("=")
     if name not in NAMED:
-        msg = f"there is no fault '{name}'; '--spoil list' shows all of them"
+        near = difflib.get_close_matches(name, NAMED, 1)
+        advice = f"did you mean '{near[0]}'?" if near else "'list' prints all of them"
+        msg = f"there is no fault '{name}'; {advice}"
         raise FaultError(msg)
     function = NAMED[name]
     parameters = list(inspect.signature(function).parameters.values())
@@ -138,10 +141,10 @@ def every(step: int, spoil: Spoil) -> Spoil:
 
 
 def only(entity_set: str, spoil: Spoil) -> Spoil:
-    """Return a hook that acts on requests for the rows of one entity set."""
+    """Return a hook that acts on requests for the rows of one entity set, by any of its names."""
 
     def limited(request: Request, reply: Reply) -> None:
-        if request.number and request.entity_set == entity_set:
+        if request.number and entity_set in {request.entity_set, request.entity}:
             spoil(request, reply)
 
     return limited
