@@ -133,10 +133,9 @@ def test_a_locked_account_is_said_in_the_log() -> None:
         process.wait(timeout=10)
         assert process.stderr is not None
         _, *lines = process.stderr.read().splitlines()
-    assert lines == [
-        "The account 'admin' of tenant 'Company' is locked after 3 wrong passwords in a row;"
-        " restart the sandbox to unlock it."
-    ]
+    (line,) = lines
+    assert line.startswith("The account 'admin' of tenant 'Company' is locked after 3 wrong")
+    assert "wr0ng-one" not in line
 
 
 def test_what_takes_long_is_said_while_it_is_prepared(
