@@ -15,6 +15,8 @@ import requests
 
 from tap_acumatica.sandbox import Habits, faults
 from tap_acumatica.sandbox.exchange import Reply, Request
+from tests import odata_service
+from tests.field import service as field_service
 from tests.field.orders import service_of
 
 if TYPE_CHECKING:
@@ -439,6 +441,34 @@ def test_requests_are_counted_from_one(when: str, expected: list[int]) -> None:
         replies.append(Reply())
         spoil(Request(path="/Orders", query={}, headers={}), replies[-1])
     assert [n for n, reply in enumerate(replies, 1) if reply.status == 403] == expected
+
+
+@pytest.mark.parametrize("module", [odata_service, field_service])
+def test_the_services_of_the_tests_take_the_same_faults(module: Any) -> None:
+    rows = [{"Id": n, "Code": f"C{n}", "Changed": "2024-03-01T08:00:00Z"} for n in range(1, 10)]
+    columns = {"Id": "Edm.Int32", "Code": "Edm.String", "Changed": "Edm.DateTimeOffset"}
+    table = module.Table("Things", columns, ["Code"], rows)
+    service = module.ODataService(table) if module is odata_service else module.Service(table)
+
+    def sent(fault: str) -> requests.Response:
+        service.spoil = faults.make(fault)
+        return requests.get(f"{service.url}/Things?$top=9", timeout=10)
+
+    with service.running():
+        assert [row["Code"] for row in sent("padded-codes=4").json()["value"]][:2] == [
+            "C1  ",
+            "C2  ",
+        ]
+        assert {row["Changed"] for row in sent("offset-times").json()["value"]} == {
+            "2024-03-01T11:00:00+03:00"
+        }
+        assert sent("max-top=3").status_code == 400
+        assert "Denial Code 510" in sent("denial-510=8").text
+        assert sent("empty-200").content == b""
+        with pytest.raises(requests.ConnectionError):
+            sent("closed=8")
+        with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+            sent("broken-off")
 
 
 def test_several_faults_act_one_after_the_other(spoiled: Start) -> None:
