@@ -328,7 +328,7 @@ class SiteTables:
         """Say in one line what could not be read, if anything."""
         if self.unread:
             logger.info(
-                "Cannot tell what %s says about itself in %s (%s). Nothing else depends on it; a "
+                "Cannot tell what %s says about itself in %s: %s. Nothing else depends on it; a "
                 "user who may view Generic Inquiry (SM208000) and OData Preferences can read it, "
                 "and with 'read_site_information' set to false it is not asked for.",
                 self.connection.service.where,
@@ -348,11 +348,9 @@ class SiteTables:
             rows = [Row(row) for row in answer.rows]
             return rows, answer.next_link is not None
 
-        return self.connection.sessions.try_once(
-            build_url(root, name, options), parse, what=f"{name} of {self.connection.service.where}"
-        )
+        return self.connection.sessions.try_once(build_url(root, name, options), parse, what=name)
 
     def _cannot_tell(self, name: str, error: TapError) -> None:
-        self.unread[name] = str(error)
+        self.unread[name] = str(error).partition("; ")[0]
         no_answer = isinstance(error, RetryableError) and (error.status is None or error.busy)
         self._ended = isinstance(error, UnreachableError) or no_answer

@@ -142,7 +142,7 @@ def renamed_keys(definitions: Sequence[StreamDefinition]) -> str | None:
         return None
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return (
-        f"{len(found)} tables are keyed by a code that the action Change ID can rename; the row "
-        "then comes under its new key, and the old one stays at the target. 'keys' takes the "
-        f"number beside the code instead: {', '.join(found[:_NAMED])}{more}."
+        f"Keyed by a code that the action Change ID can rename: {', '.join(found[:_NAMED])}{more}. "
+        "A renamed row comes under its new key, and the old one stays at the target; 'keys' takes "
+        "the number in brackets instead."
     )
