@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import typing as t
+from collections import Counter
 
-from tap_acumatica.errors import TapError
+from tap_acumatica.errors import AccessError, TapError
 from tap_acumatica.odata.payload import parse_collection
 from tap_acumatica.odata.query import QueryOptions, build_url, path_segment
 
@@ -23,21 +24,22 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TABLES = 3
-"""An empty table shows nothing, so another one is asked; this is the most."""
+"""A table that is empty, or closed to the user, shows nothing; then another one is asked."""
 _COLUMNS = 20
 
 
 def gives_non_filterable(connection: Connection, tables: Sequence[Entity]) -> bool:
-    """Whether the service gives such columns: those of the table that has most of them.
+    """Whether the service gives such columns: the commonest ones, those of one table.
 
     Args:
         connection: The service.
         tables: What is on offer.
     """
     barred = [each for each in tables if each.restricted and not each.entity_set.singleton]
-    barred.sort(key=lambda each: (-len(each.restricted), each.stream))
+    common = Counter(name for each in barred for name in each.restricted)
+    barred.sort(key=lambda each: (-sum(common[name] for name in each.restricted), each.stream))
     for entity in barred[:_TABLES]:
-        given = _given(connection, entity)
+        given = _given(connection, entity, common)
         if given is not None:
             logger.info(
                 "%s %s columns that its metadata calls non-filterable (asked for those of %s); %s.",
@@ -50,9 +52,9 @@ def gives_non_filterable(connection: Connection, tables: Sequence[Entity]) -> bo
     return False
 
 
-def _given(connection: Connection, entity: Entity) -> bool | None:
-    """Whether the columns of one table come; None where it has no row to show them."""
-    names = sorted(entity.restricted)[:_COLUMNS]
+def _given(connection: Connection, entity: Entity, common: Counter[str]) -> bool | None:
+    """Whether the columns of one table come; None where it shows no row."""
+    names = sorted(entity.restricted, key=lambda name: (-common[name], name))[:_COLUMNS]
 
     def parse(body: bytes) -> set[str] | None:
         rows = parse_collection(body).rows
@@ -62,6 +64,8 @@ def _given(connection: Connection, entity: Entity) -> bool | None:
     url = build_url(connection.service.root, path_segment(entity.entity_set.name), options)
     try:
         found = connection.sessions.try_once(url, parse, what=entity.stream)
+    except AccessError:
+        return None
     except TapError:
         return False
     return None if found is None else found >= {name.casefold() for name in names}

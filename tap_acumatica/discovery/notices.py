@@ -133,7 +133,7 @@ def _warning(text: str) -> Notice:
 def renamed_keys(definitions: Sequence[StreamDefinition]) -> str | None:
     """Which tables are keyed by a code that people can rename; None where there are none."""
     found = []
-    for definition in definitions:
+    for definition in sorted(definitions, key=lambda each: (len(each.name), each.name)):
         source = next(iter(definition.sources.values()))
         pair = None if definition.has_given_key else code_and_number(source.entity, source.shape)
         if pair:
@@ -142,7 +142,8 @@ def renamed_keys(definitions: Sequence[StreamDefinition]) -> str | None:
         return None
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return (
-        f"Keyed by a code that the action Change ID can rename: {', '.join(found[:_NAMED])}{more}. "
+        f"{'1 stream is' if len(found) == 1 else f'{len(found)} streams are'} keyed by a code that "
+        f"the action Change ID can rename: {', '.join(found[:_NAMED])}{more}. "
         "A renamed row comes under its new key, and the old one stays at the target; 'keys' takes "
         "the number in brackets instead."
     )
