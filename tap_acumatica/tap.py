@@ -57,7 +57,7 @@ class TapAcumatica(SingerTap):
         """
         self._run: Run | None = None
         self._definitions: list[StreamDefinition] | None = None
-        self._closing = False
+        self._closing = self._writes_catalog = False
         catalog = arguments.get("catalog")
         self._catalog_sources = sources_of(catalog) if type(catalog) is dict else {}
         self._memories = memories_of(catalog) if type(catalog) is dict else {}
@@ -142,6 +142,7 @@ class TapAcumatica(SingerTap):
             self.run.site.settings,
             remembered=self._remembered(selected),
             memories=self._memories,
+            writes_catalog=self._writes_catalog,
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
@@ -278,6 +279,7 @@ class TapAcumatica(SingerTap):
     @override
     def run_discovery(self) -> str:
         """Write the catalog to standard output; fails where a tenant cannot be read."""
+        self._writes_catalog = True
         try:
             with collector_paused():
                 text = self.catalog_json_text

@@ -44,6 +44,7 @@ class Discovery:
         *,
         remembered: Mapping[str, str] | None = None,
         memories: Mapping[str, Memory] | None = None,
+        writes_catalog: bool = False,
     ) -> None:
         """Prepare; no metadata is asked for yet.
 
@@ -52,6 +53,7 @@ class Discovery:
             settings: The settings.
             remembered: The entity sets that streams were made of before, by stream name.
             memories: What an earlier discovery found out of streams, by stream name.
+            writes_catalog: Whether a catalog will keep what is found out.
         """
         self._remembered = remembered or {}
         self._connections = connections
@@ -59,7 +61,7 @@ class Discovery:
         self._time_zone = settings.service_time_zone()
         self._matched: set[str] = set()
         self._evidence = {tenant: Evidence() for tenant in connections}
-        self._site = SiteKnowledge(settings, memories or {})
+        self._site = SiteKnowledge(settings, memories or {}, probes=writes_catalog)
 
     def definitions(self, wanted: Callable[[str], bool] | None = None) -> list[StreamDefinition]:
         """The streams on offer, by name.

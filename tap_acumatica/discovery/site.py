@@ -30,13 +30,17 @@ _NOTHING = Memory()
 class SiteKnowledge:
     """Asks the sites, or remembers what they said."""
 
-    def __init__(self, settings: Settings, memories: Mapping[str, Memory]) -> None:
+    def __init__(
+        self, settings: Settings, memories: Mapping[str, Memory], *, probes: bool = False
+    ) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             settings: The settings.
             memories: What an earlier discovery found out, by stream name.
+            probes: Whether to find out which columns are given: a catalog will keep it.
         """
+        self._probes = probes and settings.non_filterable_columns == "auto" and settings.use_select
         self._settings = settings
         self._memories = memories
         self._inquiries: dict[str | None, dict[str, InquiryDefinition]] = {}
@@ -70,8 +74,7 @@ class SiteKnowledge:
             said = self.definition(tenant, entity) if discovers else self._kept(tenant, entity)
             if said and said.grouped_by:
                 self._grouped.add(entity.stream)
-        probes = self._settings.non_filterable_columns == "auto" and self._settings.use_select
-        if discovers and probes and connection.service.tables is not None:
+        if discovers and self._probes and connection.service.tables is not None:
             tables = [entity for entity in selected if entity.dac]
             self._gives[tenant] = gives_non_filterable(connection, tables)
 

@@ -280,8 +280,9 @@ READING: tuple[Setting, ...] = (
         choice("auto", "always", "never"),
         "Non-Filterable Columns",
         "What to do with columns of DACs that the metadata calls non-filterable; they are never "
-        "filtered by. auto: discovery offers them if the service gives those of one table, which "
-        "takes one request per tenant. always: offer them. never: leave them out.",
+        "filtered by. auto: --discover offers them if the service gives those of one table, which "
+        "takes one request per tenant; the catalog keeps which. always: offer them. never: leave "
+        "them out.",
         default="auto",
     ),
 )
