@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import msgspec
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
+from tap_acumatica.discovery.memory import memory_entry
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -48,6 +50,7 @@ def _catalog_entry(definition: StreamDefinition) -> Entry:
         "selected-by-default": definition.selected_by_default,
         "table-key-properties": keys,
         ENTITY_SET: definition.entity_set,
+        **memory_entry(definition),
     }
     if tracking:
         entry["replication_key"] = tracking
@@ -66,12 +69,15 @@ def _catalog_entry(definition: StreamDefinition) -> Entry:
 def with_sources(
     catalog: dict[str, t.Any], definitions: Iterable[StreamDefinition]
 ) -> dict[str, t.Any]:
-    """A catalog that the SDK wrote, with the entity set of each stream."""
-    sources = {definition.name: definition.entity_set for definition in definitions}
+    """A catalog that the SDK wrote, with the entity set of each stream and what is remembered."""
+    sources = {
+        definition.name: {ENTITY_SET: definition.entity_set, **memory_entry(definition)}
+        for definition in definitions
+    }
     for entry in catalog["streams"]:
         for item in entry["metadata"]:
-            if not item["breadcrumb"] and entry["tap_stream_id"] in sources:
-                item["metadata"][ENTITY_SET] = sources[entry["tap_stream_id"]]
+            if not item["breadcrumb"]:
+                item["metadata"].update(sources.get(entry["tap_stream_id"], {}))
     return catalog
 
 

@@ -109,6 +109,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         columns=_sortable(source, columns.requested),
         unique=source.proved or not source.shape.hashed,
         not_comparable=source.not_comparable,
+        not_sortable=source.calculated,
         tracking=_column(declared, tracking) if tracking else None,
         inquiry=source.entity.entity_set.name if source.entity.inquiry else None,
         select=(*names, *expanded) if names else (),

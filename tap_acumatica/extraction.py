@@ -105,7 +105,7 @@ class Extraction:
         self._window = Window(
             reached or Reached(),
             times.canonical(source.connection.began),
-            time_offset=settings.time_offset,
+            time_offset=max(settings.time_offset, source.stale_seconds),
             look_back_hours=settings.daily_lookback_hours,
             start_date=settings.canonical_start_date,
         )
@@ -243,6 +243,7 @@ def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
         key=source.shape.key,
         declared=source.shape.properties,
         restricted=source.entity.restricted - {*source.shape.key},
+        doubtful=source.shown if settings.use_select else (),
         sets=() if entity.function else (*entity.aliases, *alike),
         smallest_page=min(settings.requested_page_size or 2, 2),
     )

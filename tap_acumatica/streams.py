@@ -95,9 +95,10 @@ class EntitySetStream(SingerStream):
         elif not self._can_track(self.replication_key):
             if self.replication_key:
                 self.logger.warning(
-                    "%s: %s is not a timestamp of the service; the whole stream is read.",
+                    "%s: %s %s; the whole stream is read.",
                     self.name,
                     self.replication_key,
+                    self.definition.untracked(self.replication_key) or "is emitted as a date",
                 )
             wanted = method == REPLICATION_INCREMENTAL
             self.replication_key = tracking if wanted and not self.replication_key else None
@@ -139,7 +140,7 @@ class EntitySetStream(SingerStream):
             entry.metadata["properties", name].inclusion = Metadata.InclusionType.AUTOMATIC
 
     def _can_track(self, name: str | None) -> bool:
-        if name is None or self.definition.shape.tracking_field([name]) != name:
+        if name is None or self.definition.untracked(name):
             return False
         column: dict[str, t.Any] = self.effective_schema["properties"].get(name, {})
         return column.get("format") != "date"

@@ -18,6 +18,7 @@ from tap_acumatica.catalog import (
     with_sources,
 )
 from tap_acumatica.discovery import Discovery
+from tap_acumatica.discovery.memory import memories_of
 from tap_acumatica.errors import AccessError, SettingsError, TapError
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.run import Run
@@ -56,9 +57,10 @@ class TapAcumatica(SingerTap):
         """
         self._run: Run | None = None
         self._definitions: list[StreamDefinition] | None = None
-        self._closing = False
+        self._closing = self._writes_catalog = False
         catalog = arguments.get("catalog")
         self._catalog_sources = sources_of(catalog) if type(catalog) is dict else {}
+        self._memories = memories_of(catalog) if type(catalog) is dict else {}
         # It would log whole addresses, with filter values and secret parameters.
         logging.getLogger("urllib3").setLevel(logging.INFO)
         super().__init__(**arguments)
@@ -136,7 +138,11 @@ class TapAcumatica(SingerTap):
     def _discover(self) -> list[StreamDefinition]:
         selected = self._selected_in_catalog()
         discovery = Discovery(
-            self._reachable(), self.run.site.settings, remembered=self._remembered(selected)
+            self._reachable(),
+            self.run.site.settings,
+            remembered=self._remembered(selected),
+            memories=self._memories,
+            writes_catalog=self._writes_catalog,
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
@@ -273,6 +279,7 @@ class TapAcumatica(SingerTap):
     @override
     def run_discovery(self) -> str:
         """Write the catalog to standard output; fails where a tenant cannot be read."""
+        self._writes_catalog = True
         try:
             with collector_paused():
                 text = self.catalog_json_text

@@ -14,6 +14,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from . import inquiry_rows
 from . import seed as seeding
 from .clock import from_stored, stored
 
@@ -148,7 +149,13 @@ class Store:
         target = self.table(tenant, entity.table)
         definitions = ", ".join(f'"{c.name}" {_SQL_TYPES.get(c.edm, "TEXT")}' for c in columns)
         self._db.execute(f"CREATE TABLE {target} ({definitions})")
-        self._db.execute(seeding.insert_statement(entity.table, target, columns, plan))
+        rows = inquiry_rows.rows(entity.table, list(self.tenants[tenant].inquiries.values()))
+        if rows is None:
+            self._db.execute(seeding.insert_statement(entity.table, target, columns, plan))
+        for row in rows or ():
+            values = [to_database(column, row.get(column.name)) for column in columns]
+            places = ", ".join("?" * len(columns))
+            self._db.execute(f"INSERT INTO {target} VALUES ({places})", values)  # noqa: S608 - names of ours
         by_name = {column.name: column for column in columns}
         keys = [comparable(by_name[name], f'"{name}"') for name in entity.key]
         joins = {local for local in entity.key if len(entity.key) > 1}

@@ -6,8 +6,9 @@ import typing as t
 
 from tap_acumatica.acumatica.addresses import services
 from tap_acumatica.acumatica.connection import Connection
+from tap_acumatica.acumatica.lenient_session import LenientSession
 from tap_acumatica.acumatica.pool import SessionPool
-from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.acumatica.session import Limits
 from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.transport import Transport
 from tap_acumatica.settings import credentials
@@ -111,8 +112,8 @@ class Site:
         settings = self.settings
         limits = Limits(timeout=settings.timeout, tries=settings.max_retries, stay=settings.pooling)
 
-        def session(waits_for_seat: bool) -> Session:  # noqa: FBT001  it is a callback
-            return Session(
+        def session(waits_for_seat: bool) -> LenientSession:  # noqa: FBT001  it is a callback
+            return LenientSession(
                 service,
                 auth=auth,
                 limits=limits,

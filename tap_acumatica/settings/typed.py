@@ -88,6 +88,8 @@ class Settings:
     deleted_records: t.Literal["ignore", "soft"] = "ignore"
     archived_records: bool = False
     on_stream_error: t.Literal["fail", "skip"] = "fail"
+    read_site_information: bool = True
+    non_filterable_columns: t.Literal["auto", "always", "never"] = "auto"
 
     @classmethod
     def from_config(cls, config: Mapping[str, t.Any]) -> Settings:
