@@ -41,7 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "run": {"errors", "reading", "acumatica", "settings", "singer", "extraction"},
     "sync": {"errors", "records", "reading", "singer", "discovery", "extraction", "run"},
-    "streams": {"records", "reading", "singer", "discovery", "extraction", "run", "sync"},
+    "streams": {
+        *("errors", "records", "reading", "singer", "discovery", "extraction", "run", "sync"),
+    },
     "tap": {
         *("errors", "records", "acumatica", "settings", "singer", "discovery", "catalog"),
         *("run", "streams"),

@@ -203,7 +203,7 @@ _BY_NODE: dict[type[ast.expr], Callable[[t.Any, Mapping[str, Schema]], Schema | 
     ast.BinOp: _of_binary,
     ast.Call: _of_call,
     ast.Compare: _boolean,
-    ast.JoinedStr: _string,
+    **dict.fromkeys((ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.ListComp), _string),
     ast.BoolOp: lambda tree, columns: _joined(schema_of(v, columns) for v in tree.values),
     ast.IfExp: lambda tree, columns: _joined(
         schema_of(each, columns) for each in (tree.body, tree.orelse)

@@ -36,7 +36,7 @@ from tap_acumatica.singer.flattening import Flattener
 
 if t.TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Schema = dict[str, t.Any]
 Record = dict[str, t.Any]
@@ -236,7 +236,7 @@ def _text(value: t.Any) -> str:
         return value
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
-    if isinstance(value, bool | dict | list):
+    if isinstance(value, bool | dict | list | tuple):
         return serialize_json(value)
     return str(value)
 
@@ -269,7 +269,12 @@ _FITTING: dict[str | None, Callable[[t.Any], t.Any]] = {
 
 
 class StreamMapper(PluginMapper):
-    """Makes the maps of each stream."""
+    """Makes the maps of each stream.
+
+    Attributes:
+        raw: Schema and key of each stream, before its maps.
+        errors: Why a stream's maps cannot be used, by stream.
+    """
 
     def __init__(self, config: Mapping[str, t.Any], logger: logging.Logger) -> None:
         """Take the settings of the SDK: maps, flattening, faker.
@@ -287,6 +292,7 @@ class StreamMapper(PluginMapper):
         if self.default_mapper_type is SameRecordTransform:
             self.default_mapper_type = SameRecordMap
         self.raw: dict[str, tuple[Schema, Sequence[str]]] = {}
+        self.errors: dict[str, MapError] = {}
 
     @override
     def register_raw_stream_schema(
@@ -335,6 +341,28 @@ class StreamMapper(PluginMapper):
                 maps[0] = made
         self.stream_maps[stream_name] = maps
 
+    def find_clashes(self, streams: Sequence[str]) -> None:
+        """Take note of streams whose maps give a name that another stream leaves under.
+
+        Args:
+            streams: The streams that are read.
+        """
+        owners: dict[str, list[str]] = {}
+        for stream in streams:
+            for each in () if stream in self.errors else self.stream_maps[stream]:
+                if not isinstance(each, RemoveRecordTransform):
+                    owners.setdefault(each.stream_alias, []).append(stream)
+        for alias, sharing in owners.items():
+            for stream in sharing if len(sharing) > 1 else ():
+                others = [other for other in sharing if other != stream]
+                if stream != alias or not others:
+                    taken = f"as stream {others[0]} does" if others else "twice"
+                    msg = (
+                        f"{stream}: 'stream_maps' makes it leave under the name '{alias}', "
+                        f"{taken}; give each a name of its own"
+                    )
+                    self.errors[stream] = MapError(msg)
+
 
 def _alias(text: str, stream: str) -> str:
     """The name that an ``__alias__`` gives a stream: itself, or a text that it computes.
@@ -351,32 +379,3 @@ def _alias(text: str, stream: str) -> str:
         msg = f"{stream}: 'stream_maps' has the __alias__ '{text}', which does not give a name"
         raise MapError(msg)
     return text
-
-
-def name_clashes(
-    mapper: StreamMapper, streams: Sequence[str], failed: Collection[str]
-) -> dict[str, MapError]:
-    """Errors of streams whose maps give a name that another stream has, by stream.
-
-    Args:
-        mapper: Has the maps.
-        streams: The streams that are read.
-        failed: Streams that are not, as their maps cannot be used.
-    """
-    named: dict[str, list[str]] = {}
-    for stream in streams:
-        for each in () if stream in failed else mapper.stream_maps[stream]:
-            if not isinstance(each, RemoveRecordTransform):
-                named.setdefault(each.stream_alias, []).append(stream)
-    errors = {}
-    for alias, owners in named.items():
-        for stream in owners if len(owners) > 1 else ():
-            others = [other for other in owners if other != stream]
-            if stream != alias or not others:
-                taken = f"as stream {others[0]} leaves" if others else "twice"
-                msg = (
-                    f"{stream}: 'stream_maps' makes it leave under the name '{alias}', {taken}; "
-                    "give each its own name"
-                )
-                errors[stream] = MapError(msg)
-    return errors

@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
     from singer_sdk.singerlib import SchemaMessage
 
     from tap_acumatica.singer.maps import StreamMapper
-    from tap_acumatica.singer.tap import SingerTap
 
 
 class Output(t.NamedTuple):
@@ -129,18 +128,18 @@ class SingerStream(Stream):
         Raises:
             MapError: If they cannot be used.
         """
-        if error := self._singer_tap.map_errors.get(self.name):
+        if error := self._maps.errors.get(self.name):
             raise error
         return super().stream_maps
 
     @property
-    def _singer_tap(self) -> SingerTap:
-        return t.cast("SingerTap", self._tap)
+    def _maps(self) -> StreamMapper:
+        return t.cast("StreamMapper", self._tap.mapper)
 
     @property
     def has_map_error(self) -> bool:
         """Whether its maps cannot be used."""
-        return self.name in self._singer_tap.map_errors
+        return self.name in self._maps.errors
 
     @property
     def is_left_out(self) -> bool:
@@ -151,7 +150,8 @@ class SingerStream(Stream):
     @override
     def selected(self) -> bool:
         """Whether the stream is selected, and leaves in some form."""
-        return self.mask.get((), True) and not (self._singer_tap.has_maps and self.is_left_out)
+        are_made = self._tap._mapper is not None  # noqa: SLF001  to make them needs all streams
+        return self.mask.get((), True) and not (are_made and self.is_left_out)
 
     @selected.setter
     def selected(self, value: bool | None) -> None:
@@ -193,7 +193,7 @@ class SingerStream(Stream):
         Raises:
             Exception: What a map raises that needs one of them.
         """
-        mapper = t.cast("StreamMapper", self._tap.mapper)
+        mapper = self._maps
         schema, key = mapper.raw[self.name]
         kept = {n: s for n, s in schema["properties"].items() if n not in names}
         mapper.register_raw_stream_schema(self.name, {**schema, "properties": kept}, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 import os
 import signal
 import typing as t
@@ -15,12 +16,11 @@ from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from typing_extensions import override
 
 from tap_acumatica.errors import MapError, SettingsError
-from tap_acumatica.singer.maps import StreamMapper, name_clashes
+from tap_acumatica.singer.maps import StreamMapper
 from tap_acumatica.singer.messages import MessageWriter
 from tap_acumatica.singer.storage import batch_fault
 
 if t.TYPE_CHECKING:
-    import logging
     from collections.abc import Mapping
     from types import FrameType
 
@@ -30,11 +30,7 @@ if t.TYPE_CHECKING:
 
 
 class SingerTap(Tap, abc.ABC):
-    """A tap whose constructor talks to nobody, and which writes whole lines only.
-
-    Attributes:
-        map_errors: Why a stream's maps cannot be used, by stream.
-    """
+    """A tap whose constructor talks to nobody, and which writes whole lines only."""
 
     message_writer_class = MessageWriter
     message_writer: MessageWriter
@@ -65,7 +61,6 @@ class SingerTap(Tap, abc.ABC):
             SettingsError: If a setting is missing or wrong.
         """
         del setup_mapper
-        self.map_errors: dict[str, Exception] = {}
         if parse_env_config:
             self.check_environment(os.environ)
         super().__init__(
@@ -112,11 +107,6 @@ class SingerTap(Tap, abc.ABC):
     def mapper(self, mapper: PluginMapper) -> None:
         self._mapper = mapper
 
-    @property
-    def has_maps(self) -> bool:
-        """Whether the maps have been made."""
-        return self._mapper is not None
-
     @override
     def setup_mapper(self) -> None:
         """Make the maps stream by stream: one that cannot be used ends its stream only.
@@ -136,10 +126,10 @@ class SingerTap(Tap, abc.ABC):
             try:
                 mapper.register_raw_stream_schema(name, schema, key)
             except Exception as error:  # noqa: BLE001  whatever a map raises
-                self.map_errors[name] = _map_error(name, error)
-        self._mapper = mapper
+                mapper.errors[name] = _map_error(name, error)
         selected = [name for name, stream in streams.items() if stream.mask.get((), True)]
-        self.map_errors |= name_clashes(mapper, selected, self.map_errors)
+        mapper.find_clashes(selected)
+        self._mapper = mapper
 
     def sync_streams(self) -> None:
         """Write all streams; whatever ends that, the last STATE is the last line."""
@@ -187,7 +177,7 @@ class SingerTap(Tap, abc.ABC):
                 "take one of them out"
             )
             raise SettingsError(msg)
-        _mapper(config, self.logger)
+        _mapper(config, _SILENT)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -202,6 +192,10 @@ class SingerTap(Tap, abc.ABC):
         """
         self.logger.info("Ending on %s", signum.name)
         self.message_writer.stop(signum)
+
+
+_SILENT = logging.Logger("silent", logging.CRITICAL)
+"""For a mapper that is only tried: what the SDK says of the maps is said when they are made."""
 
 
 def _mapper(config: Mapping[str, t.Any], logger: logging.Logger) -> StreamMapper:
