@@ -79,7 +79,7 @@ def _numbers(values: Sequence[t.Any], schema: Schema) -> t.Any:
     scale, whole = schema.get("scale") or 0, 0
     if not isinstance(scale, int):
         scale = 0
-    for value in filter(None, decimals):
+    for value in (each for each in decimals if each is not None):
         exponent = t.cast("int", value.as_tuple().exponent)
         scale = max(scale, -exponent)
         whole = max(whole, value.adjusted() + 1)

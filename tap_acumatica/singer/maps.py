@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
-import datetime as dt
 import fnmatch
 import importlib.util
 import keyword
 import typing as t
-from decimal import Decimal
 
 from singer_sdk import typing as th
 from singer_sdk.mapper import (
@@ -26,12 +24,12 @@ from singer_sdk.mapper import (
     SameRecordTransform,
     StreamMap,
 )
-from singer_sdk.singerlib.json import serialize_json
 from typing_extensions import override
 
 from tap_acumatica.errors import MapError
 from tap_acumatica.singer.amounts import Amount, as_amounts, as_decimals
 from tap_acumatica.singer.expressions import kind, names_in, parsed, schema_of, undefined_names
+from tap_acumatica.singer.fitting import FITTING
 from tap_acumatica.singer.flattening import Flattener
 
 if t.TYPE_CHECKING:
@@ -204,10 +202,10 @@ class ExpressionMap(_Flattening, CustomStreamMap):
             MapError: If it cannot be of that type.
         """
         declared = kind(self._declared.get(name))
-        if value is None or declared not in _FITTING:
+        if value is None or declared not in FITTING:
             return value
         try:
-            return _FITTING[declared](value)
+            return FITTING[declared](value)
         except (TypeError, ValueError, ArithmeticError) as error:
             reason = f"it gives a {type(value).__name__}, but the column is of type {declared}"
             raise self._failed(name, text, record, reason) from error
@@ -229,43 +227,6 @@ def _power(standard: Callable[[t.Any, t.Any], t.Any]) -> Callable[[t.Any, t.Any]
         return standard(base, exponent)
 
     return power
-
-
-def _text(value: t.Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    if isinstance(value, bool | dict | list | tuple):
-        return serialize_json(value)
-    return str(value)
-
-
-def _number(value: t.Any) -> t.Any:
-    if isinstance(value, bool):
-        raise TypeError
-    return value if isinstance(value, int | float | Decimal) else Decimal(str(value))
-
-
-def _whole(value: t.Any) -> int:
-    number = _number(value)
-    if number != int(number):
-        raise ValueError
-    return int(number)
-
-
-def _boolean(value: t.Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-_FITTING: dict[str | None, Callable[[t.Any], t.Any]] = {
-    "string": _text,
-    "number": _number,
-    "integer": _whole,
-    "boolean": _boolean,
-}
 
 
 class StreamMapper(PluginMapper):
@@ -322,6 +283,8 @@ class StreamMapper(PluginMapper):
                 removed = RemoveRecordTransform(stream_name, schema, None, self.flattening_options)
                 maps[0] = removed
                 continue
+            if stream_name == source:
+                self._warn_of_absent(stream_name, wanted, schema)
             alias = name if is_copy else stream_name
             if MAPPER_ALIAS_OPTION in wanted:
                 alias = _alias(wanted.pop(MAPPER_ALIAS_OPTION), stream_name)
@@ -340,6 +303,18 @@ class StreamMapper(PluginMapper):
             else:
                 maps[0] = made
         self.stream_maps[stream_name] = maps
+
+    def _warn_of_absent(self, stream: str, wanted: Mapping[str, t.Any], schema: Schema) -> None:
+        """Warn of columns that a map leaves out and that are not there: a name with a mistake."""
+        columns = schema.get("properties", {})
+        absent = [n for n, v in wanted.items() if v in (None, NULL_STRING) and n not in columns]
+        if names := ", ".join(name for name in absent if not name.startswith("__")):
+            self.logger.warning(
+                "%s: 'stream_maps' leaves out %s, which is not one of its columns (maps come "
+                "before flattening); check the name.",
+                stream,
+                names,
+            )
 
     def find_clashes(self, streams: Sequence[str]) -> None:
         """Take note of streams whose maps give a name that another stream leaves under.

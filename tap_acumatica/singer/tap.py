@@ -194,7 +194,8 @@ class SingerTap(Tap, abc.ABC):
         self.message_writer.stop(signum)
 
 
-_SILENT = logging.Logger("silent", logging.CRITICAL)
+_SILENT = logging.getLogger(f"{__name__}.trial")
+_SILENT.setLevel(logging.CRITICAL)
 """For a mapper that is only tried: what the SDK says of the maps is said when they are made."""
 
 

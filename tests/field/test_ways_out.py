@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import importlib
 import importlib.util
 import io
 import json
+import logging
 import sys
+import tempfile
 import typing as t
 from decimal import Decimal
 from unittest import mock
@@ -18,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tap_acumatica.errors import IncompleteError
 from tap_acumatica.tap import TapAcumatica
 from tests.field.orders import (
     FIRST,
@@ -275,6 +279,31 @@ def test_a_folder_that_cannot_be_written_is_named_and_costs_no_row(
     assert missed(table, later) == []
 
 
+def test_a_full_disk_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    service, _ = service_of()
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    errors: list[str] = []
+
+    def full(*_: object) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    logger = logging.getLogger("tap_acumatica.run")
+    config = {"batch_config": batch(tmp_path / "files")}
+    with (
+        service.running(),
+        mock.patch("shutil.move", full),
+        mock.patch.object(tempfile, "tempdir", str(spare)),
+        mock.patch.object(logger, "error", lambda _, error: errors.append(str(error))),
+        pytest.raises(IncompleteError),
+    ):
+        emitted({"url": service.url, **config})
+    (line,) = errors
+    assert line.startswith("Orders: a BATCH file cannot be written")
+    assert "No space left on device" in line
+    assert [*(tmp_path / "files").iterdir(), *spare.iterdir()] == []
+
+
 # Streams and columns that maps leave out
 
 
@@ -342,6 +371,17 @@ def test_key_columns_stay_where_all_others_are_left_out(run_tap: RunTap) -> None
         run = run_tap({"url": service.url, "stream_maps": maps})
     assert list(schema(run)["schema"]["properties"]) == ["Short", "Id"]
     assert run.records("Orders")[0] == {"Id": 1, "Short": "Order"}
+
+
+@pytest.mark.parametrize("name", ["Noet", "Address__City"])
+def test_leaving_out_what_is_not_there_is_warned_of(run_tap: RunTap, name: str) -> None:
+    service = Service(orders(2), orders(2, name="Quiet"))
+    with service.running():
+        run = run_tap({"url": service.url, "stream_maps": {"Orders": {name: "__NULL__"}}})
+        by_pattern = run_tap({"url": service.url, "stream_maps": {"*": {name: "__NULL__"}}})
+    (warning,) = [line for line in lines(run, "WARNING") if name in line]
+    assert "Orders" in warning
+    assert not [line for line in lines(by_pattern, "WARNING") if name in line]
 
 
 # Faults of maps end their stream
@@ -458,8 +498,13 @@ def test_schema_declares_the_type_of_what_is_computed(
     declared = schemas["Orders"]["schema"]["properties"][column]
     assert [each for each in declared["type"] if each != "null"] == [kind]
     assert ("scale" in declared) is (column == expression)
-    wanted = {"string": [str], "boolean": [bool], "integer": [int], "number": [int, Decimal]}
-    assert {type(row[column]) for row in rows["Orders"]} <= {*wanted[kind]}
+    wanted: dict[str, list[type]] = {
+        "string": [str],
+        "boolean": [bool],
+        "integer": [int],
+        "number": [int, Decimal],
+    }
+    assert {type(row[column]) for row in rows["Orders"]} <= set(wanted[kind])
 
 
 def test_a_renamed_column_keeps_its_type_in_whatever_order_it_is_renamed() -> None:
