@@ -17,6 +17,8 @@
         * ``ValueMismatchError``  a value that does not fit its Edm type
         * ``IdentityError``       a key that does not tell rows apart, or is null
         * ``BookmarkError``       a bookmark that is not a date-time
+        * ``MapError``            a stream map that cannot be used, or fails on a row
+        * ``BatchFileError``      a file of rows that cannot be written
         * ``UnexpectedError``     an exception that nobody foresaw
     * ``TenantError``             ends everything that is read of one tenant
         * ``SignInError``         user, password or consent refused: never tried again
@@ -160,8 +162,16 @@ class BookmarkError(StreamError):
     exit_code = ExitCode.SETTINGS
 
 
+class MapError(StreamError):
+    """A stream map that cannot be used, or that fails on a row."""
+
+
+class BatchFileError(StreamError):
+    """A BATCH file that cannot be written."""
+
+
 class UnexpectedError(StreamError):
-    """An exception that nobody foresaw, such as one of a stream map."""
+    """An exception that nobody foresaw."""
 
 
 class TenantError(TapError):

@@ -113,7 +113,7 @@ class TapAcumatica(SingerTap):
             if isinstance(stream, EntitySetStream) and stream.selected
         )
         self.run.queue({key: opener for each in openers for key, opener in each.items()})
-        self.sync_all()
+        self.sync_streams()
         self.run.finish()
 
     # Streams
