@@ -1,6 +1,6 @@
-"""The state: how far earlier runs have read each stream, in whatever form it is handed in.
+"""What the state says of the streams that are read.
 
-A state whose meaning is certain is used. Any other one is refused before anything is read: a state
+A bookmark whose meaning is certain is used. Any other one is refused before anything is read: one
 that is silently ignored costs a full load, and one that is misread costs rows.
 """
 
@@ -9,177 +9,82 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-import msgspec
-
 from tap_acumatica.errors import BookmarkError, SettingsError
 from tap_acumatica.odata import times
 from tap_acumatica.reading.by_time import CLOCK_ERROR_SECONDS
 from tap_acumatica.reading.window import Reached, reached_by
 from tap_acumatica.records.schema import TENANT_COLUMN
+from tap_acumatica.state_input import (
+    EXPECTED,
+    PARTITIONS,
+    PROGRESS,
+    RUN_OF_ITS_OWN,
+    VALUE,
+    State,
+)
 
 if t.TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Collection, Iterable, Mapping
-
-State = dict[str, t.Any]
 
 STATE_SOURCE = "entity_set"
 """Where the state of a stream keeps which entity set it is."""
 
 _BOOKMARKS = "bookmarks"
 _KEY = "replication_key"
-_VALUE = "replication_key_value"
-_PARTITIONS = "partitions"
-_PROGRESS = "progress_markers"
-_COMPLETED = ("completed", "completed_state")
-_PARTIAL = ("partial", "partial_state")
-_RUN_OF_ITS_OWN = ("completed_run", "completed_bookmark", "completed_look_back")
-_LEFT_OVER = {_KEY, _VALUE, _PROGRESS, "starting_replication_value", "replication_key_signpost"}
-_UNDERSTOOD = {*_LEFT_OVER, *_RUN_OF_ITS_OWN, _PARTITIONS, STATE_SOURCE, "context", "version"}
-_EXPECTED = "give the value of the last STATE message, or no state to read all rows again"
+_LEFT_OVER = {_KEY, VALUE, PROGRESS, "starting_replication_value", "replication_key_signpost"}
+_UNDERSTOOD = {*_LEFT_OVER, *RUN_OF_ITS_OWN, PARTITIONS, STATE_SOURCE, "context", "version"}
 _DAY = 86_400.0
 _NAMED = 5
+_FAULTS = 3
 
 
-# What a file holds
-
-
-def state_of(document: Mapping[str, t.Any], warn: Callable[[str], None]) -> State:
-    """The state in a document: as Singer defines it, or in what programs wrap around it.
+def sources_in(
+    state: Mapping[str, t.Any], known: Mapping[str, str], selected: Collection[str] | None
+) -> dict[str, str]:
+    """The entity sets that streams were made of before, by the catalog and by the state.
 
     Args:
-        document: What was handed in.
-        warn: Takes a line for the user.
+        state: The state.
+        known: What the catalog says.
+        selected: The streams that are read; None for all.
 
     Raises:
-        SettingsError: If it has another form.
+        SettingsError: If these two contradict each other.
     """
-    held = _unwrapped(document)
-    if not held:
-        return {}
-    bookmarks = held[_BOOKMARKS]
-    if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
-        msg = f"the state file does not hold bookmarks by stream; {_EXPECTED}"
-        raise SettingsError(msg)
-    return {**held, _BOOKMARKS: {name: _entry(name, bookmarks[name], warn) for name in bookmarks}}
-
-
-def _unwrapped(document: t.Any) -> Mapping[str, t.Any]:
-    if isinstance(document, str):
-        try:
-            document = msgspec.json.decode(document)
-        except msgspec.DecodeError:
-            document = None
-    if not isinstance(document, dict):
-        msg = f"the state file does not hold a state; {_EXPECTED}"
-        raise SettingsError(msg)
-    wrapped = [name for name in (*_COMPLETED, *_PARTIAL) if name in document]
-    inner = [name for name in ("singer_state", "value", "state") if name in document]
-    forms = bool(wrapped) + len(inner) + (_BOOKMARKS in document)
-    if forms > 1:
-        names = ", ".join([*wrapped, *inner, *([_BOOKMARKS] if _BOOKMARKS in document else [])])
-        msg = f"the state file says in several places what was read ({names}); {_EXPECTED}"
-        raise SettingsError(msg)
-    if _BOOKMARKS in document:
-        return document
-    if wrapped:
-        return _merged(document)
-    if inner:
-        held = document[inner[0]]
-        return {} if held is None and inner[0] == "singer_state" else _unwrapped(held)
-    streams = {name: held for name, held in document.items() if name != "currently_syncing"}
-    if streams and all(_is_entry(held) for held in streams.values()):
-        return {_BOOKMARKS: streams}
-    if streams:
-        names = ", ".join(list(streams)[:_NAMED])
-        msg = f'the state file has no "bookmarks", but {names}; {_EXPECTED}'
-        raise SettingsError(msg)
-    return {}
-
-
-def _is_entry(held: t.Any) -> bool:
-    return isinstance(held, dict) and (_VALUE in held or _PARTITIONS in held)
-
-
-def _merged(document: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
-    """What Meltano would pass: the state of runs that failed, laid over that of the last good one.
-
-    Raises:
-        SettingsError: If one of them has another form.
-    """
-    found: Mapping[str, t.Any] = {}
-    for name in (*_COMPLETED, *_PARTIAL):
-        if held := document.get(name):
-            found = _laid_over(found, _unwrapped(held))
+    found = dict(known)
+    for name, held in (state.get(_BOOKMARKS) or {}).items():
+        source = held.get(STATE_SOURCE)
+        if not isinstance(source, str) or (selected is not None and name not in selected):
+            continue
+        if found.setdefault(name, source) != source:
+            msg = (
+                f"the state is of the entity set '{source}', but the catalog says that {name} "
+                f"is '{found[name]}'; take {name} out of the state to read it from the start, "
+                "or give the catalog that belongs to the state"
+            )
+            raise SettingsError(msg)
     return found
 
 
-def _laid_over(below: Mapping[str, t.Any], above: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
-    both = {
-        name: _laid_over(below[name], value)
-        for name, value in above.items()
-        if isinstance(value, dict) and isinstance(below.get(name), dict)
-    }
-    return {**below, **above, **both}
+def check_all(checks: Iterable[Callable[[], None]]) -> None:
+    """Check the bookmarks of all streams.
 
-
-def _entry(stream: str, held: Mapping[str, t.Any], warn: Callable[[str], None]) -> State:
-    """The state of one stream with its partitions as a list, each tenant's once.
+    Args:
+        checks: One check per stream.
 
     Raises:
-        SettingsError: If they have another form.
+        SettingsError: If a bookmark cannot be used; the message names the first ones.
     """
-    entry = {name: value for name, value in held.items() if value is not None or name == _VALUE}
-    if not isinstance(entry.get(_PROGRESS, {}), dict):
-        del entry[_PROGRESS]
-    if _PARTITIONS not in entry:
-        return entry
-    given = entry[_PARTITIONS]
-    if isinstance(given, dict):  # by number, or by tenant
-        given = [
-            {"context": {TENANT_COLUMN: name}, **each}
-            if isinstance(each, dict) and "context" not in each and not name.isdecimal()
-            else each
-            for name, each in given.items()
-        ]
-    if not isinstance(given, list) or not all(
-        isinstance(each, dict) and isinstance(each.get("context"), dict) for each in given
-    ):
-        msg = (
-            f"{stream}: the state file's partitions are not a list with a context each, so it is "
-            f"not clear whose bookmarks they hold; {_EXPECTED}"
-        )
-        raise SettingsError(msg)
-    entry[_PARTITIONS] = _distinct(stream, given, warn)
-    return entry
-
-
-def _distinct(stream: str, given: list[State], warn: Callable[[str], None]) -> list[State]:
-    """The partitions, each context once: of several, the lowest bookmark counts.
-
-    Raises:
-        SettingsError: If one of several bookmarks is not a date-time.
-    """
-    found: dict[str, State] = {}
-    for each in given:
-        context = msgspec.json.encode(each["context"], order="sorted").decode()
-        other = found.setdefault(context, each)
-        if other is each or other == each:
-            continue
-        values = [p[_VALUE] for p in (other, each) if p.get(_VALUE) is not None]
+    faults = []
+    for check in checks:
         try:
-            lowest = min(values, key=lambda value: reached_by({_VALUE: value}, stream)[0] or "")
-        except BookmarkError as error:
-            raise SettingsError(str(error)) from error
-        except ValueError:
-            continue  # neither of them holds one
-        chosen = other if other.get(_VALUE) == lowest else each
-        found[context] = {n: v for n, v in chosen.items() if n not in _RUN_OF_ITS_OWN}
-        warn(f"{stream}: the state holds {context} several times; the lowest bookmark counts")
-    return list(found.values())
-
-
-# What it says of the streams that are read
+            check()
+        except (BookmarkError, SettingsError) as error:  # noqa: PERF203  one per stream
+            faults.append(str(error))
+    if faults:
+        more = f" (and {len(faults) - _FAULTS} more)" if len(faults) > _FAULTS else ""
+        raise SettingsError("; ".join(faults[:_FAULTS]) + more)
 
 
 def check_streams(
@@ -213,10 +118,10 @@ def check_streams(
     if len(unknown) == len(held) and not own:
         msg = (
             f"the state is of another tap or service: it holds bookmarks of {shown}, and none of a "
-            f"stream that is read here; {_EXPECTED}"
+            f"stream that is read here; {EXPECTED}"
         )
         raise SettingsError(msg)
-    info(f"The state also holds bookmarks of streams that are not known here, and keeps them: {shown}")
+    info(f"The state also holds bookmarks of streams that are unknown here; they are kept: {shown}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +150,7 @@ class StreamBookmarks:
     def is_idle(self) -> bool:
         """Whether there is a bookmark, and the stream is read as a whole."""
         parts = (self.held, *self._partitions)
-        return self.replication_key is None and any(part.get(_VALUE) for part in parts)
+        return self.replication_key is None and any(part.get(VALUE) for part in parts)
 
     def check(self, began: Callable[[str | None], dt.datetime]) -> None:
         """Refuse what cannot be used, before anything is read.
@@ -279,14 +184,14 @@ class StreamBookmarks:
         if key is None:
             return Reached()
         name = self._name(tenant)
-        named, value = held.get(_KEY), held.get(_VALUE)
+        named, value = held.get(_KEY), held.get(VALUE)
         if value is None and isinstance(held.get(key), str):  # as taps without the SDK write it
             named, value = key, held[key]
         if value is None:
             if strange := held.keys() - _UNDERSTOOD:
                 msg = (
-                    f"{name}: the state holds {', '.join(sorted(strange))}, which is not a bookmark "
-                    f"by {key}; write '{_KEY}' and '{_VALUE}', or remove it to read all rows again"
+                    f"{name}: the state holds {', '.join(sorted(strange))}, which is not a "
+                    f"bookmark by {key}; write '{_KEY}' and '{VALUE}', or remove it to read all rows again"
                 )
                 raise SettingsError(msg)
             if held.keys() & _LEFT_OVER:
@@ -298,7 +203,7 @@ class StreamBookmarks:
         if named is None and key != self.usual_key:
             msg = (
                 f"{name}: the state has a bookmark without a 'replication_key', and the catalog "
-                f"names {key}, where {self.usual_key} is usual; add the column that the bookmark is of"
+                f"names {key} instead of {self.usual_key}; add the column that the bookmark is of"
             )
             raise SettingsError(msg)
         if named is not None and str(named).casefold() != key.casefold():
@@ -307,7 +212,7 @@ class StreamBookmarks:
                 "now, so all rows are read"
             )
             return Reached()
-        return reached_by({**held, _VALUE: value}, name, self.zone)
+        return reached_by({**held, VALUE: value}, name, self.zone)
 
     def _held(self, tenant: str | None) -> Mapping[str, t.Any]:
         if tenant is None:
@@ -318,7 +223,7 @@ class StreamBookmarks:
 
     @property
     def _partitions(self) -> list[State]:
-        return t.cast("list[State]", self.held.get(_PARTITIONS) or [])
+        return t.cast("list[State]", self.held.get(PARTITIONS) or [])
 
     def _name(self, tenant: str | None) -> str:
         return f"{self.stream} of tenant '{tenant}'" if tenant else self.stream
@@ -330,13 +235,15 @@ class StreamBookmarks:
             SettingsError: If there are such.
         """
         contexts = [each["context"] for each in self._partitions]
-        foreign = [c for c in contexts if [*c] != [TENANT_COLUMN] or not isinstance(c[TENANT_COLUMN], str)]
-        own_value = self.held.get(_VALUE) is not None
+        foreign = [
+            c for c in contexts if [*c] != [TENANT_COLUMN] or not isinstance(c[TENANT_COLUMN], str)
+        ]
+        own_value = self.held.get(VALUE) is not None
         read = [tenant for tenant in self.tenants if tenant]
         if foreign and not own_value:
             msg = (
                 f"{self.stream}: the state's partitions are by {', '.join(foreign[0]) or 'nothing'}"
-                f", and this tap's are by {TENANT_COLUMN}; {_EXPECTED}"
+                f", and this tap's are by {TENANT_COLUMN}; {EXPECTED}"
             )
             raise SettingsError(msg)
         held = [c[TENANT_COLUMN] for c in contexts if c not in foreign]

@@ -68,7 +68,10 @@ def _stated(entry: Mapping[str, t.Any]) -> Stated:
     root = next((item["metadata"] for item in items if not item["breadcrumb"]), _NO_METADATA)
     return Stated(
         keys=_said(
-            root, entry, metadata=("table-key-properties", "view-key-properties"), own="key_properties"
+            root,
+            entry,
+            metadata=("table-key-properties", "view-key-properties"),
+            own="key_properties",
         ),
         replication_keys=_said(root, entry, metadata=("replication-key",), own="replication_key"),
         valid_replication_keys=tuple(root.get("valid-replication-keys") or ()),
@@ -82,7 +85,7 @@ def _stated(entry: Mapping[str, t.Any]) -> Stated:
             )
         ],
         breadcrumbs=tuple(tuple(item["breadcrumb"]) for item in items if item["breadcrumb"]),
-        alias=entry.get("stream"),
+        alias=entry.get("alias"),
     )
 
 
@@ -112,7 +115,7 @@ class EntryReader:
         """
         self._definition = definition
         self._stated = stated
-        self._warn = lambda text: warn(f"{definition.name}: {text}")
+        self._warn_user = warn
         self._discovered: Mapping[str, Mapping[str, t.Any]] = definition.shape.schema["properties"]
         self.vouched: tuple[str, ...] | None = None
 
@@ -127,7 +130,6 @@ class EntryReader:
             entry.schema = Schema.from_dict(self._definition.shape.schema)
         columns = entry.schema.properties = dict(entry.schema.properties or {})
         self._warn_of_names(entry)
-        self._warn_of_new_columns(columns)
         for name, column in columns.items():
             if column.type is None and column.anyOf is None and name in self._discovered:
                 columns[name] = self._column(name)
@@ -137,6 +139,10 @@ class EntryReader:
         self._complete_tenant(columns)
         self._complete_key(entry, columns)
         self._complete_replication(entry, columns, tracks_changes=tracks_changes)
+        self._warn_of_new_columns(columns)
+
+    def _warn(self, text: str) -> None:
+        self._warn_user(f"{self._definition.name}: {text}")
 
     def _column(self, name: str) -> Schema:
         return Schema.from_dict(dict(self._discovered[name]))
@@ -288,7 +294,9 @@ class EntryReader:
 
     def _settled(self, what: str, said: Said, discovered: t.Any) -> t.Any:
         """The word that counts: the one that differs from discovery's, the metadata's first."""
-        own = [(place, value) for place, value in said if _comparable(value) != _comparable(discovered)]
+        own = [
+            (place, value) for place, value in said if _comparable(value) != _comparable(discovered)
+        ]
         if not own:
             return discovered
         place, used = own[0]

@@ -132,6 +132,8 @@ def _normalized(entry: Entry, name: str) -> Entry:
     return {
         **entry,
         "tap_stream_id": name,
+        "stream": name,
+        "alias": entry.get("stream"),
         "key_properties": _names(entry.get("key_properties"), name),
         "replication_key": _one_name(entry.get("replication_key"), name),
         "schema": _schema(entry.get("schema"), name),
@@ -184,7 +186,7 @@ def _switch(value: t.Any, stream: str) -> bool | None:
         SettingsError: If it is neither.
     """
     if value is None or value is True or value is False:
-        return t.cast("bool | None", value)
+        return value
     found = _SWITCHES.get(str(value).strip().casefold())
     if found is None:
         raise _wrong(stream, "selected", value, "must be true or false")
@@ -220,4 +222,3 @@ def _wrong(stream: str, what: str, value: t.Any, rule: str = "has another form")
         f"the catalog's entry of {stream} cannot be used: {what} {rule}, not {short}; correct it, "
         "or write a new catalog by --discover"
     )
-

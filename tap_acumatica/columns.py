@@ -79,7 +79,9 @@ def columns_of(
     tracking = shape.property_of(tracking) if tracking else None
     tracking = tracking if tracking in declared else None
     added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} - shape.taken
-    deletion = _deletion(source, settings, tracking) if DELETED_COLUMN in {*wanted} & added else None
+    deletion = (
+        _deletion(source, settings, tracking) if DELETED_COLUMN in {*wanted} & added else None
+    )
     needed = {*shape.key, *source.order, tracking, *(deletion or ())[:2]}
     requested = tuple(n for n in declared if shape.column(n) in wanted or n in needed)
     hidden = {} if settings.use_select else {n: s for n, s in wanted.items() if n not in own}
@@ -192,6 +194,5 @@ def _dates(
     return tuple(
         name
         for name in names
-        if is_timestamp(declared[name].type)
-        and schemas[shape.column(name)].get("format") == "date"
+        if is_timestamp(declared[name].type) and schemas[shape.column(name)].get("format") == "date"
     )

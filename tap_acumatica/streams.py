@@ -18,7 +18,6 @@ from tap_acumatica.extraction import Extraction
 from tap_acumatica.reading.batches import blocks
 from tap_acumatica.reading.window import keep
 from tap_acumatica.records.batches import BatchFiles
-from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
 from tap_acumatica.records.writers import (

@@ -9,7 +9,7 @@ import msgspec
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_acumatica.bookmarks import STATE_SOURCE, check_streams, state_of
+from tap_acumatica.bookmarks import check_all, check_streams, sources_in
 from tap_acumatica.catalog import (
     catalog_of,
     catalog_text,
@@ -20,13 +20,21 @@ from tap_acumatica.catalog import (
 from tap_acumatica.catalog_entry import stated_in
 from tap_acumatica.catalog_input import input_catalog, normalized
 from tap_acumatica.discovery import Discovery
-from tap_acumatica.errors import AccessError, BookmarkError, SettingsError, TapError
+from tap_acumatica.errors import (
+    AccessError,
+    ExitCode,
+    IncompleteError,
+    SettingsError,
+    TapError,
+    TenantError,
+)
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.run import Run
 from tap_acumatica.settings.checks import check, check_environment
 from tap_acumatica.settings.connections import connect
 from tap_acumatica.settings.table import config_jsonschema, without_blanks
 from tap_acumatica.singer import SingerTap
+from tap_acumatica.state_input import state_of
 from tap_acumatica.streams import EntitySetStream
 
 _NAMED = 3
@@ -146,15 +154,7 @@ class TapAcumatica(SingerTap):
             return
         if all(each.failure is None for each in self.run.site.connections.values()):
             check_streams(self.state, {*self.streams, *self._catalog_names}, self.logger.info)
-        faults = []
-        for stream in streams:
-            try:
-                stream.check_bookmarks()
-            except (BookmarkError, SettingsError) as error:
-                faults.append(str(error))
-        if faults:
-            more = f" (and {len(faults) - _NAMED} more)" if len(faults) > _NAMED else ""
-            raise SettingsError("; ".join(faults[:_NAMED]) + more)
+        check_all(stream.check_bookmarks for stream in streams)
         if idle := [stream.name for stream in streams if stream.bookmarks.is_idle]:
             self.logger.info(
                 "Read as a whole, with bookmarks that are kept for later: %s", ", ".join(idle)
@@ -189,10 +189,22 @@ class TapAcumatica(SingerTap):
     def _discover(self) -> list[StreamDefinition]:
         selected = self._selected_in_catalog()
         discovery = Discovery(
-            self._reachable(), self.run.site.settings, remembered=self._remembered(selected)
+            self._reachable(),
+            self.run.site.settings,
+            remembered=sources_in(self.state, self._catalog_sources, selected),
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
-        for name in sorted((selected or set()) - {definition.name for definition in definitions}):
+        missing = sorted((selected or set()) - {definition.name for definition in definitions})
+        failed = any(each.failure for each in self.run.site.connections.values())
+        if missing and not definitions and not failed:
+            msg = (
+                f"{self._catalog_shown} selects no stream that the service offers "
+                f"({', '.join(missing[:_NAMED])}{', …' if len(missing) > _NAMED else ''}): it is "
+                "the catalog of another tap, tenant or 'interface', or 'entity_sets' leaves them "
+                "out; run discovery again"
+            )
+            raise SettingsError(msg)
+        for name in missing:
             self.run.report(
                 name,
                 AccessError(
@@ -202,26 +214,6 @@ class TapAcumatica(SingerTap):
                 ),
             )
         return definitions
-
-    def _remembered(self, selected: set[str] | None) -> dict[str, str]:
-        """The entity sets that streams were made of before, by the catalog and by the state.
-
-        Raises:
-            SettingsError: If these two contradict each other.
-        """
-        found = dict(self._catalog_sources)
-        for name, held in (self.state.get("bookmarks") or {}).items():
-            source = held.get(STATE_SOURCE)
-            if not isinstance(source, str) or (selected is not None and name not in selected):
-                continue
-            if found.setdefault(name, source) != source:
-                msg = (
-                    f"the state is of the entity set '{source}', but the catalog says that {name} "
-                    f"is '{found[name]}'; take {name} out of the state to read it from the start, "
-                    "or give the catalog that belongs to the state"
-                )
-                raise SettingsError(msg)
-        return found
 
     def _reachable(self) -> dict[str | None, Connection]:
         """The connections whose metadata can be read.
@@ -240,7 +232,7 @@ class TapAcumatica(SingerTap):
                     raise
                 self.run.fail(None, connection, failure)
         if not usable:
-            self.run.finish()
+            self.run.finish("no tenant is left")
         return usable
 
     def _selected_in_catalog(self) -> set[str] | None:
@@ -326,15 +318,35 @@ class TapAcumatica(SingerTap):
 
     @override
     def run_discovery(self) -> str:
-        """Write the catalog to standard output; fails where a tenant cannot be read."""
+        """Write the catalog to standard output.
+
+        Raises:
+            TapError: If a tenant cannot be read; the catalog of the others was written.
+        """
         try:
             with collector_paused():
-                text = self.catalog_json_text
-                self.run.finish()
+                text = self._catalog_text_or_why_not()
                 self.message_writer.write_lines(f"{text}\n".encode())
+            self.run.finish(
+                "the catalog of the others was written; mend what is wrong with it (a password in "
+                "'tenant_credentials'), or take it out of 'tenants', and run discovery again",
+                ExitCode.FAILED,
+            )
             return text
         finally:
             self.close()
+
+    def _catalog_text_or_why_not(self) -> str:
+        """The catalog as text.
+
+        Raises:
+            IncompleteError: If there is none.
+        """
+        try:
+            return self.catalog_json_text
+        except (TenantError, IncompleteError) as error:
+            msg = f"no catalog was written, since nothing could be read: {error}"
+            raise IncompleteError(msg, error.exit_code) from error
 
 
 def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:

@@ -160,15 +160,13 @@ def keep(state: dict[str, t.Any], replication_key: str | None, reached: Reached)
 def _canonical(value: t.Any, name: str, zone: dt.tzinfo) -> str:
     """The bookmark of an earlier run, of this tap or of another one, in canonical form."""
     match = _WRITTEN.fullmatch(value.strip()) if isinstance(value, str) else None
+    date, clock, fraction, offset = match.groups() if match else ("", None, None, None)
+    text = f"{date}T{clock or '00:00'}{f'.{fraction}' if fraction else ''}"
     try:
-        if match is None:
-            raise ValueMismatchError
-        date, clock, fraction, offset = match.groups()
-        text = f"{date}T{clock or '00:00'}{f'.{fraction}' if fraction else ''}"
-        if offset:
-            offset = offset.upper() if offset[0] in "+-" else "Z"
-            return times.to_canonical(f"{text}{offset}{'' if len(offset) != _HOURS else ':00'}")
-        return min(times.to_canonical(text), times.to_canonical(text, zone))
+        if not offset:
+            return min(times.to_canonical(text), times.to_canonical(text, zone))
+        offset = offset if offset[0] in "+-" else "Z"
+        return times.to_canonical(f"{text}{offset}{':00' if len(offset) == _HOURS else ''}")
     except ValueMismatchError as error:
         where = f"{name}: " if name else ""
         msg = (

@@ -274,7 +274,7 @@ def join_parts(page: Page) -> Page:
 class RecordMaker:
     """Builds records from rows: selected columns, added columns, the catalog's types."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all of them decide what a record is
         self,
         columns: Iterable[str],
         *,
