@@ -191,7 +191,8 @@ class StreamBookmarks:
             if strange := held.keys() - _UNDERSTOOD:
                 msg = (
                     f"{name}: the state holds {', '.join(sorted(strange))}, which is not a "
-                    f"bookmark by {key}; write '{_KEY}' and '{VALUE}', or remove it to read all rows again"
+                    f"bookmark by {key}; write '{_KEY}' and '{VALUE}', or remove it to read all "
+                    "rows again"
                 )
                 raise SettingsError(msg)
             if held.keys() & _LEFT_OVER:

@@ -39,7 +39,7 @@ def catalog_text(catalog: dict[str, t.Any]) -> str:
 
 
 def _catalog_entry(definition: StreamDefinition) -> Entry:
-    shape, tracking = definition.shape, definition.replication_key
+    shape, tracking = definition.shape, definition.tracking
     keys = list(shape.key_properties)
     entry: Entry = {"tap_stream_id": definition.name}
     root: Entry = {

@@ -214,7 +214,8 @@ class EntryReader:
             if self._definition.has_given_key:
                 key = declared
             else:
-                self.vouched = tuple(n for n in key if n not in shape.added) or None
+                vouched = (shape.property_of(name) for name in key if name not in shape.added)
+                self.vouched = tuple(vouched) or None
         tenant = [TENANT_COLUMN] if TENANT_COLUMN in shape.added and (key or declared) else []
         tenant = tenant or [n for n in shape.key_properties if n in own]
         entry.key_properties = [*tenant, *key]
@@ -242,7 +243,7 @@ class EntryReader:
         self._include(entry, key)
 
     def _replication_key(self, columns: Mapping[str, Schema]) -> str | None:
-        tracking = self._definition.replication_key
+        tracking = self._definition.tracking
         usual = REPLICATION_INCREMENTAL if tracking else REPLICATION_FULL_TABLE
         methods = []
         for place, method in self._stated.methods:

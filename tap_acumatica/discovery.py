@@ -70,7 +70,6 @@ class TenantSource:
         Raises:
             IdentityError: If it names a column that is not there.
         """
-        key = tuple(map(self.shape.property_of, key))
         if missing := [name for name in key if name not in self.shape.properties]:
             msg = (
                 f"{stream}: the catalog's key_properties name {', '.join(missing)}, which the "
@@ -112,11 +111,6 @@ class StreamDefinition:
     def entity_set(self) -> str:
         """The entity set that it reads, whatever it is called."""
         return next(iter(self.sources.values())).entity.entity_set.name
-
-    @property
-    def replication_key(self) -> str | None:
-        """The column by which changes are read, None where there is none."""
-        return self.tracking and self.shape.column(self.tracking)
 
     @property
     def has_given_key(self) -> bool:
@@ -333,12 +327,7 @@ class Discovery:
             source.shape.hashed = shape.hashed
         source = next(iter(sources.values()))
         if shape.renamed:
-            logger.warning(
-                "%s: the tap and the targets use some of its columns' names themselves, so these "
-                "columns are emitted under other names: %s",
-                name,
-                ", ".join(f"{own} as {column}" for own, column in shape.renamed.items()),
-            )
+            logger.warning("%s: %s", name, shape.renaming)
         tracking = None
         if not source.entity.entity_set.singleton:
             tracking = shape.tracking_field(
@@ -356,7 +345,7 @@ class Discovery:
                     wants,
                 )
                 break
-        return StreamDefinition(name, shape, tracking, sources)
+        return StreamDefinition(name, shape, tracking and shape.column(tracking), sources)
 
     def _warn_of_unused(self, offered: set[str]) -> None:
         settings = self._settings

@@ -70,7 +70,7 @@ class EntitySetStream(SingerStream):
         super().__init__(tap, schema=definition.shape.schema, name=definition.name)
         self.definition = definition
         self.primary_keys = definition.shape.key_properties
-        self.replication_key = definition.replication_key
+        self.replication_key = definition.tracking
         self.selected_by_default = definition.selected_by_default
         self._stated = stated
         self._vouched: tuple[str, ...] | None = None
@@ -333,7 +333,7 @@ class EntitySetStream(SingerStream):
             (self.tap_state.get("bookmarks") or {}).get(self.name) or {},
             self.definition.sources,
             self.replication_key,
-            self.definition.replication_key,
+            self.definition.tracking,
             self._run.site.settings.service_time_zone().zone,
             self._run.warn_once,
         )

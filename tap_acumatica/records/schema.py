@@ -56,6 +56,15 @@ class RecordShape:
         columns = self.schema["properties"]
         return frozenset(n for n in _OWN_COLUMNS if n in columns and n not in self.taken)
 
+    @property
+    def renaming(self) -> str:
+        """What a user should know of the columns that have other names."""
+        names = ", ".join(f"{name} as {column}" for name, column in self.renamed.items())
+        return (
+            "the tap or the targets use some of its columns' names themselves, so these columns "
+            f"are emitted under other names: {names}"
+        )
+
     def column(self, name: str) -> str:
         """The column that a property is emitted as."""
         return self.renamed.get(name, name)
