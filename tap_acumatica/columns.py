@@ -41,6 +41,7 @@ class Columns:
         dates: Timestamps that are emitted as plain dates.
         tracking: The tracking column, None for a full read.
         deletion: When rows were deleted, None where that is not read.
+        origins: What the rows call an emitted column, where that is not its name.
     """
 
     requested: tuple[str, ...]
@@ -50,11 +51,13 @@ class Columns:
     dates: tuple[str, ...]
     tracking: str | None
     deletion: Deletion | None
+    origins: Mapping[str, str]
 
     @property
     def are_records(self) -> bool:
         """Whether a row of the requested columns is a record already."""
-        return set(self.requested) <= set(self.emitted) and not self.overrides
+        emitted = {self.origins.get(name, name) for name in self.emitted}
+        return emitted.issuperset(self.requested) and not self.overrides and not self.origins
 
 
 def columns_of(
@@ -73,12 +76,19 @@ def columns_of(
     """
     shape = source.shape
     declared, own = shape.properties, shape.schema["properties"]
+    tracking = shape.property_of(tracking) if tracking else None
     tracking = tracking if tracking in declared else None
-    deletion = _deletion(source, settings, tracking) if DELETED_COLUMN in wanted else None
+    added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} - shape.taken
+    deletion = (
+        _deletion(source, settings, tracking) if DELETED_COLUMN in {*wanted} & added else None
+    )
     needed = {*shape.key, *source.order, tracking, *(deletion or ())[:2]}
-    requested = tuple(name for name in declared if name in wanted or name in needed)
+    requested = tuple(n for n in declared if shape.column(n) in wanted or n in needed)
     hidden = {} if settings.use_select else {n: s for n, s in wanted.items() if n not in own}
-    added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
+    origins = {column: name for name, column in shape.renamed.items()}
+    origins |= {name: name for name in shape.taken}
+    if deletion and deletion.name != DELETED_COLUMN:
+        origins[DELETED_COLUMN] = deletion.name
     return Columns(
         requested=requested,
         emitted=tuple(n for n in wanted if n in added or n in own or n in hidden),
@@ -87,6 +97,7 @@ def columns_of(
         dates=_dates(source, requested, wanted),
         tracking=tracking,
         deletion=deletion,
+        origins=origins,
     )
 
 
@@ -152,7 +163,8 @@ def _deletion(source: TenantSource, settings: Settings, tracking: str | None) ->
     stamp = tracking or shape.tracking_field(settings.tracking_fields)
     began = times.canonical(source.connection.began)
     emitted = settings.service_time_zone().to_output(began)
-    return Deletion(deletion_flag(shape.properties), stamp, emitted)
+    name = f"{DELETED_COLUMN}()" if DELETED_COLUMN in shape.properties else DELETED_COLUMN
+    return Deletion(deletion_flag(shape.properties), stamp, emitted, name)
 
 
 def _fits(names: Sequence[str]) -> bool:
@@ -178,9 +190,10 @@ def _dates(
 ) -> tuple[str, ...]:
     """The timestamps that are emitted as plain dates, by a setting or by the catalog."""
     declared = source.shape.properties
-    schemas = {**source.shape.schema["properties"], **wanted}
+    shape = source.shape
+    schemas = {**shape.schema["properties"], **wanted}
     return tuple(
         name
         for name in names
-        if is_timestamp(declared[name].type) and schemas[name].get("format") == "date"
+        if is_timestamp(declared[name].type) and schemas[shape.column(name)].get("format") == "date"
     )

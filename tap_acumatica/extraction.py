@@ -101,6 +101,7 @@ class Extraction:
             tenant=tenant,
             trim=settings.trim_strings,
             overrides=columns.overrides,
+            origins=columns.origins,
         )
         self._window = Window(
             reached or Reached(),

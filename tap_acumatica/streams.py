@@ -5,47 +5,53 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from singer_sdk.singerlib import Metadata, Schema
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
+from tap_acumatica.bookmarks import STATE_SOURCE, StreamBookmarks
+from tap_acumatica.catalog_entry import EntryReader, stated_in
 from tap_acumatica.extraction import Extraction
-from tap_acumatica.reading.window import Reached, keep, reached_by
-from tap_acumatica.records.deletion import DELETED_COLUMN
-from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN, restore_facets
+from tap_acumatica.reading.window import keep
+from tap_acumatica.records.schema import TENANT_COLUMN, restore_facets
 from tap_acumatica.sync import SyncedStream
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog, CatalogEntry
+    from singer_sdk.singerlib import Catalog
 
+    from tap_acumatica.catalog_entry import Stated
     from tap_acumatica.discovery import StreamDefinition
     from tap_acumatica.reading.progress import Progress
     from tap_acumatica.run import Key, Run
     from tap_acumatica.singer import SingerTap
 
-STATE_SOURCE = "entity_set"
-"""Where the state of a stream keeps which entity set it is."""
-
 
 class EntitySetStream(SyncedStream):
     """An entity set, a generic inquiry or a singleton."""
 
-    def __init__(self, tap: SingerTap, run: Run, definition: StreamDefinition) -> None:
+    def __init__(
+        self,
+        tap: SingerTap,
+        run: Run,
+        definition: StreamDefinition,
+        stated: Stated | None = None,
+    ) -> None:
         """Set up a stream.
 
         Args:
             tap: The tap.
             run: What the run shares.
             definition: What discovery found.
+            stated: What the input catalog says of it, as far as the SDK does not keep that.
         """
         super().__init__(tap, schema=definition.shape.schema, name=definition.name)
         self.definition = definition
         self.primary_keys = definition.shape.key_properties
         self.replication_key = definition.tracking
         self.selected_by_default = definition.selected_by_default
+        self._stated = stated
         self._vouched: tuple[str, ...] | None = None
         self._run = run
 
@@ -55,73 +61,12 @@ class EntitySetStream(SyncedStream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take keys, replication and schema from the input catalog, where they can be used."""
         if entry := catalog.get_stream(self.name):
-            self._complete_entry(entry)
+            stated = self._stated or stated_in({"streams": [entry.to_dict()]})[self.name]
+            reader = EntryReader(self.definition, stated, self.logger.warning)
+            reader.complete(entry, tracks_changes=self._run.site.settings.tracks_changes)
+            self._vouched = reader.vouched
         super().apply_catalog(catalog)
         restore_facets(self.effective_schema, self.schema)
-        method = self.forced_replication_method
-        if method not in {None, REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL}:
-            self.logger.warning(
-                "%s: the catalog asks for the replication method %s, which this tap does not "
-                "support; the stream is read by its replication key, if it has one.",
-                self.name,
-                method,
-            )
-            self.forced_replication_method = method = None
-        tracking = self.definition.tracking
-        if not self._run.site.settings.tracks_changes or method == REPLICATION_FULL_TABLE:
-            self.replication_key = None
-        elif not self._can_track(self.replication_key):
-            if self.replication_key:
-                self.logger.warning(
-                    "%s: %s %s; the whole stream is read.",
-                    self.name,
-                    self.replication_key,
-                    self.definition.untracked(self.replication_key) or "is emitted as a date",
-                )
-            wanted = method == REPLICATION_INCREMENTAL
-            self.replication_key = tracking if wanted and not self.replication_key else None
-        if self.replication_key is None:
-            self.forced_replication_method = REPLICATION_FULL_TABLE
-
-    def _complete_entry(self, entry: CatalogEntry) -> None:
-        """Add what a catalog entry leaves out: it is as discovered."""
-        root = entry.metadata.get(())
-        if entry.key_properties is None:
-            given = getattr(root, "table_key_properties", None)
-            entry.key_properties = list(self.primary_keys if given is None else given)
-        if entry.schema.properties is None:
-            entry.schema = Schema.from_dict(self.schema)
-        self._complete_key(entry)
-        if (deleted := self.schema["properties"].get(DELETED_COLUMN)) is not None:
-            # Without it, deleted rows would look like the others.
-            columns = entry.schema.properties or {}
-            columns.setdefault(DELETED_COLUMN, Schema.from_dict(deleted))
-        if (entry.replication_key, entry.replication_method) == (None, None) and not root:
-            entry.replication_key = self.replication_key
-
-    def _complete_key(self, entry: CatalogEntry) -> None:
-        """Settle what identifies a row: the catalog, where it says so, but ``keys`` before it.
-
-        A key that differs from the discovered one is the user's word, as is one in the setting.
-        """
-        found, declared = set(entry.key_properties or ()), self.definition.shape.key_properties
-        if not found or found == set(declared):
-            return
-        if not self.definition.has_given_key:
-            own = (n for n in entry.key_properties or () if n not in {TENANT_COLUMN, KEY_COLUMN})
-            self._vouched = tuple(own) or None
-            return
-        entry.key_properties = list(declared)
-        entry.schema.properties = entry.schema.properties or {}
-        for name in declared:
-            entry.schema.properties[name] = Schema.from_dict(self.schema["properties"][name])
-            entry.metadata["properties", name].inclusion = Metadata.InclusionType.AUTOMATIC
-
-    def _can_track(self, name: str | None) -> bool:
-        if name is None or self.definition.untracked(name):
-            return False
-        column: dict[str, t.Any] = self.effective_schema["properties"].get(name, {})
-        return column.get("format") != "date"
 
     @override
     def complete_schema(self, schema: dict[str, t.Any]) -> None:
@@ -208,26 +153,39 @@ class EntitySetStream(SyncedStream):
             self._run.site.settings,
             tenant=tenant,
             tracking=self.replication_key,
-            reached=self._reached(tenant),
+            reached=self.bookmarks.reached(tenant),
             key=self._vouched,
             fast=self.uses_fast_path if fast is None else fast,
         )
 
     # State
 
-    def _state_of(self, tenant: str | None) -> dict[str, t.Any]:
-        return self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
+    @property
+    def bookmarks(self) -> StreamBookmarks:
+        """What the state says of the stream."""
+        return StreamBookmarks(
+            self.name,
+            (self.tap_state.get("bookmarks") or {}).get(self.name) or {},
+            self.definition.sources,
+            self.replication_key,
+            self.definition.tracking,
+            self._run.site.settings.service_time_zone().zone,
+            self._run.warn_once,
+        )
 
-    def _reached(self, tenant: str | None) -> Reached:
-        """What earlier runs have read, if it is of the same replication key."""
-        state = self._state_of(tenant)
-        if self.replication_key and state.get("replication_key") == self.replication_key:
-            return reached_by(state, f"{self.name} of tenant '{tenant}'" if tenant else self.name)
-        return Reached()
+    def check_bookmarks(self) -> None:
+        """Refuse a state that cannot be used, before anything is read.
+
+        Raises:
+            BookmarkError: If a bookmark is not a date-time.
+            SettingsError: If it is not clear what the state means.
+        """
+        self.bookmarks.check(lambda tenant: self.definition.sources[tenant].connection.began)
 
     @override
     def save(self, tenant: str | None, progress: Progress) -> None:
         self.stream_state[STATE_SOURCE] = self.definition.entity_set
         if self.replication_method == REPLICATION_INCREMENTAL:
-            keep(self._state_of(tenant), self.replication_key, progress.reached)
+            state = self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
+            keep(state, self.replication_key, progress.reached)
         self.write_state()

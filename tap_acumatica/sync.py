@@ -111,13 +111,10 @@ class SyncedStream(SingerStream):
         Raises:
             RefusedError: If the stream needs them, or rows with them have been written.
         """
-        names = ", ".join(error.names)
-        needed = {*self.definition.shape.key, *self.primary_keys, self.replication_key}
-        if (
-            self._has_written
-            or needed & set(error.names)
-            or not (set(error.names) <= self.wanted_columns.keys())
-        ):
+        names, shape = ", ".join(error.names), self.definition.shape
+        columns = {shape.column(name) for name in error.names}
+        needed = {*map(shape.column, shape.key), *self.primary_keys, self.replication_key}
+        if self._has_written or needed & columns or not columns <= self.wanted_columns.keys():
             msg = (
                 f"{self.name}: the service no longer gives {names} ({error}); run discovery "
                 "again, or deselect what is gone"
@@ -130,8 +127,8 @@ class SyncedStream(SingerStream):
             names,
         )
         self._run.discard(self.name)
-        self.mask.update({("properties", name): False for name in error.names})
-        self.leave_out(error.names)
+        self.mask.update({("properties", name): False for name in columns})
+        self.leave_out(columns)
 
     def _write_rows(
         self, tenant: str | None, prefetch: Prefetch, writer: RowWriter, counter: Counter

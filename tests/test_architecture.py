@@ -34,6 +34,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "singer": {"errors"},
     "discovery": {"reading", *LOWER, "records", "acumatica", "settings"},
     "catalog": {"discovery"},
+    "catalog_input": {"errors", "catalog"},
+    "catalog_entry": {"records", "discovery"},
+    "state_input": {"errors", "records", "reading"},
+    "bookmarks": {*LOWER, "records", "reading", "state_input"},
     "columns": {*LOWER, "records", "reading", "settings", "discovery"},
     "extraction": {
         *LOWER,
@@ -43,10 +47,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sync": {"errors", "records", "reading", "singer", "discovery", "extraction", "run"},
     "streams": {
         *("errors", "records", "reading", "singer", "discovery", "extraction", "run", "sync"),
+        *("bookmarks", "catalog_entry"),
     },
     "tap": {
         *("errors", "records", "acumatica", "settings", "singer", "discovery", "catalog"),
-        *("run", "streams"),
+        *("run", "streams", "bookmarks", "state_input", "catalog_entry", "catalog_input"),
     },
     "cli": {"errors", "http", "auth", "acumatica", "settings", "singer", "tap"},
     "sandbox": {"odata"},

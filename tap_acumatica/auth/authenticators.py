@@ -49,6 +49,9 @@ class Answer(t.Protocol):
         """One line on a refusal: what failed, the likely cause, what to do."""
 
 
+_TRIED_ONCE = "it was tried once: further tries could lock the account"
+
+
 class Authenticator:
     """Signs nobody in, for services that need no sign-in; base of the others.
 
@@ -97,14 +100,20 @@ class Authenticator:
 class BasicAuthenticator(Authenticator):
     """User name and password, with each request."""
 
-    refusal = (
-        "the user name or the password is wrong, or the account is locked",
-        "set 'username' and 'password'; it was tried once: further tries could lock the account",
-    )
+    refusal = ("the user name or the password is wrong, or the account is locked", _TRIED_ONCE)
 
-    def __init__(self, username: str, password: str) -> None:
-        """Take the credentials."""
+    def __init__(
+        self, username: str, password: str, *, source: str = "'username' and 'password'"
+    ) -> None:
+        """Take the credentials.
+
+        Args:
+            username: User name.
+            password: Password.
+            source: The settings that they come from, for errors.
+        """
         super().__init__()
+        self.refusal = (self.refusal[0], f"set {source}; {_TRIED_ONCE}")
         self._sign = HTTPBasicAuth(username.encode(), password.encode())
         self._proven = False
         self._one_at_a_time = threading.Lock()

@@ -88,6 +88,7 @@ class IdentityServer:
         application: Application,
         *,
         user_agent: str = "tap-acumatica",
+        source: str = "'username' and 'password'",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -95,10 +96,12 @@ class IdentityServer:
         Args:
             application: The connected application.
             user_agent: Name to send.
+            source: The settings that a password comes from, for errors.
             clock: Seconds since the epoch.
         """
         self.application = application
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._source = source
         self._clock = clock
         self._endpoints: Endpoints | None = None
 
@@ -147,8 +150,7 @@ class IdentityServer:
         return self._ask(
             "password",
             form,
-            "set 'username' and 'password'; it was tried once: further tries could lock the "
-            "account",
+            f"set {self._source}; it was tried once: further tries could lock the account",
         )
 
     def endpoints(self) -> Endpoints:

@@ -210,12 +210,15 @@ class Discovery:
             source.shape.hashed = shape.hashed
         source = next(iter(sources.values()))
         found = StreamDefinition(name, shape, None, sources)
+        if shape.renamed:
+            logger.warning("%s: %s", name, shape.renaming)
         if not source.entity.entity_set.singleton and not found.is_grouped:
-            found.tracking = shape.tracking_field(
+            tracking = shape.tracking_field(
                 name
                 for name in self._settings.tracking_candidates
                 if not any(name in p.not_comparable for p in sources.values())
             )
+            found.tracking = tracking and shape.column(tracking)
         for source in sources.values():
             if source.lacks_parameters and source.entity.function:
                 wants = ", ".join(f"{p.name} ({p.type})" for p in source.entity.function.parameters)

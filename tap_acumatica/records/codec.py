@@ -26,9 +26,8 @@ from tap_acumatica.odata.payload import (
 from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
-from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.members import Members
-from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
+from tap_acumatica.records.schema import KEY_COLUMN, ROW_KEY, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -235,7 +234,7 @@ class RowCodec:
                     ) from error
             row[name] = value
         if self.deletion:
-            row[DELETED_COLUMN] = self.deletion.deleted_at(row)
+            row[self.deletion.name] = self.deletion.deleted_at(row)
         return row
 
     def _mismatch_message(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
@@ -275,7 +274,7 @@ def join_parts(page: Page) -> Page:
 class RecordMaker:
     """Builds records from rows: selected columns, added columns, the catalog's types."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all of them decide what a record is
         self,
         columns: Iterable[str],
         *,
@@ -283,6 +282,7 @@ class RecordMaker:
         tenant: str | None = None,
         trim: bool = False,
         overrides: Mapping[str, Convert] | None = None,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         """Configure the records.
 
@@ -292,12 +292,16 @@ class RecordMaker:
             tenant: Login name for ``_tenant``.
             trim: Whether to remove trailing spaces from strings.
             overrides: Conversions to the types in the catalog; see :func:`catalog_conversions`.
+            origins: What a column is called in rows, where that differs from its name or the
+                service has a property with a name of the tap's own.
         """
-        wanted = dict.fromkeys(columns)
-        self._tenant = tenant if TENANT_COLUMN in wanted else None
-        self._hash = KEY_COLUMN in wanted
+        wanted, origins = dict.fromkeys(columns), origins or {}
+        own = {TENANT_COLUMN, KEY_COLUMN} - origins.keys()
+        self._tenant = tenant if TENANT_COLUMN in own & wanted.keys() else None
+        self._hash = KEY_COLUMN in own & wanted.keys()
+        self._row_key = ROW_KEY if KEY_COLUMN in origins.values() else KEY_COLUMN
         self._key = tuple(key)
-        self._columns = tuple(name for name in wanted if name not in {TENANT_COLUMN, KEY_COLUMN})
+        self._columns = tuple((n, origins.get(n, n)) for n in wanted if n not in own)
         self._trim = trim
         self._overrides = dict(overrides or {})
 
@@ -311,10 +315,10 @@ class RecordMaker:
         if self._tenant is not None:
             record[TENANT_COLUMN] = self._tenant
         if self._hash:
-            record[KEY_COLUMN] = row.get(KEY_COLUMN) or hashed_key(row, self._key)
-        for name in self._columns:
-            if name in row:
-                record[name] = row[name]
+            record[KEY_COLUMN] = row.get(self._row_key) or hashed_key(row, self._key)
+        for name, origin in self._columns:
+            if origin in row:
+                record[name] = row[origin]
         if self._trim:
             for name, value in record.items():
                 if isinstance(value, str):

@@ -39,8 +39,13 @@ def authenticator(
     if settings.auth_mode == "basic":
         if given.username is None and given.password is None and not service.site:
             return Authenticator()
-        return BasicAuthenticator(*_pair(settings, service, "auth_mode 'basic'"))
-    server = IdentityServer(application(settings, service), user_agent=user_agent)
+        pair = _pair(settings, service, "auth_mode 'basic'")
+        return BasicAuthenticator(*pair, source=_source(settings, service))
+    server = IdentityServer(
+        application(settings, service),
+        user_agent=user_agent,
+        source=_source(settings, service),
+    )
     grant: Grant
     if settings.oauth_flow == "password":
         grant = PasswordGrant(server, *_pair(settings, service, "oauth_flow 'password'"))
@@ -105,6 +110,20 @@ def _pair(settings: Settings, service: Service, what: str) -> tuple[str, str]:
         msg = f"'{missing}' is missing{_of_tenant(service)}: {what} needs username and password"
         raise SettingsError(msg)
     return given.username, given.password
+
+
+def _source(settings: Settings, service: Service) -> str:
+    """The settings that user name and password come from."""
+    own = settings.tenant_credentials.get(service.tenant or "")
+    places = {
+        name: f"'{name}' of '{service.tenant}' in 'tenant_credentials'"
+        if own is not None and getattr(own, name) is not None
+        else f"'{name}'"
+        for name in ("username", "password")
+    }
+    if all("tenant_credentials" in place for place in places.values()):
+        return f"'username' and 'password' of '{service.tenant}' in 'tenant_credentials'"
+    return " and ".join(places.values())
 
 
 def _of_tenant(service: Service) -> str:
