@@ -15,13 +15,9 @@ import sys
 import typing as t
 
 from singer_sdk import Tap
-from singer_sdk.configuration._dict_config import (
-    merge_missing_config_jsonschema,
-    parse_environment_config,
-)
+from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._batch import BatchConfig, BatchFileFormat
-from singer_sdk.helpers._util import read_json_file
 from singer_sdk.helpers.capabilities import EMIT_ACTIVATE_VERSION_CONFIG
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.io_base import SingerWriter
@@ -51,8 +47,6 @@ __all__ = [
     "SingerStream",
     "SingerTap",
     "Terminated",
-    "parse_environment_config",
-    "read_json_file",
 ]
 
 _SIGNAL_EXIT = 128
@@ -174,7 +168,7 @@ class SingerTap(Tap, abc.ABC):
         del setup_mapper
         self.map_errors: dict[str, Exception] = {}
         if parse_env_config:
-            self.check_environment(os.environ)
+            config = self.with_environment(config)
         super().__init__(
             config=config,
             catalog=catalog,
@@ -185,13 +179,15 @@ class SingerTap(Tap, abc.ABC):
             message_writer=message_writer,
         )
 
+    _env_var_config: t.ClassVar[dict[str, t.Any]] = {}  # :meth:`with_environment` reads them
+
     @classmethod
     @abc.abstractmethod
-    def check_environment(cls, environment: Mapping[str, str]) -> None:
-        """Check the variables that hold settings, before the SDK reads them.
+    def with_environment(cls, config: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+        """The settings with those of the environment's variables, which win.
 
-        Raises:
-            SettingsError: If one holds what its setting cannot be.
+        Args:
+            config: The settings so far.
         """
 
     @abc.abstractmethod

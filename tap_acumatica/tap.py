@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 
+import click
 import msgspec
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
@@ -21,21 +22,21 @@ from tap_acumatica.discovery import Discovery
 from tap_acumatica.errors import AccessError, SettingsError, TapError
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.run import Run
-from tap_acumatica.settings.checks import check, check_environment
 from tap_acumatica.settings.connections import connect
-from tap_acumatica.settings.table import config_jsonschema, without_blanks
-from tap_acumatica.singer import SingerTap
+from tap_acumatica.settings.documents import document, json_text, not_json
+from tap_acumatica.settings.given import as_given
+from tap_acumatica.settings.sources import ENVIRONMENT, prepared, read_files, with_environment
+from tap_acumatica.settings.table import config_jsonschema
+from tap_acumatica.singer import ConfigInput, SingerTap
 from tap_acumatica.streams import STATE_SOURCE, EntitySetStream
 
 if t.TYPE_CHECKING:
     import signal
     from collections.abc import Mapping
 
-    import click
-
     from tap_acumatica.acumatica.connection import Connection
     from tap_acumatica.discovery import StreamDefinition
-    from tap_acumatica.singer import ConfigInput
+    from tap_acumatica.settings.documents import Source
 
 
 class TapAcumatica(SingerTap):
@@ -67,15 +68,12 @@ class TapAcumatica(SingerTap):
 
     @classmethod
     @override
-    def check_environment(cls, environment: Mapping[str, str]) -> None:
-        check_environment(environment)
+    def with_environment(cls, config: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+        return with_environment(config)
 
     @override
     def check_config(self, config: Mapping[str, t.Any], *, strict: bool) -> dict[str, t.Any]:
-        given = without_blanks(config)
-        if strict:
-            check(given)
-        return given
+        return prepared(config) if strict else as_given(config)
 
     # The run
 
@@ -221,14 +219,38 @@ class TapAcumatica(SingerTap):
 
     @classmethod
     @override
+    def get_singer_command(cls) -> click.Command:
+        """The command line; files are read by the tap itself, in whatever encoding they are."""
+        command = super().get_singer_command()
+        for parameter in command.params:
+            if parameter.name in {"catalog", "state"}:
+                parameter.type = click.STRING
+        return command
+
+    @classmethod
+    @override
+    def cb_config(
+        cls: type[TapAcumatica], ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> ConfigInput:
+        """Read the configuration files.
+
+        Raises:
+            SettingsError: If one of them does not hold a configuration.
+        """
+        del ctx, param
+        files = read_files(path for path in value if path != ENVIRONMENT)
+        return ConfigInput(config=files, parse_env=ENVIRONMENT in value)
+
+    @classmethod
+    @override
     def invoke(  # type: ignore[override]  # as Tap.invoke itself
         cls,
         *,
         about: bool = False,
         about_format: str | None = None,
         config: ConfigInput | None = None,
-        state: t.IO[str] | None = None,
-        catalog: t.IO[str] | None = None,
+        state: Source | None = None,
+        catalog: Source | None = None,
     ) -> None:
         """Run the tap, sign out whatever happens, and fail if a stream failed."""
         if about:
@@ -283,31 +305,14 @@ class TapAcumatica(SingerTap):
             self.close()
 
 
-def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
-    """A JSON object out of a file.
-
-    Raises:
-        SettingsError: If it does not hold one.
-    """
-    try:
-        document = msgspec.json.decode(file.read())
-    except msgspec.DecodeError as error:
-        msg = f"the {what} file is not JSON ({error})"
-        raise SettingsError(msg) from error
-    if not isinstance(document, dict):
-        msg = f"the {what} file must hold a JSON object"
-        raise SettingsError(msg)
-    return document
-
-
-def _state(file: t.IO[str]) -> dict[str, t.Any]:
+def _state(file: Source) -> dict[str, t.Any]:
     """The state, also where the file holds a whole STATE message.
 
     Raises:
         SettingsError: If it has another form.
     """
-    document = _document(file, "state")
-    held = document.get("value") if document.get("type") == "STATE" else document
+    found = document(file, "state")
+    held = found.get("value") if found.get("type") == "STATE" else found
     if not isinstance(held, dict):
         return {}
     bookmarks = held.get("bookmarks", {})
@@ -320,18 +325,17 @@ def _state(file: t.IO[str]) -> dict[str, t.Any]:
     return held
 
 
-def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
+def _catalog(file: Source) -> dict[str, t.Any]:
     """The input catalog without what it deselects: the SDK takes long over thousands of streams.
 
     Raises:
         SettingsError: If it is not a catalog.
     """
-    text = file.read()
+    text = json_text(file, "catalog")
     try:
         return selected_entries(text)
     except msgspec.ValidationError as error:
         msg = f"the catalog file does not hold a catalog ({error}); write a new one by --discover"
         raise SettingsError(msg) from error
     except msgspec.DecodeError as error:
-        msg = f"the catalog file is not JSON ({error})"
-        raise SettingsError(msg) from error
+        raise not_json(text, file, "catalog", error) from error
