@@ -27,6 +27,7 @@ from tap_acumatica.settings.documents import document, json_text, not_json
 from tap_acumatica.settings.given import as_given
 from tap_acumatica.settings.sources import ENVIRONMENT, prepared, read_files, with_environment
 from tap_acumatica.settings.table import config_jsonschema
+from tap_acumatica.settings.unmatched import warn_of_maps
 from tap_acumatica.singer import ConfigInput, SingerTap
 from tap_acumatica.streams import STATE_SOURCE, EntitySetStream
 
@@ -137,6 +138,7 @@ class TapAcumatica(SingerTap):
             self._reachable(), self.run.site.settings, remembered=self._remembered(selected)
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
+        warn_of_maps(self.config.get("stream_maps"), {one.stream for one in discovery.offered})
         for name in sorted((selected or set()) - {definition.name for definition in definitions}):
             self.run.report(
                 name,
@@ -238,8 +240,7 @@ class TapAcumatica(SingerTap):
             SettingsError: If one of them does not hold a configuration.
         """
         del ctx, param
-        files = read_files(path for path in value if path != ENVIRONMENT)
-        return ConfigInput(config=files, parse_env=ENVIRONMENT in value)
+        return ConfigInput(config=read_files(value), parse_env=ENVIRONMENT in value)
 
     @classmethod
     @override

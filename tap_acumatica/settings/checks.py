@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import typing as t
 
 from jsonschema import Draft202012Validator
@@ -18,7 +17,7 @@ from tap_acumatica.settings.given import Given, origin_of
 from tap_acumatica.settings.names import nearest
 from tap_acumatica.settings.setting import ADDED_PROPERTIES, TEXT
 from tap_acumatica.settings.table import PREFIX, SETTINGS, schemas
-from tap_acumatica.settings.values import as_meant, kind_of
+from tap_acumatica.settings.values import VARIABLE, as_meant, kind_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +39,6 @@ _NOTHING = (
     f"no settings were given: use --config FILE, or --config=ENV for {PREFIX}… variables; 'url' at "
     "least is needed"
 )
-_VARIABLE_IN_FILE = re.compile(r"\$\{\w+\}")
 
 
 def check(config: Mapping[str, t.Any]) -> None:
@@ -180,9 +178,12 @@ def _faults_of_entries(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]
         for entry in _listed(config.get(name), dict):
             if _is_complete(entry) and (fault := property_fault(entry)):
                 yield name, f"is wrong: {fault}"
-    for name, value in config.items():
-        if isinstance(value, str) and _VARIABLE_IN_FILE.fullmatch(value):
-            yield name, "is the name of a variable, which is not replaced here; write its value"
+    for setting in SETTINGS:
+        value = config.get(setting.name)
+        texts = [value] if isinstance(value, str) else _listed(value, str)
+        if not setting.secret and any(VARIABLE.fullmatch(text) for text in texts):
+            fault = "holds the name of a variable, which is not replaced here; write its value"
+            yield setting.name, fault
 
 
 def _fault(error: t.Any, setting: Setting) -> str:

@@ -30,19 +30,23 @@ ENVIRONMENT = "ENV"
 _ENV_FILE = ".env"
 
 
-def read_files(paths: Iterable[str]) -> Given:
+def read_files(sources: Iterable[str]) -> Given:
     """The configuration that files hold; of a setting given twice, the last one counts.
 
     Args:
-        paths: Paths of JSON files, ``-`` for standard input.
+        sources: Paths of JSON files, ``-`` for standard input; ``ENV`` is left out.
 
     Raises:
-        SettingsError: If one of them does not hold a configuration.
+        SettingsError: If one of them does not hold a configuration, or there is no setting.
     """
-    config = Given()
-    for path in paths:
-        for name, value in document(path, "configuration").items():
-            config.put(name, value, _shown(path))
+    config, listed = Given(), list(sources)
+    for path in listed:
+        if path != ENVIRONMENT:
+            for name, value in document(path, "configuration").items():
+                config.put(name, value, _shown(path))
+    if listed and not config and ENVIRONMENT not in listed:
+        msg = f"'url' is missing: there are no settings in {', '.join(listed)}"
+        raise SettingsError(msg)
     return config
 
 
@@ -56,7 +60,7 @@ def read_config(sources: Iterable[str]) -> Given:
         SettingsError: If a file does not hold a configuration, or a setting is missing or wrong.
     """
     listed = list(sources)
-    config = read_files(source for source in listed if source != ENVIRONMENT)
+    config = read_files(listed)
     return prepared(with_environment(config) if ENVIRONMENT in listed else config)
 
 

@@ -24,6 +24,9 @@ LINE_ENDS = "\r\n\0"
 
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019"}
 _MARKS = frozenset("\"'`\u201c\u201d\u201e\u2018\u2019")
+VARIABLE = re.compile(r"\$\{\w+\}")
+"""A text that is a variable, which some loaders replace and others leave as it is."""
+
 _WHOLE = re.compile(r"[+-]?\d{1,18}(\.0+)?", re.ASCII)
 
 
@@ -49,7 +52,7 @@ def as_meant(
     Args:
         value: The value as given.
         schema: JSON Schema of the setting.
-        separated: Whether a comma in the text of a list separates its entries, as it does in
+        separated: Whether a text without brackets is a list of entries between commas, as in
             variables of the environment.
         secret: What to make of a secret.
     """
@@ -87,6 +90,8 @@ def secret_fault(value: str) -> str:
         return "begins or ends with a blank, which is part of it"
     if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
         return "stands in quotation marks, which are part of it"
+    if VARIABLE.fullmatch(value):
+        return "looks like the name of a variable, which is not replaced here"
     return ""
 
 
@@ -166,17 +171,13 @@ def _list(text: str, schema: Schema, *, separated: bool) -> list[t.Any] | None:
     if kind_of(schema.get("items", {})) != "string":
         return [found] if isinstance(found, dict) else None
     if text.startswith("[") and text.endswith("]"):
-        text, separated = text[1:-1], True
-    elif isinstance(found, dict) or text.startswith("{"):
+        text = text[1:-1]
+    elif not separated or isinstance(found, dict) or text.startswith("{"):
         return None
-    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip(_BLANKS)]
-    if not separated and "," in text:
+    entries = [_unquoted(entry) for entry in re.split(r"[,\r\n]", text)]
+    if any(entry.startswith("- ") or _is_doubtful(entry) for entry in entries):
         return None
-    entries = [each for line in lines for each in line.split(",")]
-    bare = [_unquoted(entry) for entry in entries]
-    if any(entry.startswith("- ") or _is_doubtful(entry) for entry in bare):
-        return None
-    return [entry for entry in bare if entry]
+    return [entry for entry in entries if entry]
 
 
 def _is_doubtful(entry: str) -> bool:
