@@ -124,7 +124,10 @@ def _fault_of_variable(name: str, schema: Mapping[str, t.Any], text: str, variab
 
 
 def _as_json(schema: Mapping[str, t.Any]) -> str:
-    return " written as JSON" if kind_of(schema) in {"array", "object"} else ""
+    if kind_of(schema) not in {"array", "object"}:
+        return ""
+    of_texts = schema.get("items") == TEXT
+    return ' written as JSON, such as ["A", "B"]' if of_texts else " written as JSON"
 
 
 def _faults_of_variables_of_the_sdk(config: Mapping[str, t.Any]) -> Iterator[str]:

@@ -54,25 +54,26 @@ def syntax_fault(text: str) -> tuple[int, int, str]:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return error.lineno, error.colno, _cause(text, error)
+        place = error.pos
+        if text[place : place + 1] in {"}", "]"} and text[:place].rstrip().endswith(","):
+            place = text.rindex(",", 0, place)
+        line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
+        return line, column, _cause(text, place, error.msg)
     except (ValueError, RecursionError):
         pass
     return 0, 0, ""
 
 
-def _cause(text: str, error: json.JSONDecodeError) -> str:
+def _cause(text: str, place: int, said: str) -> str:
     if text.lstrip(PADDING)[:1] != "{":
         lines = (line.strip() for line in text.lstrip(PADDING).splitlines())
         first = next((line for line in lines if line and not line.startswith("#")), "")
         for pattern, cause in _LANGUAGES:
             if re.match(pattern, first):
                 return cause
-    if error.pos >= len(text):
+    if place >= len(text):
         return "it ends in the middle"
-    place = error.pos
-    if text[place] in "}]" and text[:place].rstrip().endswith(","):
-        place = text.rindex(",", 0, place)
     for pattern, cause in _HERE:
         if re.match(pattern, text[place:]):
             return cause
-    return next(cause for words, cause in _SAID if error.msg.startswith(words))
+    return next(cause for words, cause in _SAID if said.startswith(words))

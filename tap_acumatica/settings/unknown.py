@@ -19,7 +19,7 @@ _NO_SETTING = re.compile(r"[_$#/@]|x-|\Z")
 """How names of comments and of what Meltano adds begin."""
 
 _VARIABLE = re.compile(rf"(export\s+)?{PREFIX.replace('_', '[-_.]')}(?P<name>.*)", re.IGNORECASE)
-_OF_THE_SDK = {"loglevel"}
+_OF_THE_SDK = {"loglevel", "log_level", "log_config", "metrics_loglevel"}
 _INHERITED = re.compile(r"(no_)?refresh_(?P<name>.+)")
 """Settings of the plugins of ``meltano.yml`` that inherit from tap-acumatica."""
 
@@ -76,7 +76,8 @@ def _unknown_members(
 ) -> Iterator[tuple[str, str, list[str]]]:
     """Members that an object's schema does not name: where, which, and those that it names."""
     declared = schema.get("properties")
-    if not declared or not isinstance(value, dict) or schema.get("additionalProperties"):
+    others = schema.get("additionalProperties")
+    if not declared or not isinstance(value, dict) or isinstance(others, dict):
         return
     for name, member in value.items():
         if name in declared:

@@ -123,9 +123,9 @@ def _from_text(text: str, kind: str, schema: Schema, *, separated: bool) -> t.An
         return int(plain.partition(".")[0]) if _WHOLE.fullmatch(plain) else text
     found = None
     if kind == "object":
-        found = _json(plain)
+        found = _json(text)
     elif kind == "array":
-        found = _list(plain, schema, separated=separated)
+        found = _list(text, schema, separated=separated)
     return found if isinstance(found, dict if kind == "object" else list) else text
 
 
@@ -147,15 +147,16 @@ def _unquoted(text: str) -> str:
 
 
 def _json(text: str) -> t.Any:
-    """What a JSON text holds, also where it is encoded twice; None where it is not JSON."""
-    for _ in range(2):
+    """The list or object that a JSON text holds, also where it is encoded or quoted twice."""
+    plain = text.strip(_BLANKS)
+    for candidate in (plain, _unquoted(plain)):
         try:
-            found = json.loads(text, parse_constant=_refuse)
+            found = json.loads(candidate, parse_constant=_refuse)
+            found = json.loads(found, parse_constant=_refuse) if isinstance(found, str) else found
         except (ValueError, RecursionError):
-            return None
-        if not isinstance(found, str):
+            continue
+        if isinstance(found, list | dict):
             return found
-        text = found
     return None
 
 
@@ -170,17 +171,19 @@ def _list(text: str, schema: Schema, *, separated: bool) -> list[t.Any] | None:
         return found
     if kind_of(schema.get("items", {})) != "string":
         return [found] if isinstance(found, dict) else None
-    if text.startswith("[") and text.endswith("]"):
-        text = text[1:-1]
-    elif not separated or isinstance(found, dict) or text.startswith("{"):
+    plain = _unquoted(text)
+    bracketed = plain.startswith("[") and plain.endswith("]")
+    if not (separated or bracketed) or isinstance(found, dict):
         return None
-    entries = [_unquoted(entry) for entry in re.split(r"[,\r\n]", text)]
-    if any(entry.startswith("- ") or _is_doubtful(entry) for entry in entries):
+    entries = re.split(r"[,\r\n]", plain[1:-1] if bracketed else plain)
+    entries = [_unquoted(entry) for entry in entries]
+    if any(_is_doubtful(entry, pattern=not bracketed) for entry in entries):
         return None
     return [entry for entry in entries if entry]
 
 
-def _is_doubtful(entry: str) -> bool:
-    """Whether an entry has marks that belong to a list; a glob pattern may hold [abc]."""
-    outside = re.sub(r"\[[^\[\]\s,]+\]", "", entry)
-    return bool(_MARKS & {entry[:1], entry[-1:]}) or any(mark in outside for mark in "[]{}")
+def _is_doubtful(entry: str, *, pattern: bool) -> bool:
+    """Whether an entry has marks that belong to a list; those of a glob pattern [abc] do not."""
+    outside = re.sub(r"\[[^\[\]\s]+\]", "", entry) if pattern else entry
+    marked = bool(_MARKS & {entry[:1], entry[-1:]}) or any(mark in outside for mark in "[]{}")
+    return marked or entry.startswith("- ")
