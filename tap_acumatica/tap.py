@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 
+import click
 import msgspec
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
@@ -31,10 +32,13 @@ from tap_acumatica.errors import (
 )
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.run import Run
-from tap_acumatica.settings.checks import check, check_environment
 from tap_acumatica.settings.connections import connect
-from tap_acumatica.settings.table import config_jsonschema, without_blanks
-from tap_acumatica.singer import SingerTap
+from tap_acumatica.settings.documents import document, json_text, name_of, not_json
+from tap_acumatica.settings.given import as_given
+from tap_acumatica.settings.sources import ENVIRONMENT, prepared, read_files, with_environment
+from tap_acumatica.settings.table import config_jsonschema
+from tap_acumatica.settings.unmatched import warn_of_maps
+from tap_acumatica.singer import ConfigInput, SingerTap
 from tap_acumatica.state_input import state_of
 from tap_acumatica.streams import EntitySetStream
 
@@ -44,12 +48,10 @@ if t.TYPE_CHECKING:
     import signal
     from collections.abc import Mapping
 
-    import click
-
     from tap_acumatica.acumatica.connection import Connection
     from tap_acumatica.catalog_entry import Stated
     from tap_acumatica.discovery import StreamDefinition
-    from tap_acumatica.singer import ConfigInput
+    from tap_acumatica.settings.documents import Source
 
 
 class TapAcumatica(SingerTap):
@@ -92,15 +94,12 @@ class TapAcumatica(SingerTap):
 
     @classmethod
     @override
-    def check_environment(cls, environment: Mapping[str, str]) -> None:
-        check_environment(environment)
+    def with_environment(cls, config: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+        return with_environment(config)
 
     @override
     def check_config(self, config: Mapping[str, t.Any], *, strict: bool) -> dict[str, t.Any]:
-        given = without_blanks(config)
-        if strict:
-            check(given)
-        return given
+        return prepared(config) if strict else as_given(config)
 
     # The run
 
@@ -199,6 +198,7 @@ class TapAcumatica(SingerTap):
             writes_catalog=self._writes_catalog,
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
+        warn_of_maps(self.config.get("stream_maps"), {one.stream for one in discovery.offered})
         missing = sorted((selected or set()) - {definition.name for definition in definitions})
         failed = any(each.failure for each in self.run.site.connections.values())
         if missing and not definitions and not failed:
@@ -271,14 +271,37 @@ class TapAcumatica(SingerTap):
 
     @classmethod
     @override
+    def get_singer_command(cls) -> click.Command:
+        """The command line; files are read by the tap itself, in whatever encoding they are."""
+        command = super().get_singer_command()
+        for parameter in command.params:
+            if parameter.name in {"catalog", "state"}:
+                parameter.type = click.STRING
+        return command
+
+    @classmethod
+    @override
+    def cb_config(
+        cls: type[TapAcumatica], ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> ConfigInput:
+        """Read the configuration files.
+
+        Raises:
+            SettingsError: If one of them does not hold a configuration.
+        """
+        del ctx, param
+        return ConfigInput(config=read_files(value), parse_env=ENVIRONMENT in value)
+
+    @classmethod
+    @override
     def invoke(  # type: ignore[override]  # as Tap.invoke itself
         cls,
         *,
         about: bool = False,
         about_format: str | None = None,
         config: ConfigInput | None = None,
-        state: t.IO[str] | None = None,
-        catalog: t.IO[str] | None = None,
+        state: Source | None = None,
+        catalog: Source | None = None,
     ) -> None:
         """Run the tap, sign out whatever happens, and fail if a stream failed."""
         if about:
@@ -287,11 +310,11 @@ class TapAcumatica(SingerTap):
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
             config=config.config if config else {},
-            state=_document(state, "state") if state else None,
+            state=document(state, "state") if state else None,
             catalog=_catalog(catalog) if catalog else None,
             parse_env_config=config.parse_env if config else False,
         )
-        tap.catalog_file = catalog.name if catalog else None
+        tap.catalog_file = name_of(catalog) if catalog else None
         try:
             tap.sync()
         finally:
@@ -355,31 +378,14 @@ class TapAcumatica(SingerTap):
             raise IncompleteError(msg, error.exit_code) from error
 
 
-def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
-    """A JSON object out of a file.
-
-    Raises:
-        SettingsError: If it does not hold one.
-    """
-    try:
-        document = msgspec.json.decode(file.read())
-    except msgspec.DecodeError as error:
-        msg = f"the {what} file is not JSON ({error})"
-        raise SettingsError(msg) from error
-    if not isinstance(document, dict):
-        msg = f"the {what} file must hold a JSON object"
-        raise SettingsError(msg)
-    return document
-
-
-def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
+def _catalog(file: Source) -> dict[str, t.Any]:
     """The input catalog without what it deselects: the SDK takes long over thousands of streams.
 
     Raises:
         SettingsError: If it is not a catalog.
     """
+    text = json_text(file, "catalog")
     try:
-        return input_catalog(file.read(), f"the catalog file {file.name}")
+        return input_catalog(text, f"the catalog file {name_of(file)}")
     except msgspec.DecodeError as error:
-        msg = f"the catalog file is not JSON ({error})"
-        raise SettingsError(msg) from error
+        raise not_json(text, file, "catalog", error) from error

@@ -21,6 +21,7 @@ from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.reading.evidence import Evidence
 from tap_acumatica.records.deletion import deletion_flag
 from tap_acumatica.records.schema import merge_shapes, record_shape
+from tap_acumatica.settings.unmatched import check_entity_sets, warn_of_columns
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.connection import Connection
     from tap_acumatica.acumatica.entity_sets import Entity, Offer
     from tap_acumatica.discovery.memory import Memory
-    from tap_acumatica.odata.model import Model
+    from tap_acumatica.odata.model import Model, Property
     from tap_acumatica.settings.typed import Settings
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Discovery:
         self._settings = settings
         self._time_zone = settings.service_time_zone()
         self._matched: set[str] = set()
+        self.offered: list[Entity] = []
         self._evidence = {tenant: Evidence() for tenant in connections}
         self._site = SiteKnowledge(settings, memories or {}, probes=writes_catalog)
 
@@ -75,7 +77,7 @@ class Discovery:
             TapError: If a tenant's metadata cannot be read.
         """
         sources: dict[str, dict[str | None, TenantSource]] = {}
-        offered: set[str] = set()
+        self.offered = []
         chosen: dict[str | None, list[Entity]] = {}
         found = {
             tenant: offers(connection.model(), connection.service.interface)
@@ -85,7 +87,7 @@ class Discovery:
         for tenant, connection in self._connections.items():
             model, interface = connection.model(), connection.service.interface
             for entity in entities(model, interface, offered=found[tenant], names=names):
-                offered.update(entity.aliases)
+                self.offered.append(entity)
                 if self._selects(entity) and (wanted is None or wanted(entity.stream)):
                     self._refuse_another(entity)
                     chosen.setdefault(tenant, []).append(entity)
@@ -96,9 +98,11 @@ class Discovery:
             for entity in selected:
                 source = self._source(tenant, connection, connection.model(), entity)
                 sources.setdefault(entity.stream, {})[tenant] = source
-        self._warn_of_unused(offered)
-        if wanted is None:
-            self._warn_of_unmatched()
+        complete = len(self._connections) >= len(self._settings.tenants)
+        check_entity_sets(self._settings, self.offered, complete=complete)
+        if wanted is None and complete:
+            columns = {name: _columns(each) for name, each in sources.items()}
+            warn_of_columns(self._settings, columns, self._matched)
         for connection in self._connections.values():
             connection.release_metadata()
         definitions = [self._define(name, sources[name]) for name in sorted(sources)]
@@ -231,22 +235,6 @@ class Discovery:
                 break
         return found
 
-    def _warn_of_unused(self, offered: set[str]) -> None:
-        settings = self._settings
-        for setting, given in (
-            ("expand", settings.expand),
-            ("inquiry_parameters", settings.inquiry_parameters),
-            ("keys", settings.keys),
-        ):
-            for name in given:
-                if name not in offered:
-                    logger.warning(
-                        "'%s' names %s, which the service does not offer.", setting, name
-                    )
 
-    def _warn_of_unmatched(self) -> None:
-        for pattern in self._settings.date_fields:
-            if pattern not in self._matched:
-                logger.warning(
-                    "'date_fields' names %s, which is not a timestamp of any stream.", pattern
-                )
+def _columns(sources: Mapping[str | None, TenantSource]) -> dict[str, Property]:
+    return {n: p for source in sources.values() for n, p in source.shape.properties.items()}

@@ -13,6 +13,7 @@ from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.transport import Transport
 from tap_acumatica.settings import credentials
 from tap_acumatica.settings.typed import Settings
+from tap_acumatica.settings.unmatched import warn_of_tenants
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,9 @@ def connect(config: Mapping[str, t.Any], *, user_agent: str) -> Site:
     Raises:
         SettingsError: If a setting is missing or wrong; the message names all of them.
     """
-    return Site(Settings.from_config(config), user_agent=user_agent)
+    site = Site(Settings.from_config(config), user_agent=user_agent)
+    warn_of_tenants(site.settings, site.services)
+    return site
 
 
 class Site:

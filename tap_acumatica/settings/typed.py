@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from tap_acumatica.http.additions import RequestAdditions, additions, language_tag
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.settings.checks import canonical_start, check
+from tap_acumatica.settings.given import as_given
 from tap_acumatica.settings.table import without_blanks
 
 if t.TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Settings:
         Raises:
             SettingsError: If a setting is missing or wrong; the message names all of them.
         """
-        given = without_blanks(config)
+        given = as_given(config)
         check(given)
         values = {
             one.name: _frozen(given[one.name])

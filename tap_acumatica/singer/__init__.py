@@ -6,9 +6,7 @@ This is the only room that imports, calls or overrides private names of the SDK,
 
 from __future__ import annotations
 
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._batch import BatchConfig, BatchFileFormat
-from singer_sdk.helpers._util import read_json_file
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 
 from tap_acumatica.singer.messages import MessageWriter, Terminated
@@ -24,6 +22,4 @@ __all__ = [
     "SingerStream",
     "SingerTap",
     "Terminated",
-    "parse_environment_config",
-    "read_json_file",
 ]

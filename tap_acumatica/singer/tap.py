@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import logging
-import os
 import signal
 import typing as t
 
@@ -62,7 +61,7 @@ class SingerTap(Tap, abc.ABC):
         """
         del setup_mapper
         if parse_env_config:
-            self.check_environment(os.environ)
+            config = self.with_environment(config)
         super().__init__(
             config=config,
             catalog=catalog,
@@ -73,13 +72,15 @@ class SingerTap(Tap, abc.ABC):
             message_writer=message_writer,
         )
 
+    _env_var_config: t.ClassVar[dict[str, t.Any]] = {}  # :meth:`with_environment` reads them
+
     @classmethod
     @abc.abstractmethod
-    def check_environment(cls, environment: Mapping[str, str]) -> None:
-        """Check the variables that hold settings, before the SDK reads them.
+    def with_environment(cls, config: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+        """The settings with those of the environment's variables, which win.
 
-        Raises:
-            SettingsError: If one holds what its setting cannot be.
+        Args:
+            config: The settings so far.
         """
 
     @abc.abstractmethod
