@@ -328,7 +328,8 @@ class Session:
             )
             raise _BadAnswerError(AnswerError(msg)) from error
         except NO_ANSWER as error:
-            failure = explain_failure(error, url, proxies, seconds=self.limits.timeout)
+            seconds, advice = self.limits.timeout, "set a larger 'timeout'"
+            failure = explain_failure(error, url, proxies, seconds=seconds, advice=advice)
             raise failure.error(what) from error
         proxy = shown_proxy(url, proxies)
         return Answer(response, body, what=what, redactor=self._redactor, proxy=proxy)

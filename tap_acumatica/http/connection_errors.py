@@ -140,8 +140,14 @@ class ConnectionFailure:
         return AddressError(message) if self.blocked else UnreachableError(message)
 
 
-def explain_failure(
-    error: Exception, url: str, proxies: Mapping[str, str], *, seconds: float, site: str = ""
+def explain_failure(  # noqa: PLR0913  what is known of the request is this much
+    error: Exception,
+    url: str,
+    proxies: Mapping[str, str],
+    *,
+    seconds: float,
+    site: str = "",
+    advice: str = "",
 ) -> ConnectionFailure:
     """Why a request brought no answer.
 
@@ -151,6 +157,7 @@ def explain_failure(
         proxies: Proxies that the environment names for it.
         seconds: How long an answer was waited for.
         site: What to call the site, its host if empty.
+        advice: What to do where an answer takes longer.
 
     Raises:
         OSError: The error itself, where it is none of a connection: no space for the answer.
@@ -168,7 +175,7 @@ def explain_failure(
         return _of_tls(text, site)
     if isinstance(error, _TIMEOUTS):
         return ConnectionFailure(
-            f"no answer from {site} within {seconds:g} seconds; set a larger 'timeout'",
+            f"no answer from {site} within {seconds:g} seconds{f'; {advice}' if advice else ''}",
             slow=not isinstance(error, _CONNECT_TIMEOUTS),
             away=isinstance(error, _CONNECT_TIMEOUTS),
         )
