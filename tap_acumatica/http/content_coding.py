@@ -23,7 +23,7 @@ AS_IT_IS = "identity"
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _ZLIB, _RAW = 31, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _MOST_LAYERS = 4
-_TEXT_STARTS = b"{[<\xef\xfe\xff"
+_TEXT_STARTS = (b"{", b"[", b"<", b"\xef\xbb\xbf")
 _BLANKS = b" \t\r\n"
 _HEAD = 64
 
@@ -46,10 +46,15 @@ def decoded(pieces: Iterable[bytes], header: str, *, believed: bool = True) -> I
     """
     names = [name.strip() for name in header.lower().split(",")]
     codings = [name for name in names if name not in {"", AS_IT_IS}]
-    head, found = _peeked(pieces)
-    if believed or not (_is_text(head) or head.startswith(_GZIP_MAGIC)):
-        for coding in reversed(codings):
-            found = _decoder(coding)(found)
+    found: Iterable[bytes] = pieces
+    for coding in reversed(codings):
+        layer = coding
+        if not believed:
+            head, found = _peeked(found)
+            if _is_text(head):
+                break
+            layer = "gzip" if head.startswith(_GZIP_MAGIC) else coding
+        found = _decoder(layer)(found)
     return _unpacked(found, _MOST_LAYERS)
 
 
@@ -143,7 +148,7 @@ def _decompressed(engine: t.Any, data: bytes) -> bytes:
 def _is_text(head: bytes) -> bool:
     """Whether a body begins as JSON, XML or HTML do, with or without a byte order mark."""
     text = head.lstrip(_BLANKS)
-    return not text or text[0] in _TEXT_STARTS
+    return not text or text.startswith(_TEXT_STARTS)
 
 
 def _peeked(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
