@@ -5,6 +5,7 @@
         * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
             * ``NotFoundError``   nothing is there (HTTP 404)
         * ``RefusedError``        the service does not take a filter, an order or a column
+        * ``BlockedError``        something between, not the service, refuses the request
         * ``ColumnsRefusedError`` it no longer knows columns that the metadata names
         * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
             * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
@@ -25,8 +26,10 @@
         * ``AddressError``        something answers, but it is not the service that was expected
         * ``MetadataError``       the ``$metadata`` document cannot be read
         * ``TokenFileError``      the file that keeps the tokens cannot be used
+        * ``NetworkSettingsError``  the environment's proxies or certificates cannot be used
         * ``UnreachableError``    no answer at all, for all tries
             * ``SeatsTakenError`` no license seat became free
+            * ``TokenAddressError``  the address for tokens holds something else
     * ``RunError``                ends the run
         * ``IncompleteError``     streams or tenants failed; the others are complete
         * ``OutputError``         standard output cannot be written
@@ -84,6 +87,10 @@ class NotFoundError(AccessError):
 
 class RefusedError(StreamError):
     """The service does not take the request: a filter, an order, a column, an expansion."""
+
+
+class BlockedError(StreamError):
+    """A proxy, a filter or a gateway refuses the request: it says nothing about the service."""
 
 
 class ColumnsRefusedError(StreamError):
@@ -198,6 +205,12 @@ class TokenFileError(TenantError):
     exit_code = ExitCode.SETTINGS
 
 
+class NetworkSettingsError(TenantError):
+    """What the environment says of proxies or trusted certificates cannot be used."""
+
+    exit_code = ExitCode.SETTINGS
+
+
 class UnreachableError(TenantError):
     """The site gave no usable answer."""
 
@@ -206,6 +219,12 @@ class UnreachableError(TenantError):
 
 class SeatsTakenError(UnreachableError):
     """All license seats were taken, for all tries."""
+
+
+class TokenAddressError(UnreachableError):
+    """The address for tokens, as it is set, is not that of an identity server."""
+
+    exit_code = ExitCode.SETTINGS
 
 
 class RunError(TapError):

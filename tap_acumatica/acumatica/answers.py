@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
-from urllib.parse import urlsplit
 
 import requests
 
@@ -24,6 +24,9 @@ from tap_acumatica.errors import (
     RefusedError,
 )
 from tap_acumatica.http.body import Body
+from tap_acumatica.http.connection_errors import host, proxy_wants_sign_in
+from tap_acumatica.http.intermediaries import between, described, leads_away
+from tap_acumatica.http.redirects import redirect_target
 from tap_acumatica.http.retry import RetryableError, retry_after
 from tap_acumatica.odata.payload import error_text
 
@@ -34,7 +37,9 @@ if t.TYPE_CHECKING:
 _ANSWERED = frozenset({200, 203})
 _NO_CONTENT = b"null"
 _EXPLAINED_TRIES = 3
+_BLOCKED_TRIES = 3
 _SEARCHED = 20_000
+_PEEKED = 4_000
 _SLOW = frozenset({408, 504, 524})
 _OF_ANY_SIZE = frozenset({401, 402, 404, 405, 406, 407, 410, 414, 415, 431})
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
@@ -51,6 +56,7 @@ class Answer:
         *,
         what: str,
         redactor: Redactor,
+        proxy: str = "",
     ) -> None:
         """Take it.
 
@@ -59,12 +65,14 @@ class Answer:
             received: Its body.
             what: What was asked for, for messages.
             redactor: Masks secrets in what the service says.
+            proxy: Host and port of the proxy that it came by, empty where there was none.
         """
         self.response = response
         self._received = received
         self._what = what
         self._redactor = redactor
-        self._body = b"" if isinstance(received, Body) else received
+        self._proxy = proxy
+        self._body = received.peek(_PEEKED) if isinstance(received, Body) else received
         self._text = self._body[:_SEARCHED].decode("utf-8", "replace")
 
     @property
@@ -75,7 +83,13 @@ class Answer:
     @property
     def refused(self) -> bool:
         """Whether the sign-in was refused: a full license may be reported by the same status."""
-        return is_unauthorized(self.response) and diagnose(401, self._text) is not SEATS
+        if not is_unauthorized(self.response) or self._between is not None:
+            return False
+        return diagnose(401, self._text) is not SEATS
+
+    @functools.cached_property
+    def _between(self) -> str | None:
+        return between(self.response.status_code, self.response.headers, self._body)
 
     @property
     def received(self) -> bytes | Body:
@@ -125,21 +139,68 @@ class Answer:
         own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
         if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
             said = error_text(self._body, self._redactor.redact)
-        return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
+        message = f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
+        if self._between is None:
+            return message
+        page = described(self._between, self._body, self._redactor.redact)
+        return (
+            f"{message}; something between this machine and the site may have answered, such as "
+            f"a proxy or a sign-in page{f' ({page})' if page else ''}"
+        )
 
-    def check_host(self, url: str) -> None:
-        """Refuse an answer from another host.
+    def check_redirect(self) -> None:
+        """Refuse a redirect that leaves the site.
 
         Raises:
-            AddressError: If the request was redirected to another host.
+            AddressError: If the request was redirected to another host, port or scheme.
         """
-        if host(self.response.url) != host(url):
-            other = self._redactor.redact(host(self.response.url))
-            msg = (
-                f"{self._what}: the request was redirected to another host, {other}; set 'url' to "
-                "the final address"
+        target = redirect_target(self.response)
+        if target is None:
+            return
+        own, other = host(str(self.response.url)), self._redactor.redact(host(target))
+        place = "another address" if own == other or not other else f"another host, {other}"
+        name = leads_away(self.response.headers)
+        sender = f"{name}, or something else" if name else "something"
+        msg = (
+            f"{self._what}: the request was redirected to {place}, which is not followed; set "
+            f"'url' to the final address if that is the site's; if not, {sender} between this "
+            "machine and the site answered, such as a proxy or the sign-in page of a network"
+        )
+        raise AddressError(msg)
+
+    def _check_between(self) -> None:
+        """Raise what a refusal from between means, which says nothing about the service.
+
+        Raises:
+            NetworkSettingsError: If a proxy requires a sign-in.
+            RetryableError: Else.
+        """
+        status = self.response.status_code
+        if status == requests.codes.proxy_authentication:
+            raise proxy_wants_sign_in(self._proxy).error(self._what)
+        if self._between is None or status == requests.codes.not_found:
+            return
+        passing = status in _RETRIED
+        by = f"the proxy {self._proxy}, or something else" if self._proxy else "something"
+        said = described(self._between, self._body, self._redactor.redact)
+        message = (
+            f"{self._what}: HTTP {status}, {by} between this machine and the site "
+            f"{'failed' if passing else 'refused it'}{f' ({said})' if said else ''}"
+        )
+        if not passing:
+            message += (
+                "; this is not a matter of access rights: let it allow requests to "
+                f"{host(str(self.response.url))}, or check HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
             )
-            raise AddressError(msg)
+        raise RetryableError(
+            message,
+            wait=retry_after(self.response),
+            status=status,
+            tries=None if passing else _BLOCKED_TRIES,
+            slow=status in _SLOW,
+            busy=passing,
+            blocked=not passing,
+        )
 
     def check_status(self, seat: Seat, *, seat_tries: int | None) -> None:
         """Raise what the status means, nothing for a success.
@@ -149,13 +210,15 @@ class Answer:
             seat_tries: The most tries to get a seat, None for as many as are set.
 
         Raises:
-            RetryableError: If another try may succeed.
+            RetryableError: If another try may succeed, or something between refuses the request.
+            NetworkSettingsError: If a proxy requires a sign-in.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
         """
         status = self.response.status_code
         if self.response.ok:
             return
+        self._check_between()
         pattern = diagnose(status, self._text)
         message = self.explain()
         # Where no session is open yet, a limit without words is most likely that of the seats.
@@ -189,8 +252,3 @@ def is_unauthorized(response: requests.Response) -> bool:
     """Whether an answer has status 401."""
     unauthorized: int = requests.codes.unauthorized
     return response.status_code == unauthorized
-
-
-def host(url: str) -> str:
-    """Host and port of an address."""
-    return urlsplit(url).netloc

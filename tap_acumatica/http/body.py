@@ -5,10 +5,13 @@ from __future__ import annotations
 import tempfile
 import typing as t
 
+from tap_acumatica.http.content_coding import is_whole
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _HELD = 4 * 1024 * 1024
+_MOST_CHECKED = 64 * 1024 * 1024
 
 
 class Body:
@@ -43,6 +46,21 @@ class Body:
     def read(self, size: int = -1, /) -> bytes:
         """At most so many bytes, empty at the end; with no size, all the rest."""
         return self._file.read(size)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it shows by itself that nothing is missing; only before it is read."""
+        if self.size > _MOST_CHECKED:
+            return False
+        found = is_whole(self._file.read())
+        self._file.seek(0)
+        return found
+
+    def peek(self, size: int) -> bytes:
+        """At most so many of its first bytes; only before it is read."""
+        found = self._file.read(size)
+        self._file.seek(0)
+        return found
 
     def close(self) -> None:
         """Delete it."""

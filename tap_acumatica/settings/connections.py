@@ -107,6 +107,7 @@ class Site:
         """Sign out of all services; never raises, may be called twice."""
         for connection in (self._connections or {}).values():
             connection.close()
+        self.token_store.close()
 
     def _connection(
         self, service: Service, auth: Authenticator, rate_limiter: RateLimiter

@@ -95,7 +95,10 @@ def application(settings: Settings, service: Service) -> Application:
 def token_store(settings: Settings) -> TokenStore:
     """Where tokens are kept."""
     path = settings.token_file
-    return TokenStore(Path(path) if path else default_path(os.environ))
+    try:
+        return TokenStore(Path(path) if path else default_path(os.environ))
+    except RuntimeError:  # a container's user has no home directory, and may not need the file
+        return TokenStore(None)
 
 
 def _pair(settings: Settings, service: Service, what: str) -> tuple[str, str]:
