@@ -46,7 +46,7 @@ class LenientSession(Session):
         try:
             with contextlib.closing(self._auth.auth_flow(self._prepare(url, _JSON))) as flow:
                 answer = self._exchange(next(flow), what, stream=False)
-                answer.check_host(url)
+                answer.check_redirect()
                 if is_unauthorized(answer.response):
                     raise AccessError(answer.explain())
                 with contextlib.suppress(StopIteration):
