@@ -495,8 +495,8 @@ def test_an_unknown_setting_that_is_like_none_is_named(caplog: pytest.LogCapture
     assert caplog.messages == [
         "setting 'zzz' is unknown and has no effect; tap-acumatica --about lists all settings",
         (
-            "setting 'settings' is unknown and has no effect; write the settings in it at the top of "
-            "the file"
+            "setting 'settings' is unknown and has no effect; write the settings in it at the top "
+            "of the file"
         ),
     ]
 
