@@ -136,8 +136,9 @@ class EntryReader:
         if DELETED_COLUMN in self._definition.shape.added:
             # Without it, deleted rows would look like the others.
             columns.setdefault(DELETED_COLUMN, self._column(DELETED_COLUMN))
+        knows_tenants = TENANT_COLUMN in columns
         self._complete_tenant(columns)
-        self._complete_key(entry, columns)
+        self._complete_key(entry, columns, knows_tenants=knows_tenants)
         self._complete_replication(entry, columns, tracks_changes=tracks_changes)
         self._warn_of_new_columns(columns)
 
@@ -203,7 +204,9 @@ class EntryReader:
                 "out of the columns and the key; set 'tenants', or run discovery again"
             )
 
-    def _complete_key(self, entry: CatalogEntry, columns: dict[str, Schema]) -> None:
+    def _complete_key(
+        self, entry: CatalogEntry, columns: dict[str, Schema], *, knows_tenants: bool
+    ) -> None:
         """Settle what identifies a row: the catalog, where it says so, but ``keys`` before it."""
         shape = self._definition.shape
         own = {TENANT_COLUMN} - shape.taken
@@ -216,8 +219,17 @@ class EntryReader:
             else:
                 vouched = (shape.property_of(name) for name in key if name not in shape.added)
                 self.vouched = tuple(vouched) or None
-        tenant = [TENANT_COLUMN] if TENANT_COLUMN in shape.added and (key or declared) else []
-        tenant = tenant or [n for n in shape.key_properties if n in own]
+        tenant = [name for name in shape.key_properties if name in own]
+        if self.vouched and TENANT_COLUMN in shape.added:
+            tenant = [TENANT_COLUMN]
+            written = (names for _, names in self._stated.keys if set(key) <= {*names})
+            if knows_tenants and TENANT_COLUMN not in next(written, tenant):
+                tenant = []
+                if len(self._definition.sources) > 1:
+                    self._warn(
+                        f"the catalog's key is {_shown(key)} without {TENANT_COLUMN}, so rows of "
+                        "several tenants that agree in it replace each other"
+                    )
         entry.key_properties = [*tenant, *key]
         for name in entry.key_properties:
             if name in self._discovered and (name not in columns or name in declared):

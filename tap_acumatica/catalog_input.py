@@ -145,7 +145,7 @@ def _item(item: t.Any, stream: str) -> Entry:
     if not isinstance(item, dict):
         raise _wrong(stream, "metadata", item)
     breadcrumb, own = item.get("breadcrumb") or [], item.get("metadata") or {}
-    if not isinstance(breadcrumb, list) or not isinstance(own, dict):
+    if not isinstance(breadcrumb, list | tuple) or not isinstance(own, dict):
         raise _wrong(stream, "metadata", item)
     own = dict(own)
     for key in _SELECTIONS:
@@ -196,6 +196,8 @@ def _switch(value: t.Any, stream: str) -> bool | None:
 def _names(value: t.Any, stream: str) -> list[str] | None:
     if isinstance(value, str):
         return [value] if value else None
+    if isinstance(value, tuple):
+        value = list(value)
     if value is not None and not (
         isinstance(value, list) and all(isinstance(name, str) for name in value)
     ):

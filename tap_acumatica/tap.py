@@ -129,7 +129,7 @@ class TapAcumatica(SingerTap):
             IncompleteError: If a stream or a tenant could not be read.
         """
         _ = self.mapper  # wrong maps are found before anything is read
-        if self.input_catalog is not None and not self.streams:
+        if self._selected_in_catalog() == set():
             self.logger.warning(
                 "%s selects no stream, so nothing is read; set 'selected' to true in the metadata "
                 "of those that you want.",

@@ -199,7 +199,7 @@ class Answer:
             tries=None if passing else _BLOCKED_TRIES,
             slow=status in _SLOW,
             busy=passing,
-            blocked=not passing,
+            blocked=not passing or status == requests.codes.server_error,
         )
 
     def check_status(self, seat: Seat, *, seat_tries: int | None) -> None:

@@ -82,6 +82,12 @@ ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
         "the site does not know the tenant",
         "set 'tenants' to login names from the Tenants screen (SM203520)",
     ),
+    _pattern(
+        (400,),
+        r"plain http request was sent to https|http request to an https server",
+        "this is an https port",
+        "'url' must start with https://",
+    ),
     _pattern((), r"NETStandard 2\.0", "the metadata was requested in a format other than XML"),
     _pattern(
         (),

@@ -35,6 +35,7 @@ _CONNECT_TIMEOUTS = (requests.exceptions.ConnectTimeout, urllib3.exceptions.Conn
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3}) ?([^'\")]*)")
 _WANTS_SIGN_IN = requests.codes.proxy_authentication
 _PASSING_TUNNEL = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_CERTIFICATE = re.compile(r"NO_CERTIFICATE_OR_CRL_FOUND|X509: |PEM lib")
 _NO_HTTP = re.compile(r"BadStatusLine|reset|RemoteDisconnected|Connection aborted", re.IGNORECASE)
 
 _TRUST = (
@@ -64,11 +65,6 @@ _TLS: tuple[tuple[str, str, str], ...] = (
         _TRUST,
     ),
     (r"CERTIFICATE_VERIFY_FAILED", "certificate verification failed", _TRUST),
-    (
-        r"NO_CERTIFICATE_OR_CRL_FOUND|X509: |PEM lib",
-        "the file of trusted certificates holds no certificate",
-        "set REQUESTS_CA_BUNDLE to a file of certificates in PEM format",
-    ),
     (
         r"UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|NO_PROTOCOLS",
         "it shares no version of TLS with this machine",
@@ -192,8 +188,13 @@ def host(url: str) -> str:
 
 def _of_set_up(error: Exception, text: str, proxy: str | None) -> ConnectionFailure | None:
     """What the environment says of proxies and certificates, where that cannot be used."""
+    named = next((name for name in _BUNDLES if os.environ.get(name)), _BUNDLES[0])
+    if _NO_CERTIFICATE.search(text):
+        return _set_up(
+            f"the file of trusted certificates holds no certificate: {os.environ.get(named, '')}",
+            f"set {named} to a file of certificates in PEM format",
+        )
     if "TLS CA certificate bundle" in text:
-        named = next((name for name in _BUNDLES if os.environ.get(name)), _BUNDLES[0])
         path = text.rpartition("invalid path: ")[2]
         return _set_up(
             f"the file of trusted certificates does not exist: {path}",

@@ -29,7 +29,8 @@ _HTML = re.compile(
 _TITLE = re.compile(r"<(title|h1|h2)[^>]*>(.*?)</\1", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _OF_SITE = re.compile(
-    r"acumatica|denial code|server error in '/|runtime error|asp\.net|microsoft-iis|httpapi"
+    r"plain http request was sent to https|acumatica|denial code|server error in '/|runtime error"
+    r"|asp\.net|microsoft-iis|httpapi"
     r"|internet information services|detailed error information|error summary"
     r"|server error</h1>|bad request - |not found</h2>\s*<hr><p>http error",
     re.IGNORECASE,

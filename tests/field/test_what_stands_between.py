@@ -194,6 +194,29 @@ def test_http_and_https_on_the_wrong_port_are_recognized(tmp_path: Path) -> None
         assert_one_error(run, "https port", "https://", exit_code=3)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html><title>400 The plain HTTP request was sent to HTTPS port</title><center>nginx",
+        "Client sent an HTTP request to an HTTPS server.",
+    ],
+)
+def test_a_port_that_says_that_it_wants_https_is_believed(tmp_path: Path, body: str) -> None:
+    with answering(response("400 Bad Request", body=body)) as port:
+        run = run_in(tmp_path, *configured(tmp_path, f"http://127.0.0.1:{port}/odata"))
+    assert_one_error(run, "https port", "'url' must start with https://")
+
+
+def test_a_file_of_trusted_certificates_that_holds_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nothing", encoding="utf-8")
+    service, _ = service_of()
+    pem = certificate(tmp_path / "site.pem")
+    with service.running(), tls(service.port, pem) as port:
+        arguments = configured(tmp_path, f"https://127.0.0.1:{port}/odata")
+        run = run_in(tmp_path, *arguments, REQUESTS_CA_BUNDLE=str(tmp_path / "empty.pem"))
+    assert_one_error(run, "holds no certificate", "REQUESTS_CA_BUNDLE", exit_code=2)
+
+
 # What answers in the site's place
 
 
@@ -258,7 +281,7 @@ def test_a_refusal_in_the_services_own_words_stays_one_of_rights(run_tap: RunTap
         assert_one_error(run, "View Only", "Orders")
 
 
-@pytest.mark.parametrize("status", [400, 403, 405, 406, 501])
+@pytest.mark.parametrize("status", [400, 403, 405, 406, 500, 501])
 @pytest.mark.parametrize("name", ["Zscaler", "Staff only"])
 def test_refusals_from_between_say_nothing_about_the_service(
     run_tap: RunTap, name: str, status: int
