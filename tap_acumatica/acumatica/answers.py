@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from urllib.parse import urlsplit
@@ -10,18 +11,26 @@ import requests
 
 from tap_acumatica.acumatica.error_patterns import (
     PAGE_SIZE,
+    RIGHTS,
     SEATS,
+    SEATS_REMEDY,
+    TOO_MUCH,
     UNNAMED_LIMIT,
+    ErrorPattern,
+    cause_and_remedy,
     diagnose,
     explain,
     named_limits,
 )
+from tap_acumatica.acumatica.site_pages import is_html, page_of, title, visible_text
 from tap_acumatica.errors import (
     AccessError,
     AddressError,
     NotFoundError,
     PayloadError,
     RefusedError,
+    SeatsTakenError,
+    SignInError,
 )
 from tap_acumatica.http.body import Body
 from tap_acumatica.http.retry import RetryableError, retry_after
@@ -35,6 +44,7 @@ _ANSWERED = frozenset({200, 203})
 _NO_CONTENT = b"null"
 _EXPLAINED_TRIES = 3
 _SEARCHED = 20_000
+_PAGE_SEARCHED = 200_000
 _SLOW = frozenset({408, 504, 524})
 _OF_ANY_SIZE = frozenset({401, 402, 404, 405, 406, 407, 410, 414, 415, 431})
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
@@ -64,18 +74,49 @@ class Answer:
         self._received = received
         self._what = what
         self._redactor = redactor
-        self._body = b"" if isinstance(received, Body) else received
-        self._text = self._body[:_SEARCHED].decode("utf-8", "replace")
+        self._page = page_of(response)
+        self._body: bytes = (
+            received.head(_PAGE_SEARCHED) if isinstance(received, Body) else received
+        )
+        self._is_html = is_html(self._body)
+        self._status = self._page.status if self._page else response.status_code
+        self._text = self._said()
+
+    def _said(self) -> str:
+        """What the service says, to be searched."""
+        if self._page and (self._page.message or not self._is_html):
+            return self._page.message
+        shown = visible_text(self._body[:_PAGE_SEARCHED]) if self._is_html else ""
+        # What is no text of the page may tell something as well, such as a stack.
+        return shown or self._body[:_SEARCHED].decode("utf-8", "replace")
+
+    @functools.cached_property
+    def _is_failure(self) -> bool:
+        """Whether a success is a page that reports a failure, as one that was redirected to is."""
+        if self._page:
+            return True
+        pattern = diagnose(requests.codes.server_error, self._text) if self._is_html else None
+        return pattern in {SEATS, TOO_MUCH} or bool(pattern and pattern.sign_in)
+
+    @property
+    def _pattern(self) -> ErrorPattern | None:
+        return None if self.ok else diagnose(self._status, self._text)
 
     @property
     def ok(self) -> bool:
         """Whether the request succeeded."""
-        return self.response.ok
+        return self.response.ok and not self._is_failure
 
     @property
     def refused(self) -> bool:
         """Whether the sign-in was refused: a full license may be reported by the same status."""
-        return is_unauthorized(self.response) and diagnose(401, self._text) is not SEATS
+        unauthorized = self._status == requests.codes.unauthorized
+        return self.denied or (unauthorized and self._pattern not in {SEATS, RIGHTS})
+
+    @property
+    def denied(self) -> bool:
+        """Whether the service says why this user may not sign in, so that no try will help."""
+        return bool(self._pattern and self._pattern.sign_in)
 
     @property
     def received(self) -> bytes | Body:
@@ -84,7 +125,10 @@ class Answer:
         Raises:
             PayloadError: If the status promises no answer to the request, such as 202 or 304.
         """
-        status = self.response.status_code
+        status = self._status
+        if self._page:
+            msg = f"HTTP {status} to {self._page.path}, which is a page for people"
+            raise PayloadError(msg)
         if status == requests.codes.no_content:
             is_bytes = isinstance(self._received, bytes)
             return _NO_CONTENT if is_bytes else Body(self.response.headers, [_NO_CONTENT])
@@ -96,9 +140,9 @@ class Answer:
     @property
     def may_be_too_large(self) -> bool:
         """Whether a refusal may be one of as many rows: a large page is refused in many ways."""
-        status = self.response.status_code
+        status = self._status
         if status == requests.codes.forbidden:
-            return diagnose(status, self._text) is PAGE_SIZE
+            return self._pattern is PAGE_SIZE
         return status not in _OF_ANY_SIZE
 
     @property
@@ -110,11 +154,17 @@ class Answer:
         """One line on a failure: what failed, the likely cause, what to do.
 
         Args:
-            refusal: Cause and remedy, where they are known better than by status and body.
+            refusal: Cause and remedy, where they are known better than by the status alone. What
+                the service itself says of a sign-in is better still.
         """
-        said = error_text(self._body, self._redactor.redact)
-        known = (refusal[0], refusal[1]) if refusal else None
-        return explain(self._what, self.response.status_code, said, self._text, known)
+        if refusal and self.denied:
+            cause, remedy = cause_and_remedy(self._status, self._text)
+            refusal = (cause, "; ".join(part for part in (remedy, refusal[1]) if part))
+        known = refusal or cause_and_remedy(self._status, self._text)
+        body = self._page.message.encode() if self._page else self._body
+        said = error_text(body, self._redactor.redact)
+        page = self._page.path if self._page else ""
+        return explain(self._what, self.response.status_code, said, *known, page=page)
 
     def explain_payload(self, error: Exception) -> str:
         """One line on a body that could not be parsed.
@@ -122,6 +172,12 @@ class Answer:
         Args:
             error: The parser's; what it quotes stands behind a colon or in brackets.
         """
+        if self._is_html and not self._page:
+            name = self._redactor.redact(title(self._body))
+            return (
+                f"{self._what}: a web page{f' ({name})' if name else ''} came instead of data; the "
+                "site or something before it, such as a proxy, asks people to sign in there"
+            )
         own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
         if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
             said = error_text(self._body, self._redactor.redact)
@@ -141,40 +197,44 @@ class Answer:
             )
             raise AddressError(msg)
 
-    def check_status(self, seat: Seat, *, seat_tries: int | None) -> None:
+    def check_status(self, seat: Seat, *, has_seats: bool) -> None:
         """Raise what the status means, nothing for a success.
 
         Args:
             seat: The session's; a failure that is not about seats shows that it has one.
-            seat_tries: The most tries to get a seat, None for as many as are set.
+            has_seats: Whether the service is a site that takes license seats for sure.
 
         Raises:
+            SeatsTakenError: If no license seat is free.
             RetryableError: If another try may succeed.
+            SignInError: If the user may not sign in.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
         """
-        status = self.response.status_code
-        if self.response.ok:
+        if self.ok:
             return
-        pattern = diagnose(status, self._text)
+        status, pattern = self._status, self._pattern
+        if pattern is SEATS or (not seat.held and self._may_be_seats(has_seats=has_seats)):
+            known = () if pattern else (UNNAMED_LIMIT.cause, SEATS_REMEDY)
+            raise SeatsTakenError(self.explain(*known), retry_after(self.response))
         message = self.explain()
-        # Where no session is open yet, a limit without words is most likely that of the seats.
-        if pattern is SEATS or (pattern is UNNAMED_LIMIT and not seat.held):
-            raise RetryableError(
-                message,
-                wait=retry_after(self.response),
-                status=status,
-                tries=seat_tries,
-                seats=True,
-            )
-        seat.opened(self.response.request)
+        if self.denied:
+            raise SignInError(message)
+        if not self._page:
+            seat.opened(self.response.request)
         if status == requests.codes.not_found:
             raise NotFoundError(message)
-        if status in {requests.codes.forbidden, requests.codes.gone}:
+        if status in {requests.codes.forbidden, requests.codes.gone} or pattern is RIGHTS:
             raise AccessError(message)
+        if status < requests.codes.bad_request:
+            if pattern is TOO_MUCH:
+                raise RetryableError(message, status=requests.codes.server_error)
+            return
         if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
             raise RefusedError(message)
-        explained = status == requests.codes.server_error and error_text(self._body)
+        explained = status == requests.codes.server_error and (
+            self._page.message if self._page else error_text(self._body)
+        )
         raise RetryableError(
             message,
             wait=retry_after(self.response),
@@ -183,6 +243,13 @@ class Answer:
             slow=status in _SLOW,
             busy=status != requests.codes.server_error,
         )
+
+    def _may_be_seats(self, *, has_seats: bool) -> bool:
+        """Whether a limit without words is one of seats, given that no session is open yet."""
+        if self._pattern is UNNAMED_LIMIT:
+            return True
+        said = self._page.message if self._page else error_text(self._body)
+        return has_seats and self._status == requests.codes.too_many_requests and not said
 
 
 def is_unauthorized(response: requests.Response) -> bool:

@@ -40,6 +40,12 @@ class Body:
             raise
         self._file.seek(0)
 
+    def head(self, size: int) -> bytes:
+        """The first bytes, which are still to be read."""
+        begin = self._file.read(size)
+        self._file.seek(0)
+        return begin
+
     def read(self, size: int = -1, /) -> bytes:
         """At most so many bytes, empty at the end; with no size, all the rest."""
         return self._file.read(size)
