@@ -12,6 +12,8 @@
             * ``BrokenOffError``    rows of an answer were passed on, the rest did not arrive
             * ``BusyError``         the service was overloaded or too slow, for all tries
                 * ``SlowAnswerError``  no answer in time, where a smaller page may bring one
+                * ``SeatsTakenError``  no license seat is free
+                    * ``SessionEndedError``  a sign-in that was accepted before is refused
         * ``PageSizeError``       a page fails, and a smaller one may not: never leaves ``reading``
         * ``PayloadError``        a body with status 200 that does not hold what was asked for
             * ``EmptyPayloadError``  an empty body
@@ -28,7 +30,6 @@
         * ``TokenFileError``      the file that keeps the tokens cannot be used
         * ``NetworkSettingsError``  the environment's proxies or certificates cannot be used
         * ``UnreachableError``    no answer at all, for all tries
-            * ``SeatsTakenError`` no license seat became free
             * ``TokenAddressError``  the address for tokens holds something else
     * ``RunError``                ends the run
         * ``IncompleteError``     streams or tenants failed; the others are complete
@@ -133,6 +134,22 @@ class SlowAnswerError(BusyError):
     """The answer did not come in time; a smaller page may."""
 
 
+class SeatsTakenError(BusyError):
+    """All license seats are taken; the next stream may find one free.
+
+    Attributes:
+        wait: Seconds the service asked to wait.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class SessionEndedError(SeatsTakenError):
+    """A sign-in that was accepted before is refused now, most likely for lack of a seat."""
+
+
 class PageSizeError(StreamError):
     """A page fails, while the same page with few rows is answered.
 
@@ -215,10 +232,6 @@ class UnreachableError(TenantError):
     """The site gave no usable answer."""
 
     exit_code = ExitCode.TEMPORARY
-
-
-class SeatsTakenError(UnreachableError):
-    """All license seats were taken, for all tries."""
 
 
 class TokenAddressError(UnreachableError):

@@ -7,6 +7,7 @@ Information".
 
 from __future__ import annotations
 
+import logging
 import re
 import typing as t
 from dataclasses import dataclass, replace
@@ -71,6 +72,23 @@ GI_LEGACY = Interface(
     common=True,
 )
 
+logger = logging.getLogger(__name__)
+
+_PAGE = re.compile(
+    r"(?P<site>https?://[^/]+(?:/.*?)??)/(?:"
+    r"entity/(?:[^/]+/\d+\.\d+\.\d+|auth)(?:/.*)?|identity/connect(?:/.*)?"
+    r"|(?:\(w\(\d+\)\)/)?(?:frames|pages/[a-z]{2})/[^/]+\.aspx"
+    r"|t/[^/]+/api/odata/(?:dac|gi)/[^/]+"
+    r"|(?:\(w\(\d+\)\)/)?main(?:\.aspx)?(?P<main>))",
+    re.IGNORECASE,
+)
+"""Addresses of the site that are not its own, as people copy them from a browser or a REST client;
+``/Main`` by itself may be the site's own path."""
+_OF_MAIN = re.compile(r"(?:^|&)(?:screenid|companyid)=", re.IGNORECASE)
+_SURPLUS = re.compile(
+    r"/(?:main|frames|pages|entity|identity|api|odata|odatav4|t)(?:\.aspx)?(?:/.*)?$", re.IGNORECASE
+)
+
 _HOSTED = re.compile(r"https?://[^/]+\.acumatica\.com(:\d+)?/", re.IGNORECASE)
 
 INTERFACES = {interface.name: interface for interface in (DAC, GI, DAC_LEGACY, GI_LEGACY)}
@@ -86,12 +104,21 @@ class Service:
         site: Address of the Acumatica site, None for any other service.
         tenant: Login name of the tenant, None where the address has none.
         interface: The Acumatica interface, None for any other service.
+        likely_site: For any other service, the Acumatica site that it would belong to: what to sign
+            out of, if it opens a session as Acumatica does.
     """
 
     root: str
     site: str | None = None
     tenant: str | None = None
     interface: Interface | None = None
+    likely_site: str | None = None
+
+    @property
+    def surplus(self) -> str | None:
+        """What probably stands too much at the end of the site's address, None for nothing."""
+        found = _SURPLUS.search(urlsplit(self.site or "").path)
+        return found and found[0]
 
     @property
     def where(self) -> str:
@@ -201,7 +228,8 @@ def _spellings(root: str, reached: Service, wanted: Interface) -> set[str]:
 def _without_tenant(url: str, wanted: Interface) -> Service:
     """The service of an address without a tenant: a site's only one, or a root taken as given."""
     if wanted.shared is None:
-        return Service(url)
+        older = GI_LEGACY.pattern.fullmatch(url)
+        return Service(url, likely_site=older["site"] if older else url)
     return Service(f"{url}/{wanted.shared}", url, None, wanted)
 
 
@@ -212,4 +240,16 @@ def _checked(url: str) -> str:
         raise SettingsError(msg)
     parts = urlsplit(url.strip())
     path = quote(parts.path, safe="/%!$&'()*+,;=:@~").rstrip("/").removesuffix("/$metadata")
-    return f"{parts.scheme.lower()}://{parts.netloc}{path.rstrip('/')}"
+    address = f"{parts.scheme.lower()}://{parts.netloc}{path.rstrip('/')}"
+    page = _PAGE.fullmatch(address)
+    if page is None or (page["main"] is not None and not _OF_MAIN.search(parts.query)):
+        return address
+    kept = _api_root(address) or page["site"]
+    logger.warning("'url' is not the address of a site but of a page in it; %s is used", kept)
+    return kept
+
+
+def _api_root(address: str) -> str | None:
+    """The service root that an address of an entity set begins with."""
+    root = address.rpartition("/")[0]
+    return root if any(one.pattern.fullmatch(root) for one in (DAC, GI)) else None

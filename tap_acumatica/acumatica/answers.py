@@ -10,18 +10,26 @@ import requests
 
 from tap_acumatica.acumatica.error_patterns import (
     PAGE_SIZE,
+    RIGHTS,
     SEATS,
+    SEATS_REMEDY,
+    TOO_MUCH,
     UNNAMED_LIMIT,
+    ErrorPattern,
+    cause_and_remedy,
     diagnose,
     explain,
     named_limits,
 )
+from tap_acumatica.acumatica.site_pages import is_html, page_of, visible_text
 from tap_acumatica.errors import (
     AccessError,
     AddressError,
     NotFoundError,
     PayloadError,
     RefusedError,
+    SeatsTakenError,
+    SignInError,
 )
 from tap_acumatica.http.body import Body
 from tap_acumatica.http.connection_errors import host, proxy_wants_sign_in
@@ -39,7 +47,7 @@ _NO_CONTENT = b"null"
 _EXPLAINED_TRIES = 3
 _BLOCKED_TRIES = 3
 _SEARCHED = 20_000
-_PEEKED = 4_000
+_PAGE_SEARCHED = 200_000
 _SLOW = frozenset({408, 504, 524})
 _OF_ANY_SIZE = frozenset({401, 402, 404, 405, 406, 407, 410, 414, 415, 431})
 _OVERLOADED = frozenset({408, 425, 429, 502, 503, 504})
@@ -72,24 +80,58 @@ class Answer:
         self._what = what
         self._redactor = redactor
         self._proxy = proxy
-        self._body = received.peek(_PEEKED) if isinstance(received, Body) else received
-        self._text = self._body[:_SEARCHED].decode("utf-8", "replace")
+        self._page = page_of(response)
+        self._body: bytes = (
+            received.head(_PAGE_SEARCHED) if isinstance(received, Body) else received
+        )
+        self._is_html = is_html(self._body)
+        self._status = self._page.status if self._page else response.status_code
+        self._text = self._said()
+
+    def _said(self) -> str:
+        """What the service says, to be searched."""
+        if self._page and (self._page.message or not self._is_html):
+            return self._page.message
+        shown = visible_text(self._body[:_PAGE_SEARCHED]) if self._is_html else ""
+        # What is no text of the page may tell something as well, such as a stack.
+        return shown or self._body[:_SEARCHED].decode("utf-8", "replace")
+
+    @property
+    def page(self) -> str | None:
+        """The page of the site that it redirects to in place of an answer; None for any other."""
+        return self._page.path if self._page else None
+
+    @functools.cached_property
+    def _is_failure(self) -> bool:
+        """Whether a success is a page that reports a failure, as one that was redirected to is."""
+        if self._page:
+            return True
+        pattern = diagnose(requests.codes.server_error, self._text) if self._is_html else None
+        return pattern in {SEATS, TOO_MUCH} or bool(pattern and pattern.sign_in)
+
+    @property
+    def _pattern(self) -> ErrorPattern | None:
+        return None if self.ok else diagnose(self._status, self._text)
 
     @property
     def ok(self) -> bool:
         """Whether the request succeeded."""
-        return self.response.ok
+        return self.response.ok and not self._is_failure
 
     @property
     def refused(self) -> bool:
         """Whether the sign-in was refused: a full license may be reported by the same status."""
-        if not is_unauthorized(self.response) or self._between is not None:
-            return False
-        return diagnose(401, self._text) is not SEATS
+        unauthorized = self._status == requests.codes.unauthorized and self._between is None
+        return self.denied or (unauthorized and self._pattern not in {SEATS, RIGHTS})
 
     @functools.cached_property
     def _between(self) -> str | None:
         return between(self.response.status_code, self.response.headers, self._body)
+
+    @property
+    def denied(self) -> bool:
+        """Whether the service says why this user may not sign in, so that no try will help."""
+        return bool(self._pattern and self._pattern.sign_in)
 
     @property
     def received(self) -> bytes | Body:
@@ -98,7 +140,10 @@ class Answer:
         Raises:
             PayloadError: If the status promises no answer to the request, such as 202 or 304.
         """
-        status = self.response.status_code
+        status = self._status
+        if self._page:
+            msg = f"HTTP {status} to {self._page.path}, which is a page for people"
+            raise PayloadError(msg)
         if status == requests.codes.no_content:
             is_bytes = isinstance(self._received, bytes)
             return _NO_CONTENT if is_bytes else Body(self.response.headers, [_NO_CONTENT])
@@ -110,9 +155,9 @@ class Answer:
     @property
     def may_be_too_large(self) -> bool:
         """Whether a refusal may be one of as many rows: a large page is refused in many ways."""
-        status = self.response.status_code
+        status = self._status
         if status == requests.codes.forbidden:
-            return diagnose(status, self._text) is PAGE_SIZE
+            return self._pattern is PAGE_SIZE
         return status not in _OF_ANY_SIZE
 
     @property
@@ -124,11 +169,17 @@ class Answer:
         """One line on a failure: what failed, the likely cause, what to do.
 
         Args:
-            refusal: Cause and remedy, where they are known better than by status and body.
+            refusal: Cause and remedy, where they are known better than by the status alone. What
+                the service itself says of a sign-in is better still.
         """
-        said = error_text(self._body, self._redactor.redact)
-        known = (refusal[0], refusal[1]) if refusal else None
-        return explain(self._what, self.response.status_code, said, self._text, known)
+        if refusal and self.denied:
+            cause, remedy = cause_and_remedy(self._status, self._text)
+            refusal = (cause, "; ".join(part for part in (remedy, refusal[1]) if part))
+        known = refusal or cause_and_remedy(self._status, self._text)
+        body = self._page.message.encode() if self._page else self._body
+        said = error_text(body, self._redactor.redact)
+        page = self._page.path if self._page else ""
+        return explain(self._what, self.response.status_code, said, *known, page=page)
 
     def explain_payload(self, error: Exception) -> str:
         """One line on a body that could not be parsed.
@@ -136,17 +187,16 @@ class Answer:
         Args:
             error: The parser's; what it quotes stands behind a colon or in brackets.
         """
+        if self._is_html and not self._page:
+            page = described(self._between or "", self._body, self._redactor.redact)
+            return (
+                f"{self._what}: a web page{f' ({page})' if page else ''} came instead of data; the "
+                "site or something between, such as a proxy, asks people to sign in there"
+            )
         own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
         if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
             said = error_text(self._body, self._redactor.redact)
-        message = f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
-        if self._between is None:
-            return message
-        page = described(self._between, self._body, self._redactor.redact)
-        return (
-            f"{message}; something between this machine and the site may have answered, such as "
-            f"a proxy or a sign-in page{f' ({page})' if page else ''}"
-        )
+        return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
 
     def check_redirect(self) -> None:
         """Refuse a redirect that leaves the site.
@@ -155,7 +205,7 @@ class Answer:
             AddressError: If the request was redirected to another host, port or scheme.
         """
         target = redirect_target(self.response)
-        if target is None:
+        if target is None or self.page:
             return
         own, other = host(str(self.response.url)), self._redactor.redact(host(target))
         place = "another address" if own == other or not other else f"another host, {other}"
@@ -175,6 +225,8 @@ class Answer:
             NetworkSettingsError: If a proxy requires a sign-in.
             RetryableError: Else.
         """
+        if self._page or self.denied or self._pattern in {SEATS, TOO_MUCH, RIGHTS}:
+            return
         status = self.response.status_code
         if status == requests.codes.proxy_authentication:
             raise proxy_wants_sign_in(self._proxy).error(self._what)
@@ -202,42 +254,46 @@ class Answer:
             blocked=not passing or status == requests.codes.server_error,
         )
 
-    def check_status(self, seat: Seat, *, seat_tries: int | None) -> None:
+    def check_status(self, seat: Seat, *, has_seats: bool) -> None:
         """Raise what the status means, nothing for a success.
 
         Args:
             seat: The session's; a failure that is not about seats shows that it has one.
-            seat_tries: The most tries to get a seat, None for as many as are set.
+            has_seats: Whether the service is a site that takes license seats for sure.
 
         Raises:
-            RetryableError: If another try may succeed, or something between refuses the request.
             NetworkSettingsError: If a proxy requires a sign-in.
+            SeatsTakenError: If no license seat is free.
+            RetryableError: If another try may succeed, or something between refuses the request.
+            SignInError: If the user may not sign in.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
         """
-        status = self.response.status_code
-        if self.response.ok:
+        if self.ok:
             return
+        status, pattern = self._status, self._pattern
         self._check_between()
-        pattern = diagnose(status, self._text)
+        if pattern is SEATS or (not seat.held and self._may_be_seats(has_seats=has_seats)):
+            known = () if pattern else (UNNAMED_LIMIT.cause, SEATS_REMEDY)
+            raise SeatsTakenError(self.explain(*known), retry_after(self.response))
         message = self.explain()
-        # Where no session is open yet, a limit without words is most likely that of the seats.
-        if pattern is SEATS or (pattern is UNNAMED_LIMIT and not seat.held):
-            raise RetryableError(
-                message,
-                wait=retry_after(self.response),
-                status=status,
-                tries=seat_tries,
-                seats=True,
-            )
-        seat.opened(self.response.request)
+        if self.denied:
+            raise SignInError(message)
+        if not self._page:
+            seat.opened(self.response.request)
         if status == requests.codes.not_found:
             raise NotFoundError(message)
-        if status in {requests.codes.forbidden, requests.codes.gone}:
+        if status in {requests.codes.forbidden, requests.codes.gone} or pattern is RIGHTS:
             raise AccessError(message)
+        if status < requests.codes.bad_request:
+            if pattern is TOO_MUCH:
+                raise RetryableError(message, status=requests.codes.server_error)
+            return
         if status not in _RETRIED or (pattern and pattern.refusal and status not in _OVERLOADED):
             raise RefusedError(message)
-        explained = status == requests.codes.server_error and error_text(self._body)
+        explained = status == requests.codes.server_error and (
+            self._page.message if self._page else error_text(self._body)
+        )
         raise RetryableError(
             message,
             wait=retry_after(self.response),
@@ -246,6 +302,13 @@ class Answer:
             slow=status in _SLOW,
             busy=status != requests.codes.server_error,
         )
+
+    def _may_be_seats(self, *, has_seats: bool) -> bool:
+        """Whether a limit without words is one of seats, given that no session is open yet."""
+        if self._pattern is UNNAMED_LIMIT:
+            return True
+        said = self._page.message if self._page else error_text(self._body)
+        return has_seats and self._status == requests.codes.too_many_requests and not said
 
 
 def is_unauthorized(response: requests.Response) -> bool:

@@ -171,16 +171,23 @@ def _advice(service: Service) -> str:
     """What to set where an address holds something else than its service."""
     if service.interface is None:
         return (
-            "'url' was taken as the root of an OData service; for an Acumatica site, set 'tenants' "
-            "to the login names to read (Tenants screen, SM203520). 'interface' decides what an "
-            "address means: for /odata/Tenant, set gi-legacy"
+            "for an Acumatica site, set 'tenants' to the login names to read (Tenants screen, "
+            "SM203520): without them, 'url' was taken as the root of an OData service. 'interface' "
+            "decides what an address means: for /odata/Tenant, set gi-legacy"
         )
     if service.tenant is None:
         return (
             "check 'url' (only the site, no page address) and 'interface', which decides what an "
             f"address means: with {service.interface.name}, this one is {service.root}"
+            f"{_surplus(service)}"
         )
     return (
         "check 'url' (only the site, no page address) and 'tenants' (login names as on the Tenants "
-        "screen, SM203520)"
+        f"screen, SM203520){_surplus(service)}"
     )
+
+
+def _surplus(service: Service) -> str:
+    """What to leave out at the end of ``url``, if it looks like more than a site."""
+    surplus = service.surplus
+    return f"; leave '{surplus}' out of 'url' if that is not the site's own path" if surplus else ""

@@ -51,7 +51,7 @@ class LenientSession(Session):
                     raise AccessError(answer.explain())
                 with contextlib.suppress(StopIteration):
                     flow.send(answer)
-            answer.check_status(self._seat, seat_tries=1)
+            answer.check_status(self._seat, has_seats=False)
             return parse(t.cast("bytes", answer.received))
         finally:
             self.limits = usual

@@ -124,6 +124,6 @@ def _timed_out(error: RetryableError) -> bool:
 
 def _may_be_size(error: RetryableError) -> bool:
     """Whether a failure may be one of large answers; not so where nobody takes connections."""
-    if error.seats or error.status in _EARLY_OR_OFTEN:
+    if error.status in _EARLY_OR_OFTEN:
         return False
     return error.status is not None or not error.busy

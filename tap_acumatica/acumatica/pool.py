@@ -14,7 +14,8 @@ import logging
 import threading
 import typing as t
 
-from tap_acumatica.errors import SeatsTakenError, UnreachableError
+from tap_acumatica.acumatica.patience import SeatPatience
+from tap_acumatica.errors import BusyError, SeatsTakenError, UnreachableError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,28 +40,32 @@ class SessionPool:
     def __init__(
         self,
         service: Service,
-        make: Callable[[bool], LenientSession],
+        make: Callable[[], LenientSession],
         *,
         size: int = 1,
-        wait: float = 60,
+        wait: float = 900,
+        patience: SeatPatience | None = None,
     ) -> None:
         """Prepare; no session is opened yet.
 
         Args:
             service: What is read.
-            make: Makes a session, given whether to wait for its seat: only the first one does.
+            make: Makes a session.
             size: The most sessions at once.
-            wait: Seconds to wait for a free one, counted from when one was last returned.
+            wait: Seconds to wait for a free one, counted from when one was last returned; and for
+                seats of the license, all in all.
+            patience: Waits for seats.
         """
         self.service = service
         self._make = make
-        self._size = size
+        self._size = self._most = size
         self._wait = wait
+        self._patience = patience or SeatPatience(wait, where=service.where)
         self._all: list[LenientSession] = []
         self._free: list[LenientSession] = []
-        self._proven: set[int] = set()
         self._returned = 0
         self._hurried = 0
+        self._seeking = 0
         self._closed = False
         self._changed = threading.Condition()
 
@@ -94,7 +99,9 @@ class SessionPool:
         patient: bool = False,
         **options: t.Any,
     ) -> T:
-        """As :meth:`Session.fetch`, by whichever session is free.
+        """As :meth:`Session.fetch`, by whichever session is free; waits for a license seat.
+
+        The last session waits for its seat. Of several, one that gets none is done without.
 
         Args:
             url: Address, encoded.
@@ -104,18 +111,19 @@ class SessionPool:
             options: Further arguments of :meth:`Session.fetch`.
 
         Raises:
-            UnreachableError: If no session becomes free in time.
+            BusyError: If no session becomes free in time.
+            SeatsTakenError: If no license seat becomes free in time.
             TapError: As :meth:`Session.fetch`.
         """
         while True:
             with self._lent(what, patient=patient) as session:
                 try:
                     answer = session.fetch(url, parse, what=what, **options)
-                except SeatsTakenError:
+                except SeatsTakenError as error:
                     if not self._do_without(session):
-                        raise
+                        self._wait_for_seat(error)
                     continue
-                self._proven.add(id(session))
+                self._patience.succeeded()
                 return answer
 
     def try_once(self, url: str, parse: Callable[[bytes], T], *, what: str, **options: t.Any) -> T:
@@ -152,13 +160,14 @@ class SessionPool:
                 while not self._available(patient=patient):
                     before = self._returned
                     waited_out = not self._changed.wait(self._wait)
-                    if waited_out and not patient and self._returned == before:
+                    in_vain = self._returned == before and not self._seeking
+                    if waited_out and not patient and in_vain:
                         self._complain(what)
             finally:
                 self._hurried -= not patient
             if self._free:
                 return self._free.pop()
-            session = self._make(not self._all)
+            session = self._make()
             self._all.append(session)
             return session
 
@@ -175,15 +184,31 @@ class SessionPool:
             f"{what}: none of the {self._size} sessions of 'max_pool_size' became free within "
             f"{self._wait:g} seconds; set a larger 'pool_wait_time' or 'max_pool_size'"
         )
-        raise UnreachableError(msg)
+        raise BusyError(msg)
+
+    def _wait_for_seat(self, error: SeatsTakenError) -> None:
+        """Wait before the only session tries again.
+
+        Raises:
+            SeatsTakenError: If the time for that is used up.
+            UnreachableError: If the run ends.
+        """
+        advice = f"; or lower 'max_pool_size', which is {self._most}" if self._most > 1 else ""
+        with self._changed:
+            self._seeking += 1
+        try:
+            self._patience.wait(error, advice)
+        finally:
+            with self._changed:
+                self._seeking -= 1
 
     def _do_without(self, session: LenientSession) -> bool:
         """Whether others can go on without a session that got no seat."""
         with self._changed:
-            if id(session) in self._proven or not self._proven:
+            if len(self._all) == 1:
                 return False
             self._all.remove(session)
-            self._size = max(1, len(self._all))
+            self._size = len(self._all)
         session.close()
         logger.warning(
             "%s: the license has no seat for another session; continuing with %d. Set "
@@ -197,6 +222,7 @@ class SessionPool:
         """Sign all sessions out; never raises, may be called twice."""
         with self._changed:
             self._closed = True
+            self._patience.end()
             self._changed.notify_all()
             for session in self._all:
                 session.end()

@@ -12,14 +12,16 @@ import contextlib
 import datetime as dt
 import functools
 import logging
+import re
 import time
 import typing as t
 from dataclasses import dataclass
 
 import requests
 
-from tap_acumatica.acumatica.answers import Answer, is_unauthorized
+from tap_acumatica.acumatica.answers import Answer
 from tap_acumatica.acumatica.page_size import NO_DOUBT, SizeDoubt
+from tap_acumatica.acumatica.sign_out import sign_out
 from tap_acumatica.auth.authenticators import Authenticator
 from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
@@ -33,7 +35,7 @@ from tap_acumatica.errors import (
     MetadataError,
     PayloadError,
     RefusedError,
-    SeatsTakenError,
+    SessionEndedError,
     TapError,
     UnreachableError,
 )
@@ -45,7 +47,6 @@ from tap_acumatica.http.retry import (
     RetryableError,
     given_up_after,
     http_date,
-    reason,
     retrying,
 )
 from tap_acumatica.http.transport import Transport, UnledSession, mount, unsigned
@@ -64,6 +65,7 @@ CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 _JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
+_TOP = re.compile(r"(?:\$|%24)top=\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,6 @@ class Session:
         limits: Limits | None = None,
         rate_limiter: RateLimiter | None = None,
         user_agent: str = "tap-acumatica",
-        waits_for_seat: bool = True,
         transport: Transport | None = None,
     ) -> None:
         """Prepare a session; nothing is sent yet.
@@ -115,7 +116,6 @@ class Session:
             limits: How long and how often to ask.
             rate_limiter: How many requests may begin per minute.
             user_agent: Name to send.
-            waits_for_seat: Whether to try again if the license has no seat left.
             transport: Carries the requests.
         """
         self.service = service
@@ -126,8 +126,8 @@ class Session:
         self.omits_nulls = False
         self._auth = auth or Authenticator()
         self._rate_limiter = rate_limiter or RateLimiter()
-        self._seat_tries = None if waits_for_seat else 1
         self._reached = False
+        self._served: tuple[str, Mapping[str, str]] | None = None
         self._ended = False
         self._http = UnledSession()
         self._seat = Seat(self._http.cookies, self._auth.token_sessions)
@@ -175,7 +175,7 @@ class Session:
             PageSizeError: If it failed, and ``smaller`` is answered.
             BusyError: If it was overloaded or too slow, for all tries.
             AnswerError: If the answer is repeatedly not a valid one.
-            SeatsTakenError: If the site takes no further session.
+            SeatsTakenError: If the site takes no further session, or has ended this one.
             UnreachableError: If the site did not answer.
         """
         tries = bad_answers = 0
@@ -209,6 +209,8 @@ class Session:
             return retrying(attempt, tries=self.limits.tries, give_up=give_up)
         except RetryableError as error:
             raise doubt.given_up(error, self._given_up(error, tries)) from error
+        except SessionEndedError as error:
+            raise self._refused_alone(url, what, error) from error
         finally:
             if not self.limits.stay:
                 self._sign_out()
@@ -231,8 +233,8 @@ class Session:
         """
         answer = self._get(url, what, headers, stream=stream)
         try:
-            answer.check_status(self._seat, seat_tries=self._seat_tries)
-            return parse(answer.received)
+            answer.check_status(self._seat, has_seats=self.service.site is not None)
+            found = parse(answer.received)
         except (AccessError, RefusedError) as error:
             if answer.may_be_too_large:
                 raise doubt.refused(error, answer.limits) from None
@@ -242,11 +244,27 @@ class Session:
             empty = isinstance(error, EmptyPayloadError)
             final = (EmptyAnswerError if empty else AnswerError)(message)
             raise _BadAnswerError(final) from None
+        self._served = (url, headers)
+        return found
+
+    def _refused_alone(self, url: str, what: str, error: SessionEndedError) -> TapError:
+        """What a 401 means: where another address is answered as before, no more than that."""
+        served, headers = self._served or (url, {})
+        # Metadata proves nothing, since some services show it to everybody.
+        if served == url or served.endswith("/$metadata"):
+            return error
+        try:
+            if not self._get(_TOP.sub("$top=1", served), "", headers, stream=False).ok:
+                return error
+        except TapError:
+            return error
+        return AccessError(
+            f"{what}: HTTP 401, while other addresses are answered, so the user has no access "
+            "rights to it; grant them (SM201025), or leave it out with 'exclude_entity_sets'"
+        )
 
     def _given_up(self, error: RetryableError, tries: int) -> TapError:
         message = f"{error}; {given_up_after(tries)}"
-        if error.seats:
-            return SeatsTakenError(message)
         if error.status == requests.codes.server_error and not error.blocked:
             # So some services say that they do not take a filter, an order or a column.
             return RefusedError(message)
@@ -287,7 +305,7 @@ class Session:
         for _ in range(MOST + 1):
             answer = self._send(request, what, stream=stream)
             target = redirect_target(answer.response)
-            if target is None or not stays_on_site(str(request.url), target):
+            if target is None or answer.page or not stays_on_site(str(request.url), target):
                 return answer
             request = moved(request, target)
         msg = f"{what}: the request is redirected in a circle, {MOST} times; check 'url'"
@@ -368,24 +386,7 @@ class Session:
     def _sign_out(self) -> None:
         """End the session on the site, if there is one; its token, if it has one, stays good."""
         headers = self._seat.release()
-        if headers is None or not self.service.site:
-            return
-        try:
-            # A body-less POST carries Content-Length: 0, without which IIS answers 411.
-            response = self._http.post(
-                f"{self.service.site}/entity/auth/logout",
-                headers=headers,
-                auth=unsigned,
-                timeout=CONNECT_SECONDS,
-                allow_redirects=False,
-                stream=True,
+        if headers is not None:
+            sign_out(
+                self._http, self._transport, self.service, headers, served=self._served is not None
             )
-            self._transport.receive(response)
-        except (*NO_ANSWER, ContentCodingError) as error:
-            logger.warning("Signing out of %s failed: %s", self.service.where, reason(error))
-            return
-        finally:
-            self._http.cookies.clear()
-        if not (response.ok or is_unauthorized(response)):
-            status = response.status_code
-            logger.warning("Signing out of %s failed: HTTP %d", self.service.where, status)

@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     from requests import PreparedRequest, Response
     from requests.cookies import RequestsCookieJar
 
-_UNAUTHORIZED = 401
+_NO_SESSION = frozenset({401, 429})
 
 
 class TokenSessions:
@@ -67,7 +67,9 @@ class Seat:
         """Note the head of an answer, before its body: a signal may cut that off."""
         if self._cookies:
             self._token_sessions.use_cookies()
-        refused = response.status_code == _UNAUTHORIZED
+        if response.is_redirect:  # to a page of the site: it says nothing of a session
+            return
+        refused = response.status_code in _NO_SESSION
         if response.ok or (self._cookies and not refused):
             self.opened(response.request)
 

@@ -43,6 +43,12 @@ class Body:
             raise
         self._file.seek(0)
 
+    def head(self, size: int) -> bytes:
+        """The first bytes, which are still to be read."""
+        begin = self._file.read(size)
+        self._file.seek(0)
+        return begin
+
     def read(self, size: int = -1, /) -> bytes:
         """At most so many bytes, empty at the end; with no size, all the rest."""
         return self._file.read(size)
@@ -53,12 +59,6 @@ class Body:
         if self.size > _MOST_CHECKED:
             return False
         found = is_whole(self._file.read())
-        self._file.seek(0)
-        return found
-
-    def peek(self, size: int) -> bytes:
-        """At most so many of its first bytes; only before it is read."""
-        found = self._file.read(size)
         self._file.seek(0)
         return found
 

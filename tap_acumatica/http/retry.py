@@ -31,7 +31,6 @@ class RetryableError(TapError):
         wait: Seconds the service asked to wait.
         status: Status of the answer, None if there was no answer.
         tries: The most tries it is worth, None for as many as are set.
-        seats: Whether no license seat was free.
         slow: Whether the answer did not come, or not to its end, in time.
         busy: Whether the service was overloaded, too slow or not connected to.
         blocked: Whether something between refused it.
@@ -45,7 +44,6 @@ class RetryableError(TapError):
         wait: float | None = None,
         status: int | None = None,
         tries: int | None = None,
-        seats: bool = False,
         slow: bool = False,
         busy: bool = False,
         blocked: bool = False,
@@ -55,7 +53,6 @@ class RetryableError(TapError):
         self.wait = wait
         self.status = status
         self.tries = tries
-        self.seats = seats
         self.slow = slow
         self.busy = busy
         self.blocked = blocked

@@ -116,14 +116,13 @@ class Site:
         settings = self.settings
         limits = Limits(timeout=settings.timeout, tries=settings.max_retries, stay=settings.pooling)
 
-        def session(waits_for_seat: bool) -> LenientSession:  # noqa: FBT001  it is a callback
+        def session() -> LenientSession:
             return LenientSession(
                 service,
                 auth=auth,
                 limits=limits,
                 rate_limiter=rate_limiter,
                 user_agent=self.user_agent,
-                waits_for_seat=waits_for_seat,
                 transport=self._transport(service, auth),
             )
 

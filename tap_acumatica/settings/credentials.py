@@ -7,6 +7,7 @@ import typing as t
 from pathlib import Path
 
 from tap_acumatica.auth.authenticators import (
+    AGAIN_AFTER_SECONDS,
     Authenticator,
     BasicAuthenticator,
     OAuthAuthenticator,
@@ -36,15 +37,20 @@ def authenticator(
         SettingsError: If a setting that signing in needs is missing, or belongs to another tenant.
     """
     given = settings.credentials(service.tenant)
+    # The last try within the time for seats is due to send the password again.
+    again_after = min(AGAIN_AFTER_SECONDS, settings.pool_wait_time * 2 / 3)
     if settings.auth_mode == "basic":
         if given.username is None and given.password is None and not service.site:
             return Authenticator()
-        pair = _pair(settings, service, "auth_mode 'basic'")
-        return BasicAuthenticator(*pair, source=_source(settings, service))
+        return BasicAuthenticator(
+            *_pair(settings, service, "auth_mode 'basic'"),
+            origin=_origin(settings, service, "username", "password"),
+            again_after=again_after,
+        )
     server = IdentityServer(
         application(settings, service),
         user_agent=user_agent,
-        source=_source(settings, service),
+        source=_origin(settings, service, "username", "password"),
     )
     grant: Grant
     if settings.oauth_flow == "password":
@@ -52,7 +58,14 @@ def authenticator(
     else:
         grant = ConsentGrant(server, store, configured_token=given.refresh_token)
     secrets = (given.client_secret, given.refresh_token, given.password)
-    return OAuthAuthenticator(grant, tries=settings.max_retries, secrets=secrets)
+    own = settings.tenant_credentials.get(service.tenant or "")
+    return OAuthAuthenticator(
+        grant,
+        tries=settings.max_retries,
+        secrets=secrets,
+        origin=f"in 'tenant_credentials' of tenant '{service.tenant}'" if own else "",
+        again_after=again_after,
+    )
 
 
 def application(settings: Settings, service: Service) -> Application:
@@ -115,18 +128,16 @@ def _pair(settings: Settings, service: Service, what: str) -> tuple[str, str]:
     return given.username, given.password
 
 
-def _source(settings: Settings, service: Service) -> str:
-    """The settings that user name and password come from."""
+def _origin(settings: Settings, service: Service, *names: str) -> str:
+    """The settings that credentials come from, for messages."""
     own = settings.tenant_credentials.get(service.tenant or "")
-    places = {
-        name: f"'{name}' of '{service.tenant}' in 'tenant_credentials'"
-        if own is not None and getattr(own, name) is not None
-        else f"'{name}'"
-        for name in ("username", "password")
-    }
-    if all("tenant_credentials" in place for place in places.values()):
-        return f"'username' and 'password' of '{service.tenant}' in 'tenant_credentials'"
-    return " and ".join(places.values())
+    found = [name for name in names if own and getattr(own, name) is not None]
+    shared = " and ".join(f"'{name}'" for name in names if name not in found)
+    if not found:
+        return shared
+    inner = " and ".join(f"'{name}'" for name in found)
+    of_tenant = f"{inner} of tenant '{service.tenant}' in 'tenant_credentials'"
+    return f"{shared} and {of_tenant}" if shared else of_tenant
 
 
 def _of_tenant(service: Service) -> str:

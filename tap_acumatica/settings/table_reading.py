@@ -143,8 +143,10 @@ READING: tuple[Setting, ...] = (
         "pool_wait_time",
         integer(1, 3600),
         "Pool Wait Time",
-        "Seconds to wait for a free session before the stream fails.",
-        default=60,
+        "Seconds to wait for a license seat, all in all per tenant and run, or for a session that "
+        "is in use. A seat that nobody signed out becomes free by itself after 10 to 20 minutes. "
+        "After that time the stream fails, and each of the following ones tries once.",
+        default=900,
     ),
     Setting(
         "pooling",

@@ -73,7 +73,7 @@ class Settings:
     max_retries: int = 8
     requests_per_minute: int | None = None
     max_pool_size: int = 1
-    pool_wait_time: int = 60
+    pool_wait_time: int = 900
     pooling: bool = True
     pool_idle_timeout: int = 60
     verbosity: int = 1

@@ -80,7 +80,6 @@ def test_an_outage_that_hit_the_small_page_as_well_is_looked_into_at_the_last_tr
     "error",
     [
         RetryableError("too many requests", status=429, busy=True),
-        RetryableError("no seat", status=500, seats=True),
         RetryableError("nobody there", busy=True),
     ],
 )

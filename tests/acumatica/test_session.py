@@ -215,6 +215,9 @@ SEATS = (
     "ApiLoginLimitReached",
     "No further concurrent session is allowed",
     "You have exceeded the number of licensed users",
+    "The number of concurrent API logins for the user has been reached.",
+    "at PX.LicensePolicy.PXLicensePolicy.Check(String user)",
+    "Sign out of other clients: Users (SM201010).",
 )
 
 
@@ -248,22 +251,16 @@ def test_a_session_remembers_that_nulls_are_left_out() -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 401, 403, 503])
 @pytest.mark.parametrize("text", SEATS)
-def test_taken_seats_are_recognized_and_waited_for(
-    text: str, status: int, waits: list[float]
-) -> None:
+def test_taken_seats_are_recognized(text: str, status: int, waits: list[float]) -> None:
     body = f'{{"message": "An error has occurred.", "exceptionMessage": "{text}"}}'.encode()
-    full = _site((status, {}, body), tries=5)
+    full = _site((status, {"Retry-After": "9"}, body), tries=5)
     with full as (session, log), pytest.raises(SeatsTakenError, match="all license seats") as error:
         _get(session)
-    assert len(log) == len(waits) + 1 == 5
-    assert all(word in str(error.value) for word in ("SM201010", "SM604000", "'max_pool_size'"))
-
-
-def test_a_seat_that_becomes_free_is_taken(waits: list[float]) -> None:
-    full: Answer = (500, {}, b"API Login Limit")
-    with _site(full, full, full, full, FINE, tries=5) as (session, _):
-        assert _get(session) == [{"a": 1}]
-    assert len(waits) == 4
+    assert len(log) == 1  # the pool waits, see test_pool.py and test_patience.py
+    assert not waits
+    assert error.value.wait == 9
+    assert error.value.exit_code == ExitCode.TEMPORARY
+    assert all(word in str(error.value) for word in ("SM201010", "1 by default", "SM604000"))
 
 
 def test_ordinary_throttling_is_not_a_lack_of_seats(waits: list[float]) -> None:
@@ -277,11 +274,13 @@ def test_a_limit_without_words_is_one_of_seats_until_a_session_is_open(waits: li
     wordless: Answer = (429, {}, b"The custom error module does not recognize this error.")
     with _site(wordless, tries=2) as (session, _), pytest.raises(SeatsTakenError):
         _get(session)
+    assert not waits
     with _site(FINE, wordless, tries=2) as (session, _):
         _get(session)
-        with pytest.raises(BusyError):
+        with pytest.raises(BusyError) as error:
             _get(session)
-    assert len(waits) == 2
+    assert not isinstance(error.value, SeatsTakenError)
+    assert len(waits) == 1
 
 
 def test_nothing_is_sent_after_the_sign_out() -> None:

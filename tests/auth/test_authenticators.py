@@ -20,7 +20,7 @@ from tap_acumatica.auth.authenticators import (
 from tap_acumatica.auth.grants import ConsentGrant, PasswordGrant, to_the_end
 from tap_acumatica.auth.identity import Application, IdentityServer
 from tap_acumatica.auth.token_store import Tokens, TokenStore
-from tap_acumatica.errors import SignInError, TapError, UnreachableError
+from tap_acumatica.errors import SessionEndedError, SignInError, TapError, UnreachableError
 from tap_acumatica.http.retry import RetryableError
 from tap_acumatica.odata.payload import parse_collection
 
@@ -65,6 +65,7 @@ class SharedGrants(Grants):
 
 class Reply(t.NamedTuple):
     ok: bool
+    denied: bool = False
 
     @property
     def refused(self) -> bool:
@@ -205,7 +206,7 @@ def test_a_token_of_this_process_alone_is_renewed_once_per_request() -> None:
     for _ in range(2):
         assert sent(auth, REFUSED, ACCEPTED)[-1] == f"Bearer token-{len(grants.asked)}"
     assert len(grants.asked) == 3
-    with pytest.raises(SignInError, match="'client_id'"):
+    with pytest.raises(SessionEndedError, match="accepted before"):
         sent(auth, REFUSED, REFUSED)
     assert len(grants.asked) == 4
 
@@ -215,9 +216,57 @@ def test_a_token_that_another_process_used_up_is_renewed_once_more() -> None:
     auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
     tokens = ["Bearer token-1", "Bearer token-2", "Bearer token-3"]
     assert sent(auth, REFUSED, REFUSED, ACCEPTED) == tokens
-    with pytest.raises(SignInError, match="'client_id'"):
+    with pytest.raises(SessionEndedError, match="accepted before"):
         sent(auth, REFUSED, REFUSED, REFUSED)
     assert len(grants.asked) == 5
+
+
+def test_tokens_that_never_opened_the_service_are_a_failed_sign_in() -> None:
+    grants = Grants()
+    auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
+    with pytest.raises(SignInError, match=r"'client_id'.*seats"):
+        sent(auth, REFUSED, REFUSED)
+    assert len(grants.asked) == 2
+
+
+def test_a_password_that_was_accepted_is_sent_again_once_and_then_rarely() -> None:
+    now = [0.0]
+    auth = BasicAuthenticator("me", "secret", again_after=600, clock=lambda: now[0])
+    sent(auth, ACCEPTED)
+    signed = []
+    for seconds in (0, 1, 2, 300, 600, 601, 602, 1000, 1202):
+        now[0] = float(seconds)
+        flow = auth.auth_flow(request())
+        signed.append((seconds, "Authorization" in next(flow).headers))
+        with pytest.raises(SessionEndedError, match=r"seats are taken.*password was changed"):
+            flow.send(REFUSED)
+    assert [seconds for seconds, with_password in signed if with_password] == [0, 1, 601, 1202]
+
+
+def test_a_password_is_sent_again_as_usual_once_the_site_is_open_again() -> None:
+    auth = BasicAuthenticator("me", "secret", clock=lambda: 0.0)
+    sent(auth, ACCEPTED)
+    for _ in range(2):
+        with pytest.raises(SessionEndedError):
+            sent(auth, REFUSED)
+    flow = auth.auth_flow(request())
+    assert "Authorization" not in next(flow).headers
+    with contextlib.suppress(StopIteration):
+        flow.send(ACCEPTED)
+    assert sent(auth, ACCEPTED)[0].startswith("Basic ")
+
+
+def test_what_the_site_says_against_a_user_ends_the_sign_in_even_later() -> None:
+    for auth in (BasicAuthenticator("me", "secret"), OAuthAuthenticator(Grants())):
+        sent(auth, ACCEPTED)
+        for _ in range(2):
+            with pytest.raises(SignInError):
+                sent(auth, Reply(ok=False, denied=True))
+
+
+def test_a_user_name_with_a_tenant_is_explained() -> None:
+    with pytest.raises(SignInError, match="without '@' and the tenant"):
+        sent(BasicAuthenticator("admin@Company", "secret"), REFUSED)
 
 
 @pytest.mark.parametrize("error", [SignInError("no"), RetryableError("busy"), UnreachableError("")])
