@@ -248,7 +248,8 @@ def _of_proxy(error: Exception, text: str, proxy: str, site: str) -> ConnectionF
         return None
     cause = "no answer in time" if isinstance(error, _CONNECT_TIMEOUTS) else reason(error)
     failed = f"no connection with the proxy {named} ({cause}) on the way to {site}"
-    return ConnectionFailure(failed, PROXY_VARIABLES, away=True)
+    # One that closes connections may do so for large answers only.
+    return ConnectionFailure(failed, PROXY_VARIABLES, away="RemoteDisconnected" not in text)
 
 
 def proxy_wants_sign_in(named: str) -> ConnectionFailure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -120,11 +121,13 @@ class Proxy:
     Attributes:
         asked: The heads of the requests.
         refusal: What it answers instead of passing a request on, None to pass it on.
+        most: The most rows that may be asked for: it closes the connection where it is more.
     """
 
     def __init__(self, refusal: bytes | None = None) -> None:
         self.asked: list[bytes] = []
         self.refusal = refusal
+        self.most: int | None = None
         self.port = 0
 
     @contextmanager
@@ -138,6 +141,9 @@ class Proxy:
         self.asked.append(received)
         if self.refusal is not None:
             connection.sendall(self.refusal)
+            return
+        top = re.search(rb"top=(\d+)", received)
+        if self.most is not None and top and int(top[1]) > self.most:
             return
         method, target, rest = received.split(b" ", 2)
         if method == b"CONNECT":

@@ -123,13 +123,23 @@ def test_proxies_of_the_environment_go_on_working(tmp_path: Path) -> None:
     service, table = service_of()
     with service.running(), Proxy().running() as proxy:
         address = f"http://someone:proxy-secret@127.0.0.1:{proxy.port}"
-        arguments = configured(tmp_path, service.url)
+        # The proxy closes each connection, and one may be used again just then.
+        arguments = configured(tmp_path, service.url, max_retries=4)
         assert_complete(run_in(tmp_path, *arguments, HTTP_PROXY=address), table)
         assert b"Proxy-Authorization: Basic " in proxy.asked[0]
         asked = len(proxy.asked)
         run = run_in(tmp_path, *arguments, HTTP_PROXY=address, NO_PROXY="127.0.0.1")
         assert_complete(run, table)
         assert len(proxy.asked) == asked
+
+
+def test_a_proxy_that_closes_on_large_pages_is_asked_for_smaller_ones(tmp_path: Path) -> None:
+    service, table = service_of(rows=300)
+    with service.running(), Proxy().running() as proxy:
+        proxy.most = 200
+        arguments = configured(tmp_path, service.url, max_retries=8)
+        run = run_in(tmp_path, *arguments, HTTP_PROXY=f"http://127.0.0.1:{proxy.port}")
+    assert_complete(run, table)
 
 
 def test_a_tunnel_and_a_file_of_trusted_certificates_go_on_working(tmp_path: Path) -> None:
