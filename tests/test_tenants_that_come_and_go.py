@@ -35,7 +35,7 @@ def test_discovery_writes_the_catalog_of_the_tenants_that_can_be_read(
     assert run.exit_code == 1
     assert [entry["tap_stream_id"] for entry in run.document["streams"]] == ORDERS
     refused, summary = lines(run, "ERROR")
-    assert f"'username' and 'password' of '{OTHER}' in 'tenant_credentials'" in refused
+    assert f"'username' and 'password' of tenant '{OTHER}' in 'tenant_credentials'" in refused
     assert "the catalog of the others was written" in summary
     assert "take it out of 'tenants'" in summary
 
@@ -58,7 +58,7 @@ def test_a_password_of_one_tenant_and_a_user_of_all_are_told_apart(
     config = settings(sandbox(rows=20), tenants=[TENANT])
     own = {TENANT: {"password": "not the one"}}
     run = run_tap({**config, "tenant_credentials": own}, "--discover", check=False)
-    assert f"set 'username' and 'password' of '{TENANT}' in 'tenant_credentials'" in run.errors
+    assert f"set 'username' and 'password' of tenant '{TENANT}' in 'tenant_credentials'" in run.errors
 
 
 # Catalog and state

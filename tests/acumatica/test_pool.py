@@ -218,13 +218,18 @@ def test_a_seat_that_is_lost_is_waited_for_by_the_last_session_only() -> None:
 
 
 def test_when_the_time_for_seats_is_used_up_each_further_request_is_tried_once() -> None:
-    session = FakeSession(seats=[False] * 4 + [True])
+    session = FakeSession(seat=False)
     waited: list[float] = []
     pool = pool_of(session, patience=SeatPatience(1, where="site", sleep=waited.append))
+    tries = []
     for _ in range(3):
+        before = session.fetched
         with pytest.raises(SeatsTakenError, match="1 seconds of 'pool_wait_time'"):
             fetch(pool)
+        tries.append(session.fetched - before)
     assert sum(waited) == 1
+    assert tries == [len(waited) + 1, 1, 1]
+    session._seat = True
     assert fetch(pool) == 1
 
 
