@@ -12,7 +12,7 @@ from tap_acumatica.odata.expand import options_for
 from tap_acumatica.odata.query import function_call, path_segment
 from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.plan import Column, Plan, plan_for
-from tap_acumatica.records.codec import catalog_conversions
+from tap_acumatica.records.catalog_types import changed_types, schema_conversion
 from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
@@ -37,7 +37,8 @@ class Columns:
         requested: Declared properties to ask for, in declared order.
         emitted: Columns of a record, in order, with those that the tap adds.
         undeclared: JSON Schemas of columns that the catalog names and the metadata hides.
-        overrides: Conversions to types that the catalog asks for.
+        overrides: Conversions to types that the catalog asks for, of columns that are read by.
+        typed: JSON Schemas of the other columns that the catalog types otherwise.
         dates: Timestamps that are emitted as plain dates.
         tracking: The tracking column, None for a full read.
         deletion: When rows were deleted, None where that is not read.
@@ -48,6 +49,7 @@ class Columns:
     emitted: tuple[str, ...]
     undeclared: Mapping[str, Mapping[str, t.Any]]
     overrides: Mapping[str, Convert]
+    typed: Mapping[str, Mapping[str, t.Any]]
     dates: tuple[str, ...]
     tracking: str | None
     deletion: Deletion | None
@@ -57,7 +59,8 @@ class Columns:
     def are_records(self) -> bool:
         """Whether a row of the requested columns is a record already."""
         emitted = {self.origins.get(name, name) for name in self.emitted}
-        return emitted.issuperset(self.requested) and not self.overrides and not self.origins
+        other = self.overrides or self.typed or self.origins
+        return emitted.issuperset(self.requested) and not other
 
 
 def columns_of(
@@ -89,11 +92,22 @@ def columns_of(
     origins |= {name: name for name in shape.taken}
     if deletion and deletion.name != DELETED_COLUMN:
         origins[DELETED_COLUMN] = deletion.name
+    changed, by_column = changed_types(own, wanted), {shape.column(n): n for n in declared}
+    to_output = settings.service_time_zone().to_output
     return Columns(
         requested=requested,
         emitted=tuple(n for n in wanted if n in added or n in own or n in hidden),
         undeclared=hidden,
-        overrides=catalog_conversions(own, wanted),
+        overrides={
+            column: schema_conversion(schema, to_output)
+            for column, schema in changed.items()
+            if by_column.get(column) in needed
+        },
+        typed={
+            by_column[column]: schema
+            for column, schema in changed.items()
+            if column in by_column and by_column[column] not in needed
+        },
         dates=_dates(source, requested, wanted),
         tracking=tracking,
         deletion=deletion,

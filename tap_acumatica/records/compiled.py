@@ -19,12 +19,14 @@ import msgspec
 
 from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata.payload import decode_name
+from tap_acumatica.odata.repair import has_nul
 from tap_acumatica.odata.time_zone import ConversionCache
 from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
-from tap_acumatica.records.codec import Page, RowCodec, hashed_key
+from tap_acumatica.records.codec import Page, RowCodec
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.envelope import decoder, holds_error
+from tap_acumatica.records.record_maker import hashed_key
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -122,10 +124,11 @@ class CompiledCodec:
         floating = any(
             properties[name].type in {"Edm.Double", "Edm.Single"}
             or properties[name].facets.floating
+            or (properties[name].type == "Edm.Decimal" and name not in self._passthrough)
             for name in columns
             if name in properties
         )
-        self._exact_codec_marks = (
+        self._exact_codec_marks: tuple[bytes, ...] = (
             *(_NOT_FINITE if floating else ()),
             *(link.encode() for link in exact.nested_links),
         )
@@ -215,9 +218,8 @@ class CompiledCodec:
             PayloadError: As :meth:`RowCodec.decode`.
             ValueMismatchError: As :meth:`RowCodec.decode`.
         """
-        if self._names_are_unambiguous and not any(
-            mark in body for mark in self._exact_codec_marks
-        ):
+        needs_exact = any(mark in body for mark in self._exact_codec_marks) or has_nul(body)
+        if self._names_are_unambiguous and not needs_exact:
             try:
                 answer = self._decode_answer(body)
                 if not holds_error(answer) and not self._is_in_another_case(body, answer.value):
@@ -238,6 +240,9 @@ class CompiledCodec:
         # Decimals are strings here, as with IEEE754Compatible=true, or are not numbers at all.
         self._passthrough = []
         self._compile()
+        self._exact_codec_marks += _NOT_FINITE
+        if any(mark in body for mark in _NOT_FINITE):
+            raise ValueMismatchError
         return (self._decoder if omits_nulls else self._complete_decoder).decode(body)
 
     def _is_in_another_case(self, body: bytes, rows: Sequence[t.Any]) -> bool:

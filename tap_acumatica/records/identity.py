@@ -16,8 +16,9 @@ from array import array
 from typing_extensions import override
 
 from tap_acumatica.errors import IdentityError
-from tap_acumatica.records.codec import content, hashed_key
+from tap_acumatica.records.codec import content
 from tap_acumatica.records.compiled import CompiledRow, column_of
+from tap_acumatica.records.record_maker import hashed_key
 from tap_acumatica.records.schema import KEY_COLUMN, ROW_KEY
 
 if t.TYPE_CHECKING:

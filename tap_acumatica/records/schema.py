@@ -22,7 +22,8 @@ ROW_KEY = "_key()"
 """What a row calls its hashed key where the service has a property with the usual name."""
 _OWN_COLUMNS = (TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN)
 _OF_TARGETS = "_sdc_"
-_MAX_DEPTH = 5
+MAX_DEPTH = 5
+"""Objects within objects that are described; what lies deeper is JSON in a text."""
 
 
 @dataclass(slots=True)
@@ -188,7 +189,7 @@ def _value_schema(model: Model, prop: Property, depth: int) -> Schema:
         return json_schema(prop.type, prop.facets)
     if model.is_enum(prop.type):
         return {"type": ["string", "null"]}
-    if model.structured_type(prop.type) and depth < _MAX_DEPTH:
+    if model.structured_type(prop.type) and depth < MAX_DEPTH:
         members = model.properties(prop.type).items()
         return {
             "type": ["object", "null"],

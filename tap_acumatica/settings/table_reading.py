@@ -268,6 +268,16 @@ READING: tuple[Setting, ...] = (
         default="fail",
     ),
     Setting(
+        "on_value_error",
+        choice("fail", "null"),
+        "On Value Error",
+        "What to do with a number, date or boolean that its column cannot hold, however it is "
+        "read. fail: the stream ends, and the error names column and row. null: null is emitted, "
+        "with one warning per stream and column. Keys and tracking columns always fail; texts are "
+        "always repaired.",
+        default="fail",
+    ),
+    Setting(
         "read_site_information",
         SWITCH,
         "Read Site Information",

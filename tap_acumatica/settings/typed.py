@@ -89,6 +89,7 @@ class Settings:
     deleted_records: t.Literal["ignore", "soft"] = "ignore"
     archived_records: bool = False
     on_stream_error: t.Literal["fail", "skip"] = "fail"
+    on_value_error: t.Literal["fail", "null"] = "fail"
     read_site_information: bool = True
     non_filterable_columns: t.Literal["auto", "always", "never"] = "auto"
 
@@ -169,6 +170,11 @@ class Settings:
     def skips_failed_streams(self) -> bool:
         """Whether a stream that may not be read is a warning instead of a failure."""
         return self.on_stream_error == "skip"
+
+    @property
+    def nulls_for_values(self) -> bool:
+        """Whether null is emitted in the place of a value that its column cannot hold."""
+        return self.on_value_error == "null"
 
     @property
     def requested_page_size(self) -> int | None:
