@@ -20,7 +20,7 @@ from tap_acumatica.errors import ExpandError, SettingsError
 from tap_acumatica.odata.expand import parse_expand
 from tap_acumatica.reading.evidence import Evidence
 from tap_acumatica.records.deletion import deletion_flag
-from tap_acumatica.records.schema import merge_shapes, record_shape
+from tap_acumatica.records.schema import merge_shapes, record_shape, same_but_for_case
 from tap_acumatica.settings.unmatched import check_entity_sets, warn_of_columns
 
 if t.TYPE_CHECKING:
@@ -216,6 +216,14 @@ class Discovery:
         found = StreamDefinition(name, shape, None, sources)
         if shape.renamed:
             logger.warning("%s: %s", name, shape.renaming)
+        for alike in same_but_for_case(shape.schema["properties"]):
+            logger.warning(
+                "%s: the columns %s differ in case only, which many targets do not tell apart; "
+                "deselect all but one ('selected': false in the catalog), or rename one in "
+                "'stream_maps'.",
+                name,
+                " and ".join(alike),
+            )
         if not source.entity.entity_set.singleton and not found.is_grouped:
             tracking = shape.tracking_field(
                 name

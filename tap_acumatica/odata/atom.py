@@ -14,6 +14,7 @@ from lxml import etree
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.payload import NESTED_NEXT_LINK, decode_name, error_text
+from tap_acumatica.odata.xml_text import XmlText
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -101,9 +102,15 @@ class AtomReader:
                 within the entry.
         """
         self._body = body
+        self._text = XmlText(body.read)
         self._feed_paths = feed_paths or {}
         self.next_link: str | None = None
         self.base: str | None = None
+
+    @property
+    def marked(self) -> bool:
+        """Whether texts may hold what :func:`repair.repaired` repairs."""
+        return self._text.marked
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows in the order received.
@@ -115,7 +122,7 @@ class AtomReader:
             msg = "the response is an HTML page"
             raise PayloadError(msg)
         events = etree.iterparse(
-            self._body,
+            self._text,
             events=("start", "end"),
             tag=[_ENTRY, *(f"{name}error" for name in _METADATA)],
             resolve_entities=False,

@@ -16,6 +16,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ZEROS: dict[tuple[bool, ...], str] = {
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+}
+"""Which of the first bytes are zero, where the text begins with two characters of ASCII."""
 _USUAL = frozenset({"utf-8", "ascii"})
 _PARTS = 4
 
@@ -52,13 +59,7 @@ def _shown(begin: bytes) -> str | None:
     for mark, name in _MARKS:
         if begin.startswith(mark):
             return name
-    zeros = tuple(byte == 0 for byte in begin)
-    return {
-        (False, True, False, True): "utf-16-le",
-        (True, False, True, False): "utf-16-be",
-        (False, True, True, True): "utf-32-le",
-        (True, True, True, False): "utf-32-be",
-    }.get(zeros)
+    return _ZEROS.get(tuple(byte == 0 for byte in begin))
 
 
 def _declared(content_type: str) -> str | None:

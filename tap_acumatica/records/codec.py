@@ -231,7 +231,10 @@ class RowCodec:
             if complete or not absent or lacking - absent or self.omits_nulls():
                 break
         page = Page(
-            [self._row(raw, self._convert_text, self._decoded_names) for raw in raws],
+            [
+                self._row(raw, self._convert_text, self._decoded_names, marked=reader.marked)
+                for raw in raws
+            ],
             absent=absent,
             lacking=lacking,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 import typing as t
 from decimal import Decimal
 from functools import partial
@@ -37,7 +38,9 @@ if t.TYPE_CHECKING:
 
 _NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
-_URL_SAFE = frozenset("-_")
+_OCTETS = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==|[A-Za-z0-9+/]=))?"
+_BASE64 = re.compile(rf"{_OCTETS}(?:\n{_OCTETS})*", re.ASCII)
+"""Values as they are emitted, one per line."""
 _NULL_TEXT = b"null"
 _NULL = msgspec.Raw(_NULL_TEXT)
 _NUMBER_CHARACTERS = b"0123456789.-+eEnul"
@@ -288,9 +291,7 @@ class CompiledCodec:
             self._set_times(rows, *forms)
         for field in self._binary_fields:
             texts = list(filter(None, map(attrgetter(field), rows)))
-            if any(length % 4 for length in set(map(len, texts))) or _URL_SAFE & set(
-                "".join(texts)
-            ):
+            if not _BASE64.fullmatch("\n".join(texts)):
                 _convert_field(rows, field, edm_type("Edm.Binary").parse)
         for field, convert in self._converted_fields:
             _convert_field(rows, field, convert)

@@ -215,6 +215,18 @@ def _expansion_schema(model: Model, expansion: Expansion) -> Schema:
     )
 
 
+def same_but_for_case(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names that many targets take for one, together.
+
+    >>> same_but_for_case(["Id", "Note", "ID"])
+    [('Id', 'ID')]
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.casefold(), []).append(name)
+    return [tuple(alike) for alike in found.values() if len(alike) > 1]
+
+
 def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
     """Merge the shapes of a stream that tenants have customized differently.
 

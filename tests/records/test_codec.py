@@ -136,8 +136,8 @@ def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_the
     )
     row = {"A": Decimal("1.10"), "T": "x  ", "Z": 1}
     assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "T": "x"}
+    to_integer = schema_conversion({"type": "integer"})
     with pytest.raises(ValueMismatchError, match="the value of A"):
-        to_integer = schema_conversion({"type": "integer"})
         RecordMaker(["A"], overrides={"A": to_integer}).record({"A": "x"})
 
 
