@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote_plus
+
 import pytest
 import requests
 
@@ -30,7 +32,7 @@ def redirect(
         f"/ERP/frames/error.aspx?Message={SEATS.replace(' ', '%20')}",
         f"https://h/ERP/Frames/Error.aspx?message={SEATS.replace(' ', '+')}&x=1",
         f"../../Frames/Error.aspx?message={SEATS.replace(' ', '%2520')}",
-        f"Frames/Login.aspx?ReturnUrl=%2fFrames%2fError.aspx%3fmessage%3d{SEATS.replace(' ', '%2b')}",
+        f"Frames/Login.aspx?ReturnUrl={quote_plus(f'/Frames/Error.aspx?message={quote_plus(SEATS)}')}",
         f"/Main?message={SEATS.replace(' ', '%20')}",
         f"/(W(1))/Frames/Maintenance.aspx?message={SEATS.replace(' ', '%20')}",
     ],

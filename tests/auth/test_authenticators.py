@@ -224,7 +224,7 @@ def test_a_token_that_another_process_used_up_is_renewed_once_more() -> None:
 def test_tokens_that_never_opened_the_service_are_a_failed_sign_in() -> None:
     grants = Grants()
     auth = OAuthAuthenticator(grants, clock=lambda: 1000.0)
-    with pytest.raises(SignInError, match="'client_id'.*seats"):
+    with pytest.raises(SignInError, match=r"'client_id'.*seats"):
         sent(auth, REFUSED, REFUSED)
     assert len(grants.asked) == 2
 
@@ -238,7 +238,7 @@ def test_a_password_that_was_accepted_is_sent_again_once_and_then_rarely() -> No
         now[0] = float(seconds)
         flow = auth.auth_flow(request())
         signed.append((seconds, "Authorization" in next(flow).headers))
-        with pytest.raises(SessionEndedError, match="seats are taken.*password was changed"):
+        with pytest.raises(SessionEndedError, match=r"seats are taken.*password was changed"):
             flow.send(REFUSED)
     assert [seconds for seconds, with_password in signed if with_password] == [0, 1, 601, 1202]
 
