@@ -290,3 +290,107 @@ def test_the_rate_limit_is_shared_by_all_streams(sandbox: MakeSandbox, run_tap: 
     }
     wrong = run_tap(settings(site, requests_per_minute=0), check=False)
     assert "'requests_per_minute'" in wrong.errors
+
+
+def test_the_tenants_credentials_are_named_where_they_were_refused(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=10)
+    config = settings(
+        site,
+        tenants=[TENANT, OTHER],
+        entity_sets=["Ledger"],
+        tenant_credentials={OTHER: {"username": "robot", "password": "wrong-one"}},
+    )
+    run = run_tap(config, check=False)
+    errors = [line for line in run.errors.splitlines() if "ERROR" in line]
+    assert "'tenant_credentials'" in errors[0]
+    assert f"'{OTHER}'" in errors[0]
+    assert {record["_tenant"] for record in run.records("Ledger")} == {TENANT}
+
+
+def test_a_password_of_its_own_is_told_from_a_shared_user_name(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=10)
+    config = settings(site, tenant_credentials={TENANT: {"password": "wrong-one"}})
+    run = run_tap(config, check=False)
+    assert (
+        f"set 'username' and 'password' of tenant '{TENANT}' in 'tenant_credentials'"
+    ) in run.errors
+    assert run.exit_code == 4
+
+
+@pytest.mark.parametrize("user", ["admin@Company", "admin@example.com"])
+def test_a_user_name_with_a_tenant_in_it_is_explained(
+    sandbox: MakeSandbox, run_tap: RunTap, user: str
+) -> None:
+    site = sandbox(rows=10)
+    run = run_tap(settings(site, username=user), check=False)
+    assert run.exit_code == 4
+    assert "without '@'" in run.errors
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/Main?ScreenId=SO301000&CompanyID=Company",
+        "/entity/Default/24.200.001",
+        "/Frames/Login.aspx?ReturnUrl=%2f",
+        "/t/Company/api/odata/dac/Ledger",
+    ],
+)
+def test_the_site_is_taken_out_of_the_address_of_a_page(
+    sandbox: MakeSandbox, run_tap: RunTap, page: str
+) -> None:
+    site = sandbox(rows=10)
+    run = run_tap(settings(site, url=f"{site.url}{page}", entity_sets=["Ledger"]))
+    assert run.records("Ledger")
+    assert (site.sessions_opened, site.sessions_closed) == (1, 1)
+
+
+@pytest.mark.parametrize("surplus", ["/Main", "/odata", "/api"])
+def test_an_address_that_is_too_long_is_explained_in_one_line(
+    sandbox: MakeSandbox, run_tap: RunTap, surplus: str
+) -> None:
+    site = sandbox(rows=10)
+    run = run_tap(settings(site, url=f"{site.url}{surplus}"), check=False)
+    assert run.exit_code == 1
+    lines = [line for line in run.errors.splitlines() if "ERROR" in line]
+    assert len(lines) == 1
+    assert f"leave '{surplus}' out of 'url'" in lines[0]
+    assert "inquiry" not in lines[0]
+    assert "Signing out" not in run.errors
+    assert site.sessions_opened == site.sessions_closed
+
+
+def test_without_tenants_the_hint_on_them_comes_first(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=10)
+    run = run_tap(settings(site, tenants=None), check=False)
+    assert "(HTTP 404); for an Acumatica site, set 'tenants'" in run.errors
+    assert "Signing out" not in run.errors
+    assert site.sessions_opened == site.sessions_closed
+
+
+def test_an_older_address_taken_for_any_service_is_signed_out_of(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=10)
+    config = settings(site, url=f"{site.url}/odata/{TENANT}", tenants=None)
+    run = run_tap(config, "--discover")
+    assert run.document["streams"]
+    assert site.sessions_opened == site.sessions_closed == 1
+    assert "Signing out" not in run.errors
+
+
+def test_a_session_that_the_site_ended_is_opened_again(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=40)
+    site.on_request(lambda record: site.end_sessions() if record.total == 5 else None)
+    run = run_tap(settings(site, entity_sets=["Ledger", "SOOrder"]))
+    assert run.records("Ledger")
+    assert run.records("SOOrder")

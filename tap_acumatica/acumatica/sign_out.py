@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SECONDS = 30
+_ELSEWHERE = frozenset({404, 405})
 _TICKET = ".ASPXAUTH"
 """The cookie of a user who is signed in (ASP.NET forms authentication)."""
 
@@ -50,23 +51,34 @@ def sign_out(
         site = service.likely_site
     if not site:
         return
+    status: int = requests.codes.not_found
     try:
-        # A body-less POST carries Content-Length: 0, without which IIS answers 411.
-        response = http.post(
-            f"{site}/entity/auth/logout",
-            headers=headers,
-            auth=unsigned,
-            timeout=_SECONDS,
-            allow_redirects=False,
-            stream=True,
-        )
-        transport.receive(response)
+        for address in _addresses(site, service, served=served):
+            if status not in _ELSEWHERE:
+                break
+            # A body-less POST carries Content-Length: 0, without which IIS answers 411.
+            response = http.post(
+                f"{address}/entity/auth/logout",
+                headers=headers,
+                auth=unsigned,
+                timeout=_SECONDS,
+                allow_redirects=False,
+                stream=True,
+            )
+            transport.receive(response)
+            status = response.status_code
     except (*NO_ANSWER, ContentCodingError) as error:
         logger.warning("Signing out of %s failed: %s", service.where, reason(error))
         return
     finally:
         http.cookies.clear()
-    status = response.status_code
-    is_elsewhere = service.site is None or (status == requests.codes.not_found and not served)
+    is_elsewhere = service.site is None or (status in _ELSEWHERE and not served)
     if not (response.ok or is_unauthorized(response) or is_elsewhere):
         logger.warning("Signing out of %s failed: HTTP %d", service.where, status)
+
+
+def _addresses(site: str, service: Service, *, served: bool) -> list[str]:
+    """Where to sign out: a site that answered nothing may begin at a shorter address."""
+    if served or not service.surplus:
+        return [site]
+    return [site, site.removesuffix(service.surplus)]
