@@ -36,7 +36,6 @@ from tap_acumatica.http.connection_errors import host, proxy_wants_sign_in
 from tap_acumatica.http.intermediaries import between, described, leads_away
 from tap_acumatica.http.redirects import redirect_target
 from tap_acumatica.http.retry import RetryableError, retry_after
-from tap_acumatica.odata.encoding import as_utf8
 from tap_acumatica.odata.payload import error_text
 
 if t.TYPE_CHECKING:
@@ -151,8 +150,6 @@ class Answer:
         if status not in _ANSWERED:
             msg = f"HTTP {status} brings no rows; something between may have answered"
             raise PayloadError(msg)
-        if isinstance(self._received, bytes):
-            return as_utf8(self._received, self.response.headers.get("Content-Type", ""))
         return self._received
 
     @property

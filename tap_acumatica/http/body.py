@@ -6,11 +6,14 @@ import tempfile
 import typing as t
 
 from tap_acumatica.http.content_coding import is_whole
+from tap_acumatica.http.encoding import encoding_of, is_utf8, may_be_other, pieces_in_utf8
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _HELD = 4 * 1024 * 1024
+_PIECE = 65536
+_HEAD = 1024
 _MOST_CHECKED = 64 * 1024 * 1024
 
 
@@ -42,6 +45,7 @@ class Body:
             self.close()
             raise
         self._file.seek(0)
+        self._turn_into_utf8(headers.get("Content-Type") or "")
 
     def head(self, size: int) -> bytes:
         """The first bytes, which are still to be read."""
@@ -61,6 +65,33 @@ class Body:
         found = is_whole(self._file.read())
         self._file.seek(0)
         return found
+
+    def _turn_into_utf8(self, content_type: str) -> None:
+        """Write it anew where it is in another encoding."""
+        head = self._file.read(_HEAD)
+        self._file.seek(0)
+        if not may_be_other(head, content_type):
+            return
+        encoding = encoding_of(head, content_type, is_utf8=is_utf8(self._pieces()))
+        self._file.seek(0)
+        if encoding is None:
+            return
+        rewritten = tempfile.SpooledTemporaryFile(_HELD)  # noqa: SIM115  closed when read
+        try:
+            rewritten.writelines(pieces_in_utf8(self._pieces(), encoding))
+        except UnicodeDecodeError:
+            rewritten.close()
+            self._file.seek(0)
+            return
+        self._file.close()
+        self._file = rewritten
+        self._file.seek(0)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """All of it, from the beginning, leaving it at its beginning again."""
+        self._file.seek(0)
+        yield from iter(lambda: self._file.read(_PIECE), b"")
+        self._file.seek(0)
 
     def close(self) -> None:
         """Delete it."""

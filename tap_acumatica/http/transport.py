@@ -19,6 +19,7 @@ from tap_acumatica.http.content_coding import (
     decoded,
     is_whole,
 )
+from tap_acumatica.http.encoding import in_utf8
 from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.request_log import RequestLog
 
@@ -98,7 +99,7 @@ class Transport(HTTPAdapter):
         return not before
 
     def receive(self, response: requests.Response) -> bytes:
-        """Receive a body at once: requests itself would take a page in pieces of 10 KB.
+        """Receive a body at once, in UTF-8: requests would take a page in pieces of 10 KB.
 
         A body whose length or chunks are not what its head says is taken where it shows by itself
         that it is whole.
@@ -119,7 +120,7 @@ class Transport(HTTPAdapter):
         if failure and not is_whole(body):
             raise failure
         self._received(response, len(body))
-        return body
+        return in_utf8(body, response.headers.get("Content-Type", ""))
 
     def spool(self, response: requests.Response) -> Body:
         """Receive a body that may be larger than memory; as :meth:`receive`.

@@ -232,7 +232,7 @@ class RowCodec:
                 break
         page = Page(
             [
-                self._row(raw, self._convert_text, self._decoded_names, marked=reader.marked)
+                self._row(raw, self._convert_text, self._decoded_names, marked=reader.repaired)
                 for raw in raws
             ],
             absent=absent,

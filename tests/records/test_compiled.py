@@ -31,7 +31,7 @@ local_times = st.datetimes(dt.datetime(1800, 1, 1), dt.datetime(2100, 1, 1)).fla
     lambda moment: st.sampled_from(["", "Z", "+05:30"]).map(moment.isoformat().__add__)
 )
 KINDS = {
-    "Edm.String": st.text(st.characters(codec="utf-8"), max_size=8),
+    "Edm.String": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
     "Edm.Boolean": st.booleans(),
     "Edm.Byte": st.integers(0, 255),
     "Edm.SByte": st.integers(-128, 127),
