@@ -216,8 +216,9 @@ def _kind(found: t.Mapping[str, t.Any]) -> What | None:
 def _refuse_another_kind(found: t.Mapping[str, t.Any], what: What, name: str) -> None:
     kind = _kind(found)
     if kind not in {None, what}:
-        a = "a Singer catalog" if kind == "catalog" else f"a {kind}"
-        msg = f"{_OPTIONS[what]}: {name} is {a}, not a {what}; give it with {_OPTIONS[str(kind)]}"
+        a, wanted = (f"a {'Singer ' if each == 'catalog' else ''}{each}" for each in (kind, what))
+        option = _OPTIONS[str(kind)]
+        msg = f"{_OPTIONS[what]}: {name} is not {wanted}, but {a}; give it with {option}"
         raise SettingsError(msg)
 
 

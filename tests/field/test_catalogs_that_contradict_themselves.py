@@ -61,8 +61,8 @@ def created() -> Service:
     ("catalog", "word"),
     [
         ({}, 'has no "streams"'),
-        ({"url": "https://company.example"}, "looks like a configuration"),
-        ({"bookmarks": {}}, "looks like a state"),
+        ({"url": "https://company.example"}, "is not a Singer catalog, but a configuration"),
+        ({"bookmarks": {}}, "is not a Singer catalog, but a state"),
         ({"streams": {}}, "is not a Singer catalog"),
         ({"streams": [{"schema": {}}]}, "tap_stream_id"),
         ({"streams": [{"stream": "users"}, {"stream": "posts"}]}, "users"),
