@@ -88,7 +88,7 @@ def number(value: t.Any) -> Decimal:
         _raise_mismatch("a number")
     try:
         return Decimal(str(value))
-    except InvalidOperation:  # an exponent beyond all measure
+    except (InvalidOperation, ValueError):  # an exponent or a number of digits beyond all measure
         _raise_mismatch("a number")
 
 

@@ -195,7 +195,7 @@ def _decode(body: bytes, *, lenient: bool) -> tuple[dict[str, t.Any], bool]:
         raise PayloadError(msg)
     try:
         document, marked = _DECODER.decode(text), has_nul(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError) as error:
         document, marked = read_json(text), True
         if not lenient:
             msg = f"the response is not valid JSON ({error})"

@@ -24,11 +24,12 @@ MARKED = "tap_acumatica.marked"
 _BARE = "\ufdd1"
 """Comes before a bare word that was read as a text."""
 _WRONG = re.compile("[\x00\ud800-\udfff\ufdd0]")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[^\s",:\[\]{}]+', re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.?)*"?|[^\s",:\[\]{}]+', re.DOTALL)
 _VALID = re.compile(r"true|false|null|-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _SHOWN = re.compile(r"[\w.+-]{1,20}", re.ASCII)
 _NUL = re.compile(rb"\\u0000")
 _FEW_ESCAPES = 500
+_CUT_OFF = "the response is cut off"
 _MOST_DIGITS = 4000  # Python refuses to read longer integers
 
 
@@ -73,8 +74,10 @@ def read_json(body: bytes) -> t.Any:
     text = body.decode("utf-8", MARKED)
     try:
         return _loads(text)
-    except json.JSONDecodeError:
-        pass  # bare words may be the reason
+    except json.JSONDecodeError as error:
+        if _ends_early(text, error):
+            raise PayloadError(_CUT_OFF) from None
+        # Bare words may be the reason.
     text = _TOKEN.sub(_as_text, text)
     try:
         return _loads(text)
@@ -138,15 +141,21 @@ def _as_text(match: re.Match[str]) -> str:
 
 def _fault(text: str, error: json.JSONDecodeError) -> str:
     """What is wrong with a text; only one that ends early is cut off."""
-    rest = text[error.pos :]
-    if not rest.strip() or error.msg.startswith("Unterminated string"):
-        return "the response is cut off"
-    if error.msg.startswith("Invalid \\") and len(rest) < len(r"\u0000"):
-        return "the response is cut off"
-    shown = _SHOWN.match(rest)
+    if _ends_early(text, error):
+        return _CUT_OFF
+    shown = _SHOWN.match(text, error.pos)
     at = f"at character {error.pos + 1} of {len(text)}"
     found = f", {shown[0]!r}" if shown else ""
     return f"the response is complete but not valid JSON ({error.msg} {at}{found})"
+
+
+def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
+    rest = text[error.pos :]
+    return (
+        not rest.strip()
+        or error.msg.startswith("Unterminated string")
+        or (error.msg.startswith("Invalid \\") and len(rest) < len(r"\u0000"))
+    )
 
 
 def _mark(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -5,24 +5,29 @@ Each check looks at all values at once: a call per value would cost more than de
 
 from __future__ import annotations
 
+import re
 import typing as t
 from decimal import Decimal
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_NUMBER_CHARACTERS = b"0123456789.-+eEnul"
-"""The characters of JSON numbers and null."""
+_NUMBER_CHARACTERS = b"0123456789.-+eEnul,"
+"""The characters of JSON numbers and null, and what they are joined by."""
+_HUGE = re.compile(rb"[eE][+-]?\d{10}")
 _GUID_LENGTH = 36
 _GUID_HYPHENS = (8, 13, 18, 23)
-_GUID_CHARACTERS = b"0123456789abcdefABCDEF-"
+_HEXADECIMAL = b"0123456789abcdefABCDEF"
 _BASE64_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _BASE64_BLOCK = 4
 
 
 def are_json_numbers(raws: Iterable[t.Any]) -> bool:
-    """Whether raw JSON values are only numbers and nulls."""
-    return not b"".join(raws).translate(None, _NUMBER_CHARACTERS)
+    """Whether raw JSON values are only nulls and numbers, none of them beyond all measure."""
+    joined = b",".join(raws)
+    if joined.translate(None, _NUMBER_CHARACTERS):
+        return False
+    return not (b"e" in joined or b"E" in joined) or _HUGE.search(joined) is None
 
 
 def are_finite(numbers: Iterable[Decimal | None]) -> bool:
@@ -32,11 +37,10 @@ def are_finite(numbers: Iterable[Decimal | None]) -> bool:
 
 def are_guids(joined: str) -> bool:
     """Whether texts of 36 characters, joined, are GUIDs."""
-    hyphens = "-" * (len(joined) // _GUID_LENGTH)
-    return (
-        not joined.encode().translate(None, _GUID_CHARACTERS)
-        and joined.count("-") == len(_GUID_HYPHENS) * len(hyphens)
-        and all(joined[place::_GUID_LENGTH] == hyphens for place in _GUID_HYPHENS)
+    text = joined.encode()
+    hyphens = b"-" * (len(joined) // _GUID_LENGTH)
+    return text.translate(None, _HEXADECIMAL) == hyphens * len(_GUID_HYPHENS) and all(
+        text[place::_GUID_LENGTH] == hyphens for place in _GUID_HYPHENS
     )
 
 

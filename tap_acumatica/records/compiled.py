@@ -39,6 +39,10 @@ if t.TYPE_CHECKING:
 
 _GUID_LENGTH = 36
 _DECIMAL = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
+_NOT_FOR_STRUCTS = (
+    *(msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError),
+    ValueMismatchError,
+)
 _NULL_TEXT = b"null"
 _NULL = msgspec.Raw(_NULL_TEXT)
 
@@ -230,7 +234,7 @@ class CompiledCodec:
                     link = answer.next_link or answer.next_link401 or answer.next_link3
                     context = answer.context or answer.context401 or answer.context3
                     return Page(answer.value, link, context)
-            except (msgspec.DecodeError, UnicodeDecodeError, ValueMismatchError):
+            except _NOT_FOR_STRUCTS:
                 pass  # the exact codec accepts it, or raises the error that names the value
         return self._compile_page(self._exact.decode(body))
 
