@@ -107,6 +107,8 @@ class Discovery:
             connection.release_metadata()
         definitions = [self._define(name, sources[name]) for name in sorted(sources)]
         self._site.report(definitions, discovers=wanted is None)
+        if wanted is None:
+            _warn_of_case(definitions)
         return definitions
 
     def _names(self, found: Iterable[Iterable[Offer]]) -> dict[str, str]:
@@ -216,14 +218,6 @@ class Discovery:
         found = StreamDefinition(name, shape, None, sources)
         if shape.renamed:
             logger.warning("%s: %s", name, shape.renaming)
-        for alike in same_but_for_case(shape.schema["properties"]):
-            logger.warning(
-                "%s: the columns %s differ in case only, which many targets do not tell apart; "
-                "deselect all but one ('selected': false in the catalog), or rename one in "
-                "'stream_maps'.",
-                name,
-                " and ".join(alike),
-            )
         if not source.entity.entity_set.singleton and not found.is_grouped:
             tracking = shape.tracking_field(
                 name
@@ -242,6 +236,18 @@ class Discovery:
                 )
                 break
         return found
+
+
+def _warn_of_case(streams: Iterable[StreamDefinition]) -> None:
+    for stream in streams:
+        for alike in same_but_for_case(stream.shape.schema["properties"]):
+            logger.warning(
+                "%s: the columns %s differ in case only, which many targets do not tell apart; "
+                "deselect all but one ('selected': false in the catalog), or rename one in "
+                "'stream_maps'.",
+                stream.name,
+                " and ".join(alike),
+            )
 
 
 def _columns(sources: Mapping[str | None, TenantSource]) -> dict[str, Property]:

@@ -23,8 +23,6 @@ if t.TYPE_CHECKING:
 
     from tap_acumatica.odata.types import WireValue
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_NOT_FINITE = frozenset({"nan", "inf", "infinity"})
 _DATE_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)"
     r"(?:(?:[Tt]|\s+)(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
@@ -76,20 +74,16 @@ def text(value: t.Any) -> str:
 
 def number(value: t.Any) -> Decimal:
     """A number, or a text that can only be one."""
-    if isinstance(value, str):
-        stripped = value.strip()
-        if stripped.lstrip("+-").casefold() in _NOT_FINITE:
-            msg = "is not a finite number"
-            raise NotFiniteError(msg)
-        if not _NUMBER.fullmatch(stripped):
-            _raise_mismatch("a number")
-        value = stripped
-    elif isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         _raise_mismatch("a number")
     try:
-        return Decimal(str(value))
-    except (InvalidOperation, ValueError):  # an exponent or a number of digits beyond all measure
+        found = Decimal(str(value))
+    except (InvalidOperation, ValueError):  # a text, or a number of too many digits
         _raise_mismatch("a number")
+    if not found.is_finite():
+        msg = "is not a finite number"
+        raise NotFiniteError(msg)
+    return found
 
 
 def integer(minimum: int, maximum: int) -> Callable[[t.Any], int]:

@@ -308,7 +308,7 @@ class RowCodec:
 
     def _mismatch_message(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
         advice = (
-            "rows are found by it, so 'on_value_error' does not apply"
+            "rows are found by it, so 'on_value_error' does not apply; correct it at the source"
             if name in self._certain
             else "set 'on_value_error' to null to read null in its place, make the column a string "
             "in the catalog, or deselect it"
