@@ -78,7 +78,7 @@ TOO_MUCH = _pattern(
     (),
     r"denial code 51[03]",
     "the site's limit on the time (510) or the data (513) of one request was exceeded",
-    "set a smaller 'page_size', or select fewer columns",
+    "set a smaller 'page_size'",
 )
 """What the platform's own limits answer, as a page of HTML (``PX.Data``, SQL limits)."""
 
