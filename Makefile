@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --durations=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-field lint format docs bench clean
+.PHONY: help setup demo test test-all lint format docs bench clean
 
 help: ## List the targets
 	@echo "make TARGET [ARGS=...] [PYTHON=python3.12]"
@@ -22,13 +22,10 @@ demo: $(SET_UP) ## Sandbox -> Meltano -> PostgreSQL, twice; the second time only
 	$(BIN)/python -m demo $(ARGS)
 
 test: $(SET_UP) ## Run the tests that take minutes; ARGS="-k paging" selects some
-	$(PYTEST) -m "not slow and not field" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: test ## Run all tests: those of `make test`, then the long proofs
-	$(PYTEST) -m "slow and not field" $(ARGS)
-
-test-field: $(SET_UP) ## Run the public bug reports; those that are still open fail
-	$(PYTEST) -m field $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 lint: $(SET_UP) ## Check style, types and workflows
 	$(BIN)/ruff check .

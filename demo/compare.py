@@ -110,6 +110,8 @@ def compare(database: Path, server: Postgres, schema: str, overlap: int = 300) -
     found = []
     with closing(_open(database)) as source, server.connect() as connection:
         for entity in first.entities.values():
+            if not entity.listed:
+                continue
             stream = _stream(entity, unique=classes[entity.class_name] == 1)
             columns: dict[str, model.Column] = {}
             expected: dict[Key, Row] = {}

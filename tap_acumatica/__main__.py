@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_acumatica.cli.main import main
+from tap_acumatica.cli.entry import singer
 
 if __name__ == "__main__":
-    main()
+    singer()

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 import msgspec
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
+from tap_acumatica.discovery.memory import memory_entry
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -48,6 +50,7 @@ def _catalog_entry(definition: StreamDefinition) -> Entry:
         "selected-by-default": definition.selected_by_default,
         "table-key-properties": keys,
         ENTITY_SET: definition.entity_set,
+        **memory_entry(definition),
     }
     if tracking:
         entry["replication_key"] = tracking
@@ -66,12 +69,15 @@ def _catalog_entry(definition: StreamDefinition) -> Entry:
 def with_sources(
     catalog: dict[str, t.Any], definitions: Iterable[StreamDefinition]
 ) -> dict[str, t.Any]:
-    """A catalog that the SDK wrote, with the entity set of each stream."""
-    sources = {definition.name: definition.entity_set for definition in definitions}
+    """A catalog that the SDK wrote, with the entity set of each stream and what is remembered."""
+    sources = {
+        definition.name: {ENTITY_SET: definition.entity_set, **memory_entry(definition)}
+        for definition in definitions
+    }
     for entry in catalog["streams"]:
         for item in entry["metadata"]:
-            if not item["breadcrumb"] and entry["tap_stream_id"] in sources:
-                item["metadata"][ENTITY_SET] = sources[entry["tap_stream_id"]]
+            if not item["breadcrumb"]:
+                item["metadata"].update(sources.get(entry["tap_stream_id"], {}))
     return catalog
 
 
@@ -110,31 +116,55 @@ class _Metadata(msgspec.Struct):
 
 class _Selected(msgspec.Struct):
     selected: t.Any = msgspec.UNSET
+    by_default: t.Any = msgspec.field(default=None, name="selected-by-default")
 
 
-class _Selection(msgspec.Struct):
-    """The members of a catalog entry that say whether its stream is selected."""
+class SkimmedEntry(msgspec.Struct):
+    """The members of a catalog entry that say which stream it is, and whether it is selected."""
 
+    tap_stream_id: str | None = None
+    stream: str | None = None
     selected: t.Any = msgspec.UNSET
     metadata: list[_Metadata] | None = None
 
     @property
+    def name(self) -> str:
+        """Name of the stream; empty where the entry has none."""
+        return self.tap_stream_id or self.stream or ""
+
+    @property
     def deselected(self) -> bool:
+        """Whether it certainly is not selected."""
         root = next((item for item in self.metadata or () if not item.breadcrumb), None)
-        own = msgspec.UNSET if root is None else _SELECTED.decode(root.metadata).selected
-        return (self.selected if own is msgspec.UNSET else own) is False
+        own = _Selected() if root is None else _SELECTED.decode(root.metadata) or _Selected()
+        if own.selected is msgspec.UNSET:
+            return self.selected is False
+        return own.selected is False and not (own.by_default is False and self.selected)
 
 
 class _Catalog(msgspec.Struct):
-    streams: list[msgspec.Raw] = []
+    streams: list[msgspec.Raw]
 
 
-_SELECTED = msgspec.json.Decoder(_Selected)
-_SELECTION = msgspec.json.Decoder(_Selection)
+_SELECTED = msgspec.json.Decoder(t.Optional[_Selected])  # noqa: UP045  at run time
+_SKIMMED = msgspec.json.Decoder(SkimmedEntry)
 _CATALOG = msgspec.json.Decoder(_Catalog)
 
 
-def selected_entries(text: str) -> dict[str, list[Entry]]:
+def skimmed(text: str | bytes) -> list[tuple[msgspec.Raw, SkimmedEntry]]:
+    """The entries of a catalog, of which only the most important members are decoded.
+
+    Args:
+        text: The catalog as JSON.
+
+    Raises:
+        msgspec.DecodeError: If the text is not JSON.
+        msgspec.ValidationError: If it is not a catalog.
+    """
+    return [(raw, _SKIMMED.decode(raw)) for raw in _CATALOG.decode(text).streams]
+
+
+def selected_entries(text: str | bytes) -> dict[str, list[Entry]]:
     """Decode a catalog without its deselected streams, which are only skimmed.
 
     Args:
@@ -144,26 +174,8 @@ def selected_entries(text: str) -> dict[str, list[Entry]]:
         msgspec.DecodeError: If the text is not JSON.
         msgspec.ValidationError: If it is not a catalog.
     """
-    return {
-        "streams": [
-            _normalized(msgspec.json.decode(raw))
-            for raw in _CATALOG.decode(text).streams
-            if not _SELECTION.decode(raw).deselected
-        ]
-    }
-
-
-def _normalized(entry: Entry) -> Entry:
-    """Copy an entry's replication method to where the SDK reads it.
-
-    People write it into the metadata, as other taps allow.
-    """
-    named = {"tap_stream_id": entry.get("stream"), **entry}
-    for item in entry.get("metadata") or ():
-        method = item.get("metadata", {}).get("replication-method")
-        if method and not item.get("breadcrumb"):
-            return {**named, "replication_method": method}
-    return named
+    kept = (raw for raw, entry in skimmed(text) if not entry.deselected)
+    return {"streams": [msgspec.json.decode(raw) for raw in kept]}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tap_acumatica.odata.expand import options_for
 from tap_acumatica.odata.query import function_call, path_segment
 from tap_acumatica.odata.types import is_primitive, is_timestamp
 from tap_acumatica.reading.plan import Column, Plan, plan_for
-from tap_acumatica.records.codec import catalog_conversions
+from tap_acumatica.records.catalog_types import changed_types, schema_conversion
 from tap_acumatica.records.deletion import DELETED_COLUMN, Deletion, deletion_flag
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
@@ -37,24 +37,30 @@ class Columns:
         requested: Declared properties to ask for, in declared order.
         emitted: Columns of a record, in order, with those that the tap adds.
         undeclared: JSON Schemas of columns that the catalog names and the metadata hides.
-        overrides: Conversions to types that the catalog asks for.
+        overrides: Conversions to types that the catalog asks for, of columns that are read by.
+        typed: JSON Schemas of the other columns that the catalog types otherwise.
         dates: Timestamps that are emitted as plain dates.
         tracking: The tracking column, None for a full read.
         deletion: When rows were deleted, None where that is not read.
+        origins: What the rows call an emitted column, where that is not its name.
     """
 
     requested: tuple[str, ...]
     emitted: tuple[str, ...]
     undeclared: Mapping[str, Mapping[str, t.Any]]
     overrides: Mapping[str, Convert]
+    typed: Mapping[str, Mapping[str, t.Any]]
     dates: tuple[str, ...]
     tracking: str | None
     deletion: Deletion | None
+    origins: Mapping[str, str]
 
     @property
     def are_records(self) -> bool:
         """Whether a row of the requested columns is a record already."""
-        return set(self.requested) <= set(self.emitted) and not self.overrides
+        emitted = {self.origins.get(name, name) for name in self.emitted}
+        other = self.overrides or self.typed or self.origins
+        return emitted.issuperset(self.requested) and not other
 
 
 def columns_of(
@@ -73,20 +79,39 @@ def columns_of(
     """
     shape = source.shape
     declared, own = shape.properties, shape.schema["properties"]
+    tracking = shape.property_of(tracking) if tracking else None
     tracking = tracking if tracking in declared else None
-    deletion = _deletion(source, settings, tracking) if DELETED_COLUMN in wanted else None
+    added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} - shape.taken
+    deletion = (
+        _deletion(source, settings, tracking) if DELETED_COLUMN in {*wanted} & added else None
+    )
     needed = {*shape.key, *source.order, tracking, *(deletion or ())[:2]}
-    requested = tuple(name for name in declared if name in wanted or name in needed)
+    requested = tuple(n for n in declared if shape.column(n) in wanted or n in needed)
     hidden = {} if settings.use_select else {n: s for n, s in wanted.items() if n not in own}
-    added = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
+    origins = {column: name for name, column in shape.renamed.items()}
+    origins |= {name: name for name in shape.taken}
+    if deletion and deletion.name != DELETED_COLUMN:
+        origins[DELETED_COLUMN] = deletion.name
+    changed, by_column = changed_types(own, wanted), {shape.column(n): n for n in declared}
+    to_output = settings.service_time_zone().to_output
     return Columns(
         requested=requested,
         emitted=tuple(n for n in wanted if n in added or n in own or n in hidden),
         undeclared=hidden,
-        overrides=catalog_conversions(own, wanted),
+        overrides={
+            column: schema_conversion(schema, to_output)
+            for column, schema in changed.items()
+            if by_column.get(column) in needed
+        },
+        typed={
+            by_column[column]: schema
+            for column, schema in changed.items()
+            if column in by_column and by_column[column] not in needed
+        },
         dates=_dates(source, requested, wanted),
         tracking=tracking,
         deletion=deletion,
+        origins=origins,
     )
 
 
@@ -109,6 +134,7 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         columns=_sortable(source, columns.requested),
         unique=source.proved or not source.shape.hashed,
         not_comparable=source.not_comparable,
+        not_sortable=source.calculated,
         tracking=_column(declared, tracking) if tracking else None,
         inquiry=source.entity.entity_set.name if source.entity.inquiry else None,
         select=(*names, *expanded) if names else (),
@@ -151,7 +177,8 @@ def _deletion(source: TenantSource, settings: Settings, tracking: str | None) ->
     stamp = tracking or shape.tracking_field(settings.tracking_fields)
     began = times.canonical(source.connection.began)
     emitted = settings.service_time_zone().to_output(began)
-    return Deletion(deletion_flag(shape.properties), stamp, emitted)
+    name = f"{DELETED_COLUMN}()" if DELETED_COLUMN in shape.properties else DELETED_COLUMN
+    return Deletion(deletion_flag(shape.properties), stamp, emitted, name)
 
 
 def _fits(names: Sequence[str]) -> bool:
@@ -177,9 +204,10 @@ def _dates(
 ) -> tuple[str, ...]:
     """The timestamps that are emitted as plain dates, by a setting or by the catalog."""
     declared = source.shape.properties
-    schemas = {**source.shape.schema["properties"], **wanted}
+    shape = source.shape
+    schemas = {**shape.schema["properties"], **wanted}
     return tuple(
         name
         for name in names
-        if is_timestamp(declared[name].type) and schemas[name].get("format") == "date"
+        if is_timestamp(declared[name].type) and schemas[shape.column(name)].get("format") == "date"
     )

@@ -5,6 +5,7 @@
         * ``AccessError``         no rights, not there, or refused: ``on_stream_error`` decides
             * ``NotFoundError``   nothing is there (HTTP 404)
         * ``RefusedError``        the service does not take a filter, an order or a column
+        * ``BlockedError``        something between, not the service, refuses the request
         * ``ColumnsRefusedError`` it no longer knows columns that the metadata names
         * ``AnswerError``         an answer that is not one, or that contradicts an earlier one
             * ``EmptyAnswerError``  no content: Acumatica's way to refuse a filter on a formula
@@ -19,13 +20,17 @@
         * ``ValueMismatchError``  a value that does not fit its Edm type
         * ``IdentityError``       a key that does not tell rows apart, or is null
         * ``BookmarkError``       a bookmark that is not a date-time
+        * ``MapError``            a stream map that cannot be used, or fails on a row
+        * ``BatchFileError``      a file of rows that cannot be written
         * ``UnexpectedError``     an exception that nobody foresaw
     * ``TenantError``             ends everything that is read of one tenant
         * ``SignInError``         user, password or consent refused: never tried again
         * ``AddressError``        something answers, but it is not the service that was expected
         * ``MetadataError``       the ``$metadata`` document cannot be read
         * ``TokenFileError``      the file that keeps the tokens cannot be used
+        * ``NetworkSettingsError``  the environment's proxies or certificates cannot be used
         * ``UnreachableError``    no answer at all, for all tries
+            * ``TokenAddressError``  the address for tokens holds something else
     * ``RunError``                ends the run
         * ``IncompleteError``     streams or tenants failed; the others are complete
         * ``OutputError``         standard output cannot be written
@@ -83,6 +88,10 @@ class NotFoundError(AccessError):
 
 class RefusedError(StreamError):
     """The service does not take the request: a filter, an order, a column, an expansion."""
+
+
+class BlockedError(StreamError):
+    """A proxy, a filter or a gateway refuses the request: it says nothing about the service."""
 
 
 class ColumnsRefusedError(StreamError):
@@ -177,8 +186,16 @@ class BookmarkError(StreamError):
     exit_code = ExitCode.SETTINGS
 
 
+class MapError(StreamError):
+    """A stream map that cannot be used, or that fails on a row."""
+
+
+class BatchFileError(StreamError):
+    """A BATCH file that cannot be written."""
+
+
 class UnexpectedError(StreamError):
-    """An exception that nobody foresaw, such as one of a stream map."""
+    """An exception that nobody foresaw."""
 
 
 class TenantError(TapError):
@@ -205,10 +222,22 @@ class TokenFileError(TenantError):
     exit_code = ExitCode.SETTINGS
 
 
+class NetworkSettingsError(TenantError):
+    """What the environment says of proxies or trusted certificates cannot be used."""
+
+    exit_code = ExitCode.SETTINGS
+
+
 class UnreachableError(TenantError):
     """The site gave no usable answer."""
 
     exit_code = ExitCode.TEMPORARY
+
+
+class TokenAddressError(UnreachableError):
+    """The address for tokens, as it is set, is not that of an identity server."""
+
+    exit_code = ExitCode.SETTINGS
 
 
 class RunError(TapError):

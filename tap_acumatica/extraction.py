@@ -21,9 +21,11 @@ from tap_acumatica.reading.source import EntitySource, RequestCount
 from tap_acumatica.reading.window import Reached, Window
 from tap_acumatica.reading.zone_check import zone_fault
 from tap_acumatica.records.answer_check import AnswerCheck
-from tap_acumatica.records.codec import RecordMaker, RowCodec
+from tap_acumatica.records.codec import RowCodec
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.identity import identity_of
+from tap_acumatica.records.record_maker import RecordMaker
+from tap_acumatica.records.second_reading import Policy, Repairs
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,11 +103,12 @@ class Extraction:
             tenant=tenant,
             trim=settings.trim_strings,
             overrides=columns.overrides,
+            origins=columns.origins,
         )
         self._window = Window(
             reached or Reached(),
             times.canonical(source.connection.began),
-            time_offset=settings.time_offset,
+            time_offset=max(settings.time_offset, source.stale_seconds),
             look_back_hours=settings.daily_lookback_hours,
             start_date=settings.canonical_start_date,
         )
@@ -122,7 +125,9 @@ class Extraction:
             stamps=self.plan.stamps if columns.tracking else None,
             settled=times.canonical(source.connection.began - _COMMITS),
         )
-        exact = _exact_codec(source, columns, self.plan)
+        self._repairs = Repairs()
+        policy = Policy.NULL if settings.nulls_for_values else Policy.FAIL
+        exact = _exact_codec(source, columns, self.plan, policy, self._repairs)
         codec: RowCodec | CompiledCodec = exact
         self._finish: Callable[[Sequence[t.Any]], Sequence[t.Any]] = self._made
         if fast and columns.are_records and not source.entity.entity_set.singleton:
@@ -136,6 +141,12 @@ class Extraction:
         Raises:
             TapError: If they cannot be read.
         """
+        try:
+            yield from self._batches()
+        finally:
+            self._repairs.tell(self.name, logger.warning)
+
+    def _batches(self) -> Iterator[RowBatch]:
         if self._tenant_source.entity.entity_set.singleton:
             options = QueryOptions(select=self.plan.select, expand=self.plan.expand)
             yield RowBatch(self._open().get(options).rows, ascending=False)
@@ -217,7 +228,9 @@ def _as_they_are(rows: Sequence[t.Any]) -> Sequence[t.Any]:
     return rows
 
 
-def _exact_codec(source: TenantSource, columns: Columns, plan: Plan) -> RowCodec:
+def _exact_codec(
+    source: TenantSource, columns: Columns, plan: Plan, policy: Policy, repairs: Repairs
+) -> RowCodec:
     declared = source.shape.properties
     return RowCodec(
         source.model,
@@ -231,6 +244,10 @@ def _exact_codec(source: TenantSource, columns: Columns, plan: Plan) -> RowCodec
         deletion=columns.deletion,
         omits_nulls=lambda: source.connection.omits_nulls,
         optional=() if plan.select else source.entity.restricted - {*source.shape.key},
+        certain=[*source.order, *([columns.tracking] if columns.tracking else [])],
+        typed=columns.typed,
+        policy=policy,
+        repairs=repairs,
     )
 
 
@@ -243,6 +260,7 @@ def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
         key=source.shape.key,
         declared=source.shape.properties,
         restricted=source.entity.restricted - {*source.shape.key},
+        doubtful=source.shown if settings.use_select else (),
         sets=() if entity.function else (*entity.aliases, *alike),
         smallest_page=min(settings.requested_page_size or 2, 2),
     )

@@ -182,18 +182,24 @@ class Run:
         logger.error("%s", error)
         self._failures[what] = error.exit_code
 
-    def finish(self) -> None:
+    def finish(
+        self,
+        rest: str = "everything else is complete, and bookmarks are kept",
+        code: ExitCode | None = None,
+    ) -> None:
         """Raise if anything could not be read.
+
+        Args:
+            rest: What the error says of all else.
+            code: The exit code; None for that of what failed.
 
         Raises:
             IncompleteError: If a stream or a tenant failed.
         """
         if self._failures:
             names = ", ".join(self._failures)
-            msg = (
-                f"not read completely: {names}; everything else is complete, and bookmarks are kept"
-            )
-            raise IncompleteError(msg, ExitCode.of_all(self._failures.values()))
+            msg = f"not read completely: {names}; {rest}"
+            raise IncompleteError(msg, code or ExitCode.of_all(self._failures.values()))
 
     def close(self) -> None:
         """Stop reading and sign out; never raises, may be called twice."""

@@ -5,37 +5,53 @@ from __future__ import annotations
 import logging
 import typing as t
 
+import click
 import msgspec
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
+from tap_acumatica.bookmarks import check_all, check_streams, sources_in
 from tap_acumatica.catalog import (
     catalog_of,
     catalog_text,
     collector_paused,
-    selected_entries,
     sources_of,
     with_sources,
 )
+from tap_acumatica.catalog_entry import stated_in
+from tap_acumatica.catalog_input import input_catalog, normalized
 from tap_acumatica.discovery import Discovery
-from tap_acumatica.errors import AccessError, SettingsError, TapError
+from tap_acumatica.discovery.memory import memories_of
+from tap_acumatica.errors import (
+    AccessError,
+    ExitCode,
+    IncompleteError,
+    SettingsError,
+    TapError,
+    TenantError,
+)
 from tap_acumatica.records.schema import restore_facets
 from tap_acumatica.run import Run
-from tap_acumatica.settings.checks import check, check_environment
 from tap_acumatica.settings.connections import connect
-from tap_acumatica.settings.table import config_jsonschema, without_blanks
-from tap_acumatica.singer import SingerTap
-from tap_acumatica.streams import STATE_SOURCE, EntitySetStream
+from tap_acumatica.settings.documents import document, json_text, name_of, not_json
+from tap_acumatica.settings.given import as_given
+from tap_acumatica.settings.sources import ENVIRONMENT, prepared, read_files, with_environment
+from tap_acumatica.settings.table import config_jsonschema
+from tap_acumatica.settings.unmatched import warn_of_maps
+from tap_acumatica.singer import ConfigInput, SingerTap
+from tap_acumatica.state_input import state_of
+from tap_acumatica.streams import EntitySetStream
+
+_NAMED = 3
 
 if t.TYPE_CHECKING:
     import signal
     from collections.abc import Mapping
 
-    import click
-
     from tap_acumatica.acumatica.connection import Connection
+    from tap_acumatica.catalog_entry import Stated
     from tap_acumatica.discovery import StreamDefinition
-    from tap_acumatica.singer import ConfigInput
+    from tap_acumatica.settings.documents import Source
 
 
 class TapAcumatica(SingerTap):
@@ -56,9 +72,20 @@ class TapAcumatica(SingerTap):
         """
         self._run: Run | None = None
         self._definitions: list[StreamDefinition] | None = None
-        self._closing = False
-        catalog = arguments.get("catalog")
-        self._catalog_sources = sources_of(catalog) if type(catalog) is dict else {}
+        self._closing = self._writes_catalog = False
+        self._memories: dict[str, t.Any] = {}
+        self.catalog_file: str | None = None
+        self._catalog_sources: dict[str, str] = {}
+        self._stated: dict[str, Stated] = {}
+        self._catalog_names: set[str] = set()
+        if type(catalog := arguments.get("catalog")) is dict:
+            arguments["catalog"] = catalog = normalized(catalog)
+            self._catalog_sources = sources_of(catalog)
+            self._memories = memories_of(catalog)
+            self._stated = stated_in(catalog)
+            self._catalog_names = {*self._stated, *catalog.get("deselected", ())}
+        if type(state := arguments.get("state")) is dict:
+            arguments["state"] = state_of(state, self.logger.warning)
         # It would log whole addresses, with filter values and secret parameters.
         logging.getLogger("urllib3").setLevel(logging.INFO)
         super().__init__(**arguments)
@@ -67,15 +94,12 @@ class TapAcumatica(SingerTap):
 
     @classmethod
     @override
-    def check_environment(cls, environment: Mapping[str, str]) -> None:
-        check_environment(environment)
+    def with_environment(cls, config: Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+        return with_environment(config)
 
     @override
     def check_config(self, config: Mapping[str, t.Any], *, strict: bool) -> dict[str, t.Any]:
-        given = without_blanks(config)
-        if strict:
-            check(given)
-        return given
+        return prepared(config) if strict else as_given(config)
 
     # The run
 
@@ -105,21 +129,52 @@ class TapAcumatica(SingerTap):
             IncompleteError: If a stream or a tenant could not be read.
         """
         _ = self.mapper  # wrong maps are found before anything is read
+        if self._selected_in_catalog() == set():
+            self.logger.warning(
+                "%s selects no stream, so nothing is read; set 'selected' to true in the metadata "
+                "of those that you want.",
+                self._catalog_shown,
+            )
+        self._check_state()
         openers = (
             stream.extractions()
             for stream in self.streams.values()
             if isinstance(stream, EntitySetStream) and stream.selected
         )
         self.run.queue({key: opener for each in openers for key, opener in each.items()})
-        self.sync_all()
+        self.sync_streams()
         self.run.finish()
+
+    def _check_state(self) -> None:
+        """Refuse a state that cannot be used, before anything is read.
+
+        Raises:
+            SettingsError: If there is one; the message names the first faults.
+        """
+        streams = [s for s in self.streams.values() if isinstance(s, EntitySetStream)]
+        if not streams:
+            return
+        if all(each.failure is None for each in self.run.site.connections.values()):
+            check_streams(self.state, {*self.streams, *self._catalog_names}, self.logger.info)
+        check_all(stream.check_bookmarks for stream in streams)
+        if idle := [stream.name for stream in streams if stream.bookmarks.is_idle]:
+            self.logger.info(
+                "Read as a whole, with bookmarks that are kept for later: %s", ", ".join(idle)
+            )
+
+    @property
+    def _catalog_shown(self) -> str:
+        return f"The catalog {self.catalog_file}" if self.catalog_file else "The catalog"
 
     # Streams
 
     @override
     def discover_streams(self) -> list[EntitySetStream]:
         """The streams on offer; with an input catalog, only those that it selects."""
-        return [EntitySetStream(self, self.run, definition) for definition in self.definitions]
+        return [
+            EntitySetStream(self, self.run, definition, self._stated.get(definition.name))
+            for definition in self.definitions
+        ]
 
     @property
     def definitions(self) -> list[StreamDefinition]:
@@ -136,10 +191,25 @@ class TapAcumatica(SingerTap):
     def _discover(self) -> list[StreamDefinition]:
         selected = self._selected_in_catalog()
         discovery = Discovery(
-            self._reachable(), self.run.site.settings, remembered=self._remembered(selected)
+            self._reachable(),
+            self.run.site.settings,
+            remembered=sources_in(self.state, self._catalog_sources, selected),
+            memories=self._memories,
+            writes_catalog=self._writes_catalog,
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
-        for name in sorted((selected or set()) - {definition.name for definition in definitions}):
+        warn_of_maps(self.config.get("stream_maps"), {one.stream for one in discovery.offered})
+        missing = sorted((selected or set()) - {definition.name for definition in definitions})
+        failed = any(each.failure for each in self.run.site.connections.values())
+        if missing and not definitions and not failed:
+            msg = (
+                f"{self._catalog_shown} selects no stream that the service offers "
+                f"({', '.join(missing[:_NAMED])}{', …' if len(missing) > _NAMED else ''}): it is "
+                "the catalog of another tap, tenant or 'interface', or 'entity_sets' leaves them "
+                "out; run discovery again"
+            )
+            raise SettingsError(msg)
+        for name in missing:
             self.run.report(
                 name,
                 AccessError(
@@ -149,26 +219,6 @@ class TapAcumatica(SingerTap):
                 ),
             )
         return definitions
-
-    def _remembered(self, selected: set[str] | None) -> dict[str, str]:
-        """The entity sets that streams were made of before, by the catalog and by the state.
-
-        Raises:
-            SettingsError: If these two contradict each other.
-        """
-        found = dict(self._catalog_sources)
-        for name, held in (self.state.get("bookmarks") or {}).items():
-            source = held.get(STATE_SOURCE)
-            if not isinstance(source, str) or (selected is not None and name not in selected):
-                continue
-            if found.setdefault(name, source) != source:
-                msg = (
-                    f"the state is of the entity set '{source}', but the catalog says that {name} "
-                    f"is '{found[name]}'; take {name} out of the state to read it from the start, "
-                    "or give the catalog that belongs to the state"
-                )
-                raise SettingsError(msg)
-        return found
 
     def _reachable(self) -> dict[str | None, Connection]:
         """The connections whose metadata can be read.
@@ -187,7 +237,7 @@ class TapAcumatica(SingerTap):
                     raise
                 self.run.fail(None, connection, failure)
         if not usable:
-            self.run.finish()
+            self.run.finish("no tenant is left")
         return usable
 
     def _selected_in_catalog(self) -> set[str] | None:
@@ -221,14 +271,37 @@ class TapAcumatica(SingerTap):
 
     @classmethod
     @override
+    def get_singer_command(cls) -> click.Command:
+        """The command line; files are read by the tap itself, in whatever encoding they are."""
+        command = super().get_singer_command()
+        for parameter in command.params:
+            if parameter.name in {"catalog", "state"}:
+                parameter.type = click.STRING
+        return command
+
+    @classmethod
+    @override
+    def cb_config(
+        cls: type[TapAcumatica], ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> ConfigInput:
+        """Read the configuration files.
+
+        Raises:
+            SettingsError: If one of them does not hold a configuration.
+        """
+        del ctx, param
+        return ConfigInput(config=read_files(value), parse_env=ENVIRONMENT in value)
+
+    @classmethod
+    @override
     def invoke(  # type: ignore[override]  # as Tap.invoke itself
         cls,
         *,
         about: bool = False,
         about_format: str | None = None,
         config: ConfigInput | None = None,
-        state: t.IO[str] | None = None,
-        catalog: t.IO[str] | None = None,
+        state: Source | None = None,
+        catalog: Source | None = None,
     ) -> None:
         """Run the tap, sign out whatever happens, and fail if a stream failed."""
         if about:
@@ -237,10 +310,11 @@ class TapAcumatica(SingerTap):
         cls.print_version(print_fn=cls.logger.info)
         tap = cls(
             config=config.config if config else {},
-            state=_state(state) if state else None,
+            state=document(state, "state") if state else None,
             catalog=_catalog(catalog) if catalog else None,
             parse_env_config=config.parse_env if config else False,
         )
+        tap.catalog_file = name_of(catalog) if catalog else None
         try:
             tap.sync()
         finally:
@@ -272,66 +346,46 @@ class TapAcumatica(SingerTap):
 
     @override
     def run_discovery(self) -> str:
-        """Write the catalog to standard output; fails where a tenant cannot be read."""
+        """Write the catalog to standard output.
+
+        Raises:
+            TapError: If a tenant cannot be read; the catalog of the others was written.
+        """
+        self._writes_catalog = True
         try:
             with collector_paused():
-                text = self.catalog_json_text
-                self.run.finish()
+                text = self._catalog_text_or_why_not()
                 self.message_writer.write_lines(f"{text}\n".encode())
+            self.run.finish(
+                "the catalog of the others was written; mend what is wrong with it (a password in "
+                "'tenant_credentials'), or take it out of 'tenants', and run discovery again",
+                ExitCode.FAILED,
+            )
             return text
         finally:
             self.close()
 
+    def _catalog_text_or_why_not(self) -> str:
+        """The catalog as text.
 
-def _document(file: t.IO[str], what: str) -> dict[str, t.Any]:
-    """A JSON object out of a file.
-
-    Raises:
-        SettingsError: If it does not hold one.
-    """
-    try:
-        document = msgspec.json.decode(file.read())
-    except msgspec.DecodeError as error:
-        msg = f"the {what} file is not JSON ({error})"
-        raise SettingsError(msg) from error
-    if not isinstance(document, dict):
-        msg = f"the {what} file must hold a JSON object"
-        raise SettingsError(msg)
-    return document
+        Raises:
+            IncompleteError: If there is none.
+        """
+        try:
+            return self.catalog_json_text
+        except (TenantError, IncompleteError) as error:
+            msg = f"no catalog was written, since nothing could be read: {error}"
+            raise IncompleteError(msg, error.exit_code) from error
 
 
-def _state(file: t.IO[str]) -> dict[str, t.Any]:
-    """The state, also where the file holds a whole STATE message.
-
-    Raises:
-        SettingsError: If it has another form.
-    """
-    document = _document(file, "state")
-    held = document.get("value") if document.get("type") == "STATE" else document
-    if not isinstance(held, dict):
-        return {}
-    bookmarks = held.get("bookmarks", {})
-    if not isinstance(bookmarks, dict) or not all(isinstance(b, dict) for b in bookmarks.values()):
-        msg = (
-            "the state file does not hold bookmarks by stream; give the value of the last STATE "
-            "message, or no state to read all rows again"
-        )
-        raise SettingsError(msg)
-    return held
-
-
-def _catalog(file: t.IO[str]) -> dict[str, t.Any]:
+def _catalog(file: Source) -> dict[str, t.Any]:
     """The input catalog without what it deselects: the SDK takes long over thousands of streams.
 
     Raises:
         SettingsError: If it is not a catalog.
     """
-    text = file.read()
+    text = json_text(file, "catalog")
     try:
-        return selected_entries(text)
-    except msgspec.ValidationError as error:
-        msg = f"the catalog file does not hold a catalog ({error}); write a new one by --discover"
-        raise SettingsError(msg) from error
+        return input_catalog(text, f"the catalog file {name_of(file)}")
     except msgspec.DecodeError as error:
-        msg = f"the catalog file is not JSON ({error})"
-        raise SettingsError(msg) from error
+        raise not_json(text, file, "catalog", error) from error

@@ -26,8 +26,12 @@ from xml.sax.saxutils import quoteattr
 
 from typing_extensions import override
 
+from tap_acumatica.sandbox import exchange
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from tap_acumatica.sandbox.exchange import Spoil
 
 Row = dict[str, t.Any]
 """Values as they travel: text for dates and GUIDs, ``Decimal`` and ``int``, None for null."""
@@ -407,6 +411,7 @@ class ODataService:
         relative: Whether next links are relative to the service root's folder.
         numbers_as_text: Whether numbers are sent as ``IEEE754Compatible=true`` has them.
         faults: What goes wrong, tried in order.
+        spoil: Called with each request for rows and the right reply, which it may change.
         before_answer: Called before each answer is worked out.
         password: User name and password asked for, None for none.
         fold: What strings are compared by: ``str.casefold`` for a collation that knows no case.
@@ -426,6 +431,7 @@ class ODataService:
         self.relative = False
         self.numbers_as_text = False
         self.faults: list[Fault] = []
+        self.spoil: Spoil | None = None
         self.before_answer: Callable[[Request], None] = lambda _request: None
         self.password: tuple[str, str] | None = None
         self.fold: Callable[[str], str] = str
@@ -511,11 +517,39 @@ class ODataService:
             fault = next((f for f in self.faults if f.times != 0 and f.when(request)), None)
             if fault is None:
                 self.bodies.setdefault(request.entity_set, []).append(right.body)
-                return right
+                return right if self.spoil is None else self._spoiled(self.spoil, request, right)
             fault.times = None if fault.times is None else fault.times - 1
             if not fault.unlocked:
                 return fault.spoil(right)
         return fault.spoil(right)
+
+    def _spoiled(self, spoil: Spoil, request: Request, right: Answer) -> Answer | None:
+        """The answer as a fault of the sandbox changes it; None closes the connection."""
+        table = self.tables.get(request.entity_set)
+        if table is None:
+            return right
+        reply = exchange.Reply(
+            status=right.status,
+            body=right.body,
+            content_type=right.content_type,
+            headers=dict(right.headers),
+            columns={name: column.type for name, column in table.columns.items()},
+            key=table.key,
+        )
+        reply.take_rows()
+        asked = exchange.Request(
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            number=len(self.requests(request.entity_set)),
+        )
+        spoil(asked, reply)
+        if reply.closed:
+            return None
+        body = reply.encoded()
+        declared = None if reply.cut_at is None else len(body)
+        sent = body[: reply.cut_at]
+        return Answer(reply.status, sent, reply.content_type, reply.headers, declared)
 
     def _right(self, request: Request) -> Answer:
         if self.password is not None and request.credentials != ":".join(self.password):

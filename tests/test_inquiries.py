@@ -91,7 +91,8 @@ def test_an_inquiry_with_parameters_is_read_by_its_function(
     )
     run = run_tap(config)
     assert {r["Warehouse"].strip() for r in run.records("DB_StorageDetails")} == {"MAIN"}
-    assert all("WithParameters(" in r.path for r in site.requests if r.number)
+    asked = [r for r in site.requests if r.number and r.interface == "gi"]
+    assert all("WithParameters(" in r.path for r in asked)
 
 
 def test_parameters_are_checked_against_the_metadata(sandbox: MakeSandbox, run_tap: RunTap) -> None:
@@ -137,3 +138,21 @@ def test_the_real_shape_of_inquiries_keeps_customers_apart(shared_data: Path) ->
         "PM_Project_Summary",
         "ItemAvailabilityData",
     }
+
+
+def test_the_definitions_of_inquiries_are_kept_in_the_catalog(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    site = sandbox(rows=20)
+    config = settings(site, interface="gi", entity_sets=["AR-Open Documents", "BI-ARInvoices"])
+    discovered = run_tap(config, "--discover")
+    assert "joins 4 tables" in discovered.errors
+    kept = {
+        entry["tap_stream_id"]: entry["metadata"][-1]["metadata"]["inquiry"]["Company"]
+        for entry in discovered.document["streams"]
+    }
+    assert kept["AR_Open_Documents"]["formulas"] == ["DaysPastDue"]
+    assert kept["BI_ARInvoices"]["tables"] == 4
+    tables = [r for r in site.requests if r.interface == "dac"]
+    assert len(tables) == len({r.path for r in tables}) == 6
+    assert site.sessions_opened == site.sessions_closed == 1

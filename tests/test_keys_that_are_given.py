@@ -124,7 +124,7 @@ def test_with_activate_version_there_is_nothing_to_warn_of(run_tap: RunTap) -> N
         run = run_tap({**config, "emit_activate_version_messages": True})
     assert len({record["_key"] for record in run.records("Spare_Parts")}) == 12
     assert not warnings(run)
-    assert run.messages[-1]["type"] == "ACTIVATE_VERSION"
+    assert [message["type"] for message in run.messages[-2:]] == ["ACTIVATE_VERSION", "STATE"]
 
 
 def test_catalog_and_state_say_which_entity_set_a_stream_is(run_tap: RunTap) -> None:

@@ -35,6 +35,7 @@ def legacy(site: Sandbox, **others: t.Any) -> dict[str, t.Any]:
             "date_fields": DATES,
             "time_offset": 0,
             "page_size": 50,
+            "read_site_information": False,  # that the inquiry joins tables is said elsewhere
             **others,
         },
     )

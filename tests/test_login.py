@@ -228,6 +228,11 @@ def test_a_port_that_is_taken_is_reported(
     assert "'callback_url'" in errors
 
 
+def test_the_version_is_that_of_the_tap() -> None:
+    done = subprocess.run([LOGIN, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"tap-acumatica-login, version \S+\n", done.stdout)
+
+
 def test_a_site_that_does_not_answer_is_a_temporary_failure(
     site: Sandbox, config: dict[str, t.Any], tmp_path: Path
 ) -> None:

@@ -125,6 +125,16 @@ class Service:
         """How to name the service to people."""
         return f"tenant '{self.tenant}' at {self.site}" if self.site and self.tenant else self.root
 
+    @property
+    def tables(self) -> str | None:
+        """Root of the data access classes of the same tenant; None where that is not known."""
+        if self.site is None or self.interface is None:
+            return None
+        chosen = DAC_LEGACY if self.interface in {DAC_LEGACY, GI_LEGACY} else DAC
+        if self.tenant is not None:
+            return chosen.root(self.site, self.tenant)
+        return f"{self.site}/{chosen.shared}" if chosen.shared else None
+
     def check_answer(self, url: str, context: str | None) -> None:
         """Make sure that an answer is this tenant's: a site may serve another one silently.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import typing as t
-from urllib.parse import urlsplit
 
 import requests
 
@@ -22,7 +21,7 @@ from tap_acumatica.acumatica.error_patterns import (
     explain,
     named_limits,
 )
-from tap_acumatica.acumatica.site_pages import is_html, page_of, title, visible_text
+from tap_acumatica.acumatica.site_pages import is_html, page_of, visible_text
 from tap_acumatica.errors import (
     AccessError,
     AddressError,
@@ -33,6 +32,9 @@ from tap_acumatica.errors import (
     SignInError,
 )
 from tap_acumatica.http.body import Body
+from tap_acumatica.http.connection_errors import host, proxy_wants_sign_in
+from tap_acumatica.http.intermediaries import between, described, leads_away
+from tap_acumatica.http.redirects import redirect_target
 from tap_acumatica.http.retry import RetryableError, retry_after
 from tap_acumatica.odata.payload import error_text
 
@@ -43,6 +45,7 @@ if t.TYPE_CHECKING:
 _ANSWERED = frozenset({200, 203})
 _NO_CONTENT = b"null"
 _EXPLAINED_TRIES = 3
+_BLOCKED_TRIES = 3
 _SEARCHED = 20_000
 _PAGE_SEARCHED = 200_000
 _SLOW = frozenset({408, 504, 524})
@@ -61,6 +64,7 @@ class Answer:
         *,
         what: str,
         redactor: Redactor,
+        proxy: str = "",
     ) -> None:
         """Take it.
 
@@ -69,11 +73,13 @@ class Answer:
             received: Its body.
             what: What was asked for, for messages.
             redactor: Masks secrets in what the service says.
+            proxy: Host and port of the proxy that it came by, empty where there was none.
         """
         self.response = response
         self._received = received
         self._what = what
         self._redactor = redactor
+        self._proxy = proxy
         self._page = page_of(response)
         self._body: bytes = (
             received.head(_PAGE_SEARCHED) if isinstance(received, Body) else received
@@ -89,6 +95,11 @@ class Answer:
         shown = visible_text(self._body[:_PAGE_SEARCHED]) if self._is_html else ""
         # What is no text of the page may tell something as well, such as a stack.
         return shown or self._body[:_SEARCHED].decode("utf-8", "replace")
+
+    @property
+    def page(self) -> str | None:
+        """The page of the site that it redirects to in place of an answer; None for any other."""
+        return self._page.path if self._page else None
 
     @functools.cached_property
     def _is_failure(self) -> bool:
@@ -115,8 +126,12 @@ class Answer:
     @property
     def refused(self) -> bool:
         """Whether the sign-in was refused: a full license may be reported by the same status."""
-        unauthorized = self._status == requests.codes.unauthorized
+        unauthorized = self._status == requests.codes.unauthorized and self._between is None
         return self.denied or (unauthorized and self._pattern not in {SEATS, RIGHTS})
+
+    @functools.cached_property
+    def _between(self) -> str | None:
+        return between(self.response.status_code, self.response.headers, self._body)
 
     @property
     def denied(self) -> bool:
@@ -178,29 +193,71 @@ class Answer:
             error: The parser's; what it quotes stands behind a colon or in brackets.
         """
         if self._is_html and not self._page:
-            name = self._redactor.redact(title(self._body))
+            page = described(self._between or "", self._body, self._redactor.redact)
             return (
-                f"{self._what}: a web page{f' ({name})' if name else ''} came instead of data; the "
-                "site or something before it, such as a proxy, asks people to sign in there"
+                f"{self._what}: a web page{f' ({page})' if page else ''} came instead of data; the "
+                "site or something between, such as a proxy, asks people to sign in there"
             )
         own, mark, said = [*re.split(r"(: | \()", str(error), maxsplit=1), "", ""][:3]
         if mark == ": " and said == error_text(self._body):  # cut off, maybe within a secret
             said = error_text(self._body, self._redactor.redact)
         return f"{self._what}: {own}{mark}{self._redactor.redact(said)}"
 
-    def check_host(self, url: str) -> None:
-        """Refuse an answer from another host.
+    def check_redirect(self) -> None:
+        """Refuse a redirect that leaves the site.
 
         Raises:
-            AddressError: If the request was redirected to another host.
+            AddressError: If the request was redirected to another host, port or scheme.
         """
-        if host(self.response.url) != host(url):
-            other = self._redactor.redact(host(self.response.url))
-            msg = (
-                f"{self._what}: the request was redirected to another host, {other}; set 'url' to "
-                "the final address"
+        target = redirect_target(self.response)
+        if target is None or self.page:
+            return
+        own, other = host(str(self.response.url)), self._redactor.redact(host(target))
+        place = "another address" if own == other or not other else f"another host, {other}"
+        name = leads_away(self.response.headers)
+        sender = f"{name}, or something else" if name else "something"
+        msg = (
+            f"{self._what}: the request was redirected to {place}, which is not followed; set "
+            f"'url' to the final address if that is the site's; if not, {sender} between this "
+            "machine and the site answered, such as a proxy or the sign-in page of a network"
+        )
+        raise AddressError(msg)
+
+    def _check_between(self) -> None:
+        """Raise what a refusal from between means, which says nothing about the service.
+
+        Raises:
+            NetworkSettingsError: If a proxy requires a sign-in.
+            RetryableError: Else.
+        """
+        if self._page or self.denied or self._pattern in {SEATS, TOO_MUCH, RIGHTS}:
+            return
+        status = self.response.status_code
+        if status == requests.codes.proxy_authentication:
+            raise proxy_wants_sign_in(self._proxy).error(self._what)
+        if self._between is None or status == requests.codes.not_found:
+            return
+        passing = status in _RETRIED
+        by = f"the proxy {self._proxy}, or something else" if self._proxy else "something"
+        said = described(self._between, self._body, self._redactor.redact)
+        message = (
+            f"{self._what}: HTTP {status}, {by} between this machine and the site "
+            f"{'failed' if passing else 'refused it'}{f' ({said})' if said else ''}"
+        )
+        if not passing:
+            message += (
+                "; this is not a matter of access rights: let it allow requests to "
+                f"{host(str(self.response.url))}, or check HTTP_PROXY, HTTPS_PROXY, NO_PROXY"
             )
-            raise AddressError(msg)
+        raise RetryableError(
+            message,
+            wait=retry_after(self.response),
+            status=status,
+            tries=None if passing else _BLOCKED_TRIES,
+            slow=status in _SLOW,
+            busy=passing,
+            blocked=not passing or status == requests.codes.server_error,
+        )
 
     def check_status(self, seat: Seat, *, has_seats: bool) -> None:
         """Raise what the status means, nothing for a success.
@@ -210,8 +267,9 @@ class Answer:
             has_seats: Whether the service is a site that takes license seats for sure.
 
         Raises:
+            NetworkSettingsError: If a proxy requires a sign-in.
             SeatsTakenError: If no license seat is free.
-            RetryableError: If another try may succeed.
+            RetryableError: If another try may succeed, or something between refuses the request.
             SignInError: If the user may not sign in.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
@@ -219,6 +277,7 @@ class Answer:
         if self.ok:
             return
         status, pattern = self._status, self._pattern
+        self._check_between()
         if pattern is SEATS or (not seat.held and self._may_be_seats(has_seats=has_seats)):
             remedy = f"{SEATS_REMEDY}; or set 'requests_per_minute'"
             known = () if pattern is SEATS else (UNNAMED_LIMIT.cause, remedy)
@@ -262,8 +321,3 @@ def is_unauthorized(response: requests.Response) -> bool:
     """Whether an answer has status 401."""
     unauthorized: int = requests.codes.unauthorized
     return response.status_code == unauthorized
-
-
-def host(url: str) -> str:
-    """Host and port of an address."""
-    return urlsplit(url).netloc

@@ -35,8 +35,10 @@ class Entity:
         aliases: All its names: those of its sets, its type and its stream.
         inquiry: Whether it is a generic inquiry.
         dac: Whether it is a data access class.
-        restricted: Properties under ``NonFilterableProperties``. Of a DAC, Acumatica can neither
-            filter nor select them, and names those of a base DAC with the base's own sets only.
+        restricted: Properties under ``NonFilterableProperties``. Whether a DAC gives them where
+            they are selected differs; those of a base DAC are named with the base's own sets only.
+        barred_types: Its types, or types that it inherits from, whose own properties cannot be
+            filtered by, since a set of theirs has ``Filterable="false"``.
         function: The function that takes its parameters, for an inquiry that has some.
     """
 
@@ -46,6 +48,7 @@ class Entity:
     inquiry: bool = False
     dac: bool = False
     restricted: frozenset[str] = frozenset()
+    barred_types: tuple[str, ...] = ()
     function: FunctionImport | None = None
 
     def matches(self, patterns: Iterable[str]) -> bool:
@@ -110,6 +113,7 @@ def entities(
         names = stream_names({offer.source: offer.title for offer in offered})
     functions = _parameterised(model)
     by_type = _restricted_by_type(model)
+    barred = {each.type for each in model.sets.values() if not each.filterable}
     found = []
     for _, sets, dac in offered:
         chosen, name = sets[0], names[sets[0].name]
@@ -121,6 +125,7 @@ def entities(
                 inquiry=_is_inquiry(chosen, interface),
                 dac=dac,
                 restricted=_restricted(model, chosen, by_type if dac else {}),
+                barred_types=_barred(model, chosen, barred if dac else set()),
                 function=functions.get(chosen.name),
             )
         )
@@ -184,6 +189,12 @@ def _restricted(
 ) -> frozenset[str]:
     inherited = (by_type.get(base.name, frozenset()) for base in model.lineage(entity_set.type))
     return entity_set.non_filterable.union(*inherited) if by_type else entity_set.non_filterable
+
+
+def _barred(model: Model, entity_set: EntitySet, barred: set[str]) -> tuple[str, ...]:
+    own = () if entity_set.filterable else (entity_set.type,)
+    above = (each.name for each in model.lineage(entity_set.type)) if barred else ()
+    return tuple(dict.fromkeys([*own, *(name for name in above if name in barred)]))
 
 
 def _parameterised(model: Model) -> dict[str, FunctionImport]:

@@ -78,7 +78,7 @@ TOO_MUCH = _pattern(
     (),
     r"denial code 51[03]",
     "the site's limit on the time (510) or the data (513) of one request was exceeded",
-    "set a smaller 'page_size'",
+    "set a smaller 'page_size', or leave columns out in the catalog",
 )
 """What the platform's own limits answer, as a page of HTML (``PX.Data``, SQL limits)."""
 
@@ -167,6 +167,12 @@ ERROR_PATTERNS: tuple[ErrorPattern, ...] = (
         r"proper company id cannot be determined|PXUndefinedCompanyException",
         "the site does not know the tenant",
         "set 'tenants' to login names from the Tenants screen (SM203520)",
+    ),
+    _pattern(
+        (400,),
+        r"plain http request was sent to https|http request to an https server",
+        "this is an https port",
+        "'url' must start with https://",
     ),
     # Microsoft.OData.Core spells it so.
     _pattern(

@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_acumatica.acumatica.addresses import Service
-    from tap_acumatica.acumatica.session import Session
+    from tap_acumatica.acumatica.lenient_session import LenientSession
 
 T = t.TypeVar("T")
 
@@ -40,7 +40,7 @@ class SessionPool:
     def __init__(
         self,
         service: Service,
-        make: Callable[[], Session],
+        make: Callable[[], LenientSession],
         *,
         size: int = 1,
         wait: float = 900,
@@ -61,8 +61,8 @@ class SessionPool:
         self._size = self._most = size
         self._wait = wait
         self._patience = patience or SeatPatience(wait, where=service.where)
-        self._all: list[Session] = []
-        self._free: list[Session] = []
+        self._all: list[LenientSession] = []
+        self._free: list[LenientSession] = []
         self._returned = 0
         self._hurried = 0
         self._seeking = 0
@@ -126,8 +126,23 @@ class SessionPool:
                 self._patience.succeeded()
                 return answer
 
+    def try_once(self, url: str, parse: Callable[[bytes], T], *, what: str, **options: t.Any) -> T:
+        """As :meth:`LenientSession.try_once`, by whichever session is free.
+
+        Args:
+            url: Address, encoded.
+            parse: Turns a body into a value.
+            what: What is asked for, for messages.
+            options: Further arguments of :meth:`LenientSession.try_once`.
+
+        Raises:
+            TapError: As :meth:`LenientSession.try_once`, or if no session becomes free in time.
+        """
+        with self._lent(what, patient=False) as session:
+            return session.try_once(url, parse, what=what, **options)
+
     @contextlib.contextmanager
-    def _lent(self, what: str, *, patient: bool) -> Iterator[Session]:
+    def _lent(self, what: str, *, patient: bool) -> Iterator[LenientSession]:
         session = self._take(what, patient=patient)
         try:
             yield session
@@ -138,7 +153,7 @@ class SessionPool:
                 self._returned += 1
                 self._changed.notify_all()
 
-    def _take(self, what: str, *, patient: bool) -> Session:
+    def _take(self, what: str, *, patient: bool) -> LenientSession:
         with self._changed:
             self._hurried += not patient
             try:
@@ -187,7 +202,7 @@ class SessionPool:
             with self._changed:
                 self._seeking -= 1
 
-    def _do_without(self, session: Session) -> bool:
+    def _do_without(self, session: LenientSession) -> bool:
         """Whether others can go on without a session that got no seat."""
         with self._changed:
             if len(self._all) == 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from tap_acumatica.errors import AccessError
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,3 +47,15 @@ class Served:
                 return None
             found, headers = self._service.root, _JSON
         return None if found == url else (_TOP.sub("$top=1", found), headers)
+
+
+def refused_alone(what: str) -> AccessError:
+    """What a 401 means where other addresses are answered.
+
+    Args:
+        what: What was asked for, for messages.
+    """
+    return AccessError(
+        f"{what}: HTTP 401, while other addresses are answered, so the user has no access rights "
+        "to it; grant them (SM201025), or leave it out with 'exclude_entity_sets'"
+    )

@@ -17,19 +17,18 @@ import typing as t
 from dataclasses import dataclass
 
 import requests
-import urllib3
 
-from tap_acumatica.acumatica.answers import Answer, host
+from tap_acumatica.acumatica.answers import Answer
 from tap_acumatica.acumatica.page_size import NO_DOUBT, SizeDoubt
-from tap_acumatica.acumatica.served import Served
+from tap_acumatica.acumatica.served import Served, refused_alone
 from tap_acumatica.acumatica.sign_out import sign_out
-from tap_acumatica.acumatica.site_pages import Client
 from tap_acumatica.auth.authenticators import Authenticator
 from tap_acumatica.auth.seat import Seat
 from tap_acumatica.errors import (
     AccessError,
     AddressError,
     AnswerError,
+    BlockedError,
     BusyError,
     EmptyAnswerError,
     EmptyPayloadError,
@@ -40,15 +39,17 @@ from tap_acumatica.errors import (
     TapError,
     UnreachableError,
 )
+from tap_acumatica.http.connection_errors import NO_ANSWER, explain_failure, shown_proxy
+from tap_acumatica.http.content_coding import ACCEPTED, AS_IT_IS, ContentCodingError
 from tap_acumatica.http.rate_limit import RateLimiter
+from tap_acumatica.http.redirects import MOST, moved, redirect_target, stays_on_site
 from tap_acumatica.http.retry import (
     RetryableError,
     given_up_after,
     http_date,
-    reason,
     retrying,
 )
-from tap_acumatica.http.transport import Transport, mount, unsigned
+from tap_acumatica.http.transport import Transport, UnledSession, mount, unsigned
 from tap_acumatica.odata.preferences import PREFERENCE_APPLIED, omits_nulls
 
 if t.TYPE_CHECKING:
@@ -127,12 +128,12 @@ class Session:
         self._reached = False
         self._served = Served(service)
         self._ended = False
-        self._http = Client()
+        self._http = UnledSession()
         self._seat = Seat(self._http.cookies, self._auth.token_sessions)
         self._transport = transport or Transport(service.root, redactor=self._auth.redactor)
         self._redactor = self._transport.redactor
         mount(self._http, self._transport)
-        self._http.headers["User-Agent"] = user_agent
+        self._http.headers.update({"User-Agent": user_agent, "Accept-Encoding": ACCEPTED})
         self._http.auth = unsigned
 
     def fetch(  # noqa: PLR0913  a request is this much
@@ -168,6 +169,7 @@ class Session:
             SignInError: If the credentials are refused, now or earlier in this run.
             AccessError: If the user may not read it, or it is not there.
             RefusedError: If the service does not take the request as put.
+            BlockedError: If something between the tap and the service does not.
             SlowAnswerError: If it did not come in time, and ``smaller`` is given.
             PageSizeError: If it failed, and ``smaller`` is answered.
             BusyError: If it was overloaded or too slow, for all tries.
@@ -177,16 +179,18 @@ class Session:
         """
         tries = bad_answers = 0
         read: Callable[..., T] = functools.partial(
-            self._read, parse=parse, what=what, headers=headers, stream=stream
+            self._read, parse=parse, what=what, stream=stream
         )
-        few = functools.partial(read, smaller, NO_DOUBT) if smaller else None
+        few = functools.partial(read, smaller, NO_DOUBT, headers=headers) if smaller else None
         doubt = SizeDoubt(few, suspected=suspected, tries=self.limits.tries)
 
         def attempt() -> T:
             nonlocal tries, bad_answers
             tries += 1
+            # A body that is cut short may be one that was packed or unpacked on its way.
+            sent = {**headers, "Accept-Encoding": AS_IT_IS} if bad_answers else headers
             try:
-                return read(url, doubt)
+                return read(url, doubt, headers=sent)
             except _BadAnswerError as error:
                 bad_answers += 1
                 if bad_answers >= min(_ANSWER_TRIES, self.limits.tries):
@@ -224,11 +228,7 @@ class Session:
         try:
             return self._read_once(url, doubt, what=what, **options)
         except SessionEndedError as error:
-            msg = (
-                f"{what}: HTTP 401, while other addresses are answered, so the user has no access "
-                "rights to it; grant them (SM201025), or leave it out with 'exclude_entity_sets'"
-            )
-            raise AccessError(msg) from error
+            raise refused_alone(what) from error
 
     def _read_once(  # noqa: PLR0913  a request is this much
         self,
@@ -274,12 +274,15 @@ class Session:
 
     def _given_up(self, error: RetryableError, tries: int) -> TapError:
         message = f"{error}; {given_up_after(tries)}"
-        if error.status == requests.codes.server_error:
+        if error.status == requests.codes.server_error and not error.blocked:
             # So some services say that they do not take a filter, an order or a column.
             return RefusedError(message)
+        if error.blocked:
+            return BlockedError(message)
         if not (error.status or self._reached):
-            advice = "check the setting 'url', the network and whether the site is up"
-            return UnreachableError(f"{error}; {advice}")
+            usual = "check the setting 'url', the network and whether the site is up"
+            return UnreachableError(f"{error}; {error.remedy or usual}")
+        message += f"; {error.remedy}" if error.remedy else ""
         return BusyError(message) if error.busy else AnswerError(message)
 
     def _get(self, url: str, what: str, headers: Mapping[str, str], *, stream: bool) -> Answer:
@@ -293,7 +296,7 @@ class Session:
             request = next(flow)
             while True:
                 answer = self._exchange(request, what, stream=stream)
-                answer.check_host(url)
+                answer.check_redirect()
                 try:
                     request = flow.send(answer)
                 except StopIteration:
@@ -302,52 +305,61 @@ class Session:
         return answer
 
     def _exchange(self, request: requests.PreparedRequest, what: str, *, stream: bool) -> Answer:
-        """Send a request and receive all of its answer.
+        """Send a request, and again where it is redirected on the site; receive all of the answer.
 
         Raises:
             RetryableError: If it did not arrive whole.
             TapError: If it never will.
         """
+        for _ in range(MOST + 1):
+            answer = self._send(request, what, stream=stream)
+            target = redirect_target(answer.response)
+            if target is None or answer.page or not stays_on_site(str(request.url), target):
+                return answer
+            request = moved(request, target)
+        msg = f"{what}: the request is redirected in a circle, {MOST} times; check 'url'"
+        raise AddressError(msg)
+
+    def _send(self, request: requests.PreparedRequest, what: str, *, stream: bool) -> Answer:
         self._rate_limiter.wait()
         if self._ended:
             # A request behind the sign-out would take a seat that nobody gives back.
             msg = f"{what}: the run is ending, so nothing more is requested"
             raise UnreachableError(msg)
         self.requests += 1
+        url = str(request.url)
         connect = min(CONNECT_SECONDS, self.limits.timeout)
-        site = host(str(request.url))
         request.headers.pop("Cookie", None)
         request.prepare_cookies(self._http.cookies)
+        proxies: Mapping[str, str] = {}
         try:
+            surroundings = self._http.merge_environment_settings(
+                url, proxies={}, stream=True, verify=None, cert=None
+            )
+            proxies = surroundings["proxies"]
             response = self._http.send(
-                request,
-                timeout=(connect, self.limits.timeout),
-                **self._http.merge_environment_settings(
-                    str(request.url), proxies={}, stream=True, verify=None, cert=None
-                ),
+                request, timeout=(connect, self.limits.timeout), **surroundings
             )
             self._seat.answered(response)
             receive = self._transport.spool if stream and response.ok else self._transport.receive
-            return Answer(response, receive(response), what=what, redactor=self._redactor)
+            body = receive(response)
         except SystemExit:
             self._seat.interrupted(request)
             raise
-        except requests.exceptions.SSLError as error:
+        except ContentCodingError as error:
+            if self._transport.ask_as_it_is():
+                return self._send(request, what, stream=stream)
             msg = (
-                f"{what}: cannot connect securely to {site} ({reason(error)}); check that 'url' "
-                "starts with https:// or http:// as the site requires, and that this machine "
-                "trusts the site's certificate (REQUESTS_CA_BUNDLE)"
+                f"{what}: the answer cannot be unpacked ({error}); something between, such as a "
+                "proxy, may have changed it"
             )
-            raise UnreachableError(msg) from error
-        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-            msg = (
-                f"{what}: no answer from {site} within {self.limits.timeout:g} seconds; "
-                "set a larger 'timeout'"
-            )
-            raise RetryableError(msg, slow=not _is_connecting(error), busy=True) from error
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            msg = f"{what}: cannot connect to {site} ({reason(error)})"
-            raise RetryableError(msg, busy=_is_away(error)) from error
+            raise _BadAnswerError(AnswerError(msg)) from error
+        except NO_ANSWER as error:
+            seconds, advice = self.limits.timeout, "set a larger 'timeout'"
+            failure = explain_failure(error, url, proxies, seconds=seconds, advice=advice)
+            raise failure.error(what) from error
+        proxy = shown_proxy(url, proxies)
+        return Answer(response, body, what=what, redactor=self._redactor, proxy=proxy)
 
     def _prepare(self, url: str, headers: Mapping[str, str]) -> requests.PreparedRequest:
         """A request with the cookies of the session.
@@ -385,14 +397,3 @@ class Session:
         headers = self._seat.release()
         if headers is not None:
             sign_out(self._http, self._transport, self.service, headers, served=bool(self._served))
-
-
-def _is_connecting(error: BaseException) -> bool:
-    kinds = (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError)
-    return isinstance(error, kinds)
-
-
-def _is_away(error: BaseException) -> bool:
-    """Whether nobody takes connections; who closes one may be at odds with this request alone."""
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), urllib3.exceptions.NewConnectionError)

@@ -6,9 +6,10 @@ import logging
 import typing as t
 
 import requests
-import urllib3
 
 from tap_acumatica.acumatica.answers import is_unauthorized
+from tap_acumatica.http.connection_errors import NO_ANSWER
+from tap_acumatica.http.content_coding import ContentCodingError
 from tap_acumatica.http.retry import reason
 from tap_acumatica.http.transport import Transport, unsigned
 
@@ -66,7 +67,7 @@ def sign_out(
             )
             transport.receive(response)
             status = response.status_code
-    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+    except (*NO_ANSWER, ContentCodingError) as error:
         logger.warning("Signing out of %s failed: %s", service.where, reason(error))
         return
     finally:

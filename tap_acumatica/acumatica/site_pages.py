@@ -12,9 +12,10 @@ import typing as t
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit
 
-import requests
 from lxml import etree
-from typing_extensions import override
+
+if t.TYPE_CHECKING:
+    import requests
 
 _PAGE = re.compile(
     r"/(?:(?P<frame>frames)/(?P<name>error|login|maintenance)\.aspx|main(?:\.aspx)?)$",
@@ -29,7 +30,6 @@ _NESTED = 3
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
 _MARKS = (b"\xef\xbb\xbf",)
-_LONGEST_TITLE = 60
 
 
 class SitePage(t.NamedTuple):
@@ -46,27 +46,17 @@ class SitePage(t.NamedTuple):
     status: int
 
 
-class Client(requests.Session):
-    """Follows redirects, but for those to a page of the site."""
-
-    @override
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where an answer leads to, None where that is not to be followed."""
-        return None if page_of(resp) else super().get_redirect_target(resp)
-
-
 def page_of(response: requests.Response) -> SitePage | None:
-    """The page that an answer redirects to, or that a redirect has led to; None for any other.
+    """The page that an answer redirects to; None for any other.
 
     Args:
         response: The answer.
     """
     location = response.headers.get("Location", "") if response.is_redirect else ""
-    if not location and not response.history:
+    if not location:
         return None
-    address = location or response.url
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(location)
     except ValueError:
         return None
     path = unquote(parts.path).rstrip("/")
@@ -110,13 +100,6 @@ def visible_text(body: bytes) -> str:
         return ""
     etree.strip_elements(root, "script", "style", "noscript", etree.Comment, with_tail=False)
     return " ".join(" ".join(str(text) for text in root.itertext()).split())
-
-
-def title(body: bytes) -> str:
-    """The title of a page of HTML, empty where it has none."""
-    root = _parsed(body)
-    found = root.findtext(".//title") if root is not None else None
-    return " ".join((found or "").split())[:_LONGEST_TITLE]
 
 
 def _parsed(body: bytes) -> etree._Element | None:

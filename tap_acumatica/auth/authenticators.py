@@ -17,9 +17,9 @@ import typing as t
 from requests.auth import HTTPBasicAuth
 from typing_extensions import override
 
-from tap_acumatica.auth.grants import to_the_end
+from tap_acumatica.auth.grants import STILL_VALID, to_the_end
 from tap_acumatica.auth.seat import TokenSessions
-from tap_acumatica.errors import SessionEndedError, SignInError, UnreachableError
+from tap_acumatica.errors import SessionEndedError, SignInError, TapError, UnreachableError
 from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.retry import RetryableError, given_up_after, retrying
 
@@ -295,11 +295,9 @@ class OAuthAuthenticator(Authenticator):
                 return tokens
             try:
                 return self._ask(tries=1)
-            except (SignInError, RetryableError, UnreachableError) as error:
+            except TapError as error:
                 logger.warning(
-                    "The access token could not be renewed early (%s). It is still valid, so it is "
-                    "used until it expires.",
-                    error,
+                    "The access token could not be renewed early (%s). %s", error, STILL_VALID
                 )
                 self._used_to_its_end = tokens
                 return tokens
@@ -331,6 +329,7 @@ class OAuthAuthenticator(Authenticator):
             raise self._remembered(f"{error}{self._origin}") from error
         except RetryableError as error:
             msg = f"{error}; {given_up_after(self._tries)}; tokens and bookmarks are kept"
+            msg += f"; {error.remedy}" if error.remedy else ""
             raise UnreachableError(msg) from error
 
     def _ask(self, *, tries: int) -> Tokens:
@@ -342,6 +341,8 @@ class OAuthAuthenticator(Authenticator):
         tokens = retrying(attempt, tries=tries)
         self.redactor.add(tokens.access, tokens.refresh)
         self._tokens = tokens
+        if not tokens.fresh(self._clock()):
+            self._used_to_its_end = tokens
         return tokens
 
 

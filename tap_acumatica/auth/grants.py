@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import typing as t
 from concurrent.futures import Future
 
-from tap_acumatica.errors import SignInError
+from tap_acumatica.errors import SignInError, TapError, TokenFileError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_acumatica.auth.identity import IdentityServer
-    from tap_acumatica.auth.token_store import Tokens, TokenStore
+    from tap_acumatica.auth.token_store import StoredConsents, Tokens, TokenStore
 
 T = t.TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+STILL_VALID = "It is still valid, so it is used until it expires."
 
 
 class Grant(t.Protocol):
@@ -66,7 +71,8 @@ class ConsentGrant:
     def tokens(self, stale: str | None) -> Tokens:
         """See :class:`Grant`.
 
-        Tokens that another process has got in the meantime are used before new ones are requested.
+        Tokens that another process has got in the meantime are used before new ones are requested,
+        and those that are valid a little longer where no new ones are to be had.
         """
         with self._store.locked(self._server.application.name, self._configured_token) as consents:
             held = consents.newest()
@@ -76,10 +82,30 @@ class ConsentGrant:
             if token is None:
                 msg = "nobody has signed in yet; sign in with tap-acumatica-login"
                 raise SignInError(msg)
-            consents.check_writable()
-            tokens = self._server.refresh(token)
-            consents.save(tokens)
+            try:
+                consents.check_writable()
+                tokens = self._server.refresh(token)
+            except TapError as error:
+                if held is None or held.access == stale or not held.valid(self._clock()):
+                    raise
+                logger.warning("The access token could not be renewed (%s). %s", error, STILL_VALID)
+                return held
+            self._save(consents, tokens)
             return tokens
+
+    @staticmethod
+    def _save(consents: StoredConsents, tokens: Tokens) -> None:
+        """Write tokens, or at least do not lose them: the one they replace is used up."""
+        try:
+            consents.save(tokens)
+        except TokenFileError as error:
+            consents.keep(tokens)
+            logger.error(  # noqa: TRY400  the traceback would say nothing more
+                "The new refresh token, whose predecessor is used up, could not be written (%s). "
+                "This run goes on with it and writes it later: make room for the file before the "
+                "run ends.",
+                error,
+            )
 
 
 class PasswordGrant:

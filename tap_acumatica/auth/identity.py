@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import math
 import re
 import time
 import typing as t
@@ -18,15 +19,29 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 import requests
+from requests.utils import get_environ_proxies
 
 from tap_acumatica.auth.token_store import Tokens
-from tap_acumatica.errors import SignInError, UnreachableError
+from tap_acumatica.errors import SignInError, TokenAddressError, UnreachableError
+from tap_acumatica.http.connection_errors import (
+    NO_ANSWER,
+    PROXY_VARIABLES,
+    explain_failure,
+    host,
+    proxy_wants_sign_in,
+    shown_proxy,
+)
+from tap_acumatica.http.content_coding import AS_IT_IS
+from tap_acumatica.http.intermediaries import between, described
 from tap_acumatica.http.redaction import Redactor
+from tap_acumatica.http.redirects import MOST, redirect_target, stays_on_site
 from tap_acumatica.http.retry import RetryableError, reason, retry_after
 from tap_acumatica.http.transport import unsigned
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tap_acumatica.errors import TapError
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +49,12 @@ _CONNECT_SECONDS = 30.0
 _ANSWER_SECONDS = 120.0
 _DOCUMENT_SECONDS = 30.0
 _PASSING = frozenset({408, 425, 429})
+_NO_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+_INVALID_GRANT = "invalid_grant"
 _CODE = re.compile(r"[a-z_]{3,40}")
 _SECRET_FIELDS = ("client_secret", "code", "code_verifier", "password", "refresh_token")
 _REMEDIES = {
@@ -88,6 +109,7 @@ class IdentityServer:
         application: Application,
         *,
         user_agent: str = "tap-acumatica",
+        source: str = "'username' and 'password'",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -95,10 +117,16 @@ class IdentityServer:
         Args:
             application: The connected application.
             user_agent: Name to send.
+            source: The settings that a password comes from, for errors.
             clock: Seconds since the epoch.
         """
         self.application = application
-        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": AS_IT_IS,
+        }
+        self._source = source
         self._clock = clock
         self._endpoints: Endpoints | None = None
 
@@ -147,8 +175,7 @@ class IdentityServer:
         return self._ask(
             "password",
             form,
-            "set 'username' and 'password'; it was tried once: further tries could lock the "
-            "account",
+            f"set {self._source}; it was tried once: further tries could lock the account",
         )
 
     def endpoints(self) -> Endpoints:
@@ -167,14 +194,8 @@ class IdentityServer:
     def _discover(self, site: str) -> Endpoints:
         usual = Endpoints(f"{site}/identity/connect/authorize", f"{site}/identity/connect/token")
         try:
-            answer = requests.get(
-                f"{site}/identity/.well-known/openid-configuration",
-                headers=self._headers,
-                auth=unsigned,
-                timeout=(_CONNECT_SECONDS, _DOCUMENT_SECONDS),
-            )
-            document = msgspec.json.decode(answer.content) if answer.ok else None
-        except (requests.RequestException, msgspec.DecodeError, UnicodeDecodeError) as error:
+            document = msgspec.json.decode(self._document(site))
+        except (*NO_ANSWER, msgspec.DecodeError, UnicodeDecodeError) as error:
             logger.debug("No OpenID document at %s (%s)", site, reason(error))
             return usual
         if not isinstance(document, dict):
@@ -184,9 +205,27 @@ class IdentityServer:
             _as_asked(site, document.get("token_endpoint")) or usual.token,
         )
 
+    def _document(self, site: str) -> bytes:
+        """The OpenID document, also where the site redirects to another place of its own."""
+        address: str | None = f"{site}/identity/.well-known/openid-configuration"
+        for _ in range(MOST):
+            answer = requests.get(
+                str(address),
+                headers=self._headers,
+                auth=unsigned,
+                allow_redirects=False,
+                timeout=(_CONNECT_SECONDS, _DOCUMENT_SECONDS),
+            )
+            address = redirect_target(answer)
+            if address is None:
+                return answer.content if answer.ok else b""
+            if not stays_on_site(str(answer.url), address):
+                break
+        return b""
+
     def _ask(self, grant: str, form: dict[str, str], remedy: str) -> Tokens:
         address = self.endpoints().token
-        where = urlsplit(address).netloc
+        where = host(address)
         own = self.application
         form = {"grant_type": grant, "client_id": own.client_id, **form}
         if own.client_secret:
@@ -201,41 +240,119 @@ class IdentityServer:
                 allow_redirects=False,
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
             )
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-            msg = "'access_token_url' must be an http or https address"
-            raise UnreachableError(msg) from None
-        except requests.exceptions.SSLError as error:
-            msg = (
-                f"cannot connect securely to {where} ({reason(error)}); check that this machine "
-                "trusts the certificate of the site (REQUESTS_CA_BUNDLE)"
-            )
-            raise UnreachableError(msg) from error
-        except requests.exceptions.RequestException as error:
-            msg = f"cannot connect to the identity server {where} ({reason(error)})"
-            raise RetryableError(msg) from error
-        _judge(answer, form, where, remedy)
-        return _tokens(answer.content, began, where)
+        except NO_ANSWER as error:
+            raise self._unanswered(error, address) from None
+        self._judge(answer, form, where, remedy)
+        return self._tokens(answer, began, where)
 
+    @staticmethod
+    def _unanswered(error: Exception, address: str) -> TapError:
+        failure = explain_failure(
+            error,
+            address,
+            get_environ_proxies(address),
+            seconds=_ANSWER_SECONDS,
+            site=f"the identity server {host(address)}",
+        )
+        if isinstance(error, _NO_ADDRESS) and not failure.is_set_up:
+            return TokenAddressError("'access_token_url' must be an http or https address")
+        return failure.error("")
 
-def _judge(answer: requests.Response, form: Mapping[str, str], where: str, remedy: str) -> None:
-    """Raise what the status of a token request means, nothing for a success."""
-    status = answer.status_code
-    if answer.ok and not answer.is_redirect:
-        return
-    if status >= requests.codes.server_error or status in _PASSING:
-        msg = f"the identity server {where} failed: HTTP {status}"
-        raise RetryableError(msg, status=status, wait=retry_after(answer))
-    if status < requests.codes.bad_request:
-        msg = f"{where} redirects token requests (HTTP {status}); set 'access_token_url'"
+    def _judge(
+        self, answer: requests.Response, form: Mapping[str, str], where: str, remedy: str
+    ) -> None:
+        """Raise what the status of a token request means, nothing for a success.
+
+        Raises:
+            SignInError: If the request is refused.
+            RetryableError: If another try may succeed.
+            UnreachableError: If something other than an identity server answers.
+            NetworkSettingsError: If a proxy requires a sign-in.
+        """
+        status = answer.status_code
+        if answer.ok and not answer.is_redirect:
+            return
+        redactor = Redactor(*(form.get(name) for name in _SECRET_FIELDS))
+        self._check_between(answer, where, redactor)
+        if status >= requests.codes.server_error or status in _PASSING:
+            msg = f"the identity server {where} failed: HTTP {status}"
+            raise RetryableError(msg, status=status, wait=retry_after(answer))
+        if status < requests.codes.bad_request:
+            msg = f"{where} redirects token requests (HTTP {status}); set 'access_token_url'"
+            raise self._wrong_address(msg)
+        code = _error_code(answer.content)
+        if not code and self._is_no_place(status):
+            msg = f"there is no identity server at {shown_address(answer)} (HTTP {status})"
+            raise TokenAddressError(f"{msg}; {self._address_advice}")
+        said = f" ({redactor.redact(code)})" if code else ""
+        advice = _REMEDIES.get(code, "")
+        is_password = form["grant_type"] == "password"
+        if is_password and code == _INVALID_GRANT:
+            said += ", the user name or the password is wrong, or the account is locked"
+        if is_password and advice:
+            remedy = "it was tried once"
+        msg = f"the sign-in at {where} was refused: HTTP {status}{said}; "
+        raise SignInError(msg + (f"{advice}; {remedy}" if advice else remedy))
+
+    @staticmethod
+    def _check_between(answer: requests.Response, where: str, redactor: Redactor) -> None:
+        """Raise what a refusal by a known product means that stands between."""
+        status = answer.status_code
+        if status == requests.codes.proxy_authentication:
+            proxy = shown_proxy(str(answer.url), get_environ_proxies(str(answer.url)))
+            raise proxy_wants_sign_in(proxy).error("")
+        name = between(status, answer.headers, answer.content)
+        if not name or answer.is_redirect:
+            return
+        said = described(name, answer.content, redactor.redact)
+        msg = f"something between this machine and the identity server {where} "
+        if status >= requests.codes.server_error or status in _PASSING:
+            msg += f"failed: HTTP {status} ({said})"
+            raise RetryableError(msg, status=status, wait=retry_after(answer))
+        msg += f"refused the request: HTTP {status} ({said}); {PROXY_VARIABLES}"
         raise UnreachableError(msg)
-    code = _error_code(answer.content)
-    redactor = Redactor(*(form.get(name) for name in _SECRET_FIELDS))
-    said = f" ({redactor.redact(code)})" if code else ""
-    advice = _REMEDIES.get(code, "")
-    if form["grant_type"] == "password" and advice:
-        remedy = "it was tried once"
-    msg = f"the sign-in at {where} was refused: HTTP {status}{said}; "
-    raise SignInError(msg + (f"{advice}; {remedy}" if advice else remedy))
+
+    def _is_no_place(self, status: int) -> bool:
+        """Whether a status means that nobody answers token requests at the address."""
+        if status == requests.codes.method_not_allowed:
+            return True
+        return status == requests.codes.not_found and bool(self.application.access_token_url)
+
+    @property
+    def _address_advice(self) -> str:
+        if self.application.access_token_url:
+            return "check 'access_token_url'"
+        return "check 'url', or set 'access_token_url'"
+
+    def _wrong_address(self, message: str) -> UnreachableError:
+        """The error for an answer that is not one of an identity server."""
+        is_set = bool(self.application.access_token_url)
+        return TokenAddressError(message) if is_set else UnreachableError(message)
+
+    def _tokens(self, answer: requests.Response, began: float, where: str) -> Tokens:
+        try:
+            document = msgspec.json.decode(answer.content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            document = None
+        found = document if isinstance(document, dict) else {}
+        access, refresh = found.get("access_token"), found.get("refresh_token")
+        if not isinstance(access, str) or not access:
+            msg = f"the answer of {where} contains no access token; {self._address_advice}"
+            if between(answer.status_code, answer.headers, answer.content) is not None:
+                msg += "; something between, such as a proxy or a sign-in page, may have answered"
+            raise self._wrong_address(msg)
+        return Tokens(
+            access,
+            refresh if isinstance(refresh, str) and refresh else None,
+            began,
+            _seconds(found.get("expires_in")),
+        )
+
+
+def shown_address(answer: requests.Response) -> str:
+    """The address of an answer without user, query and fragment."""
+    parts = urlsplit(str(answer.url))
+    return urlunsplit((parts.scheme, host(str(answer.url)), parts.path, "", ""))
 
 
 def _error_code(body: bytes) -> str:
@@ -248,30 +365,14 @@ def _error_code(body: bytes) -> str:
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
-def _tokens(body: bytes, began: float, where: str) -> Tokens:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        document = None
-    found = document if isinstance(document, dict) else {}
-    access, refresh = found.get("access_token"), found.get("refresh_token")
-    if not isinstance(access, str) or not access:
-        msg = f"the answer of {where} contains no access token; check 'access_token_url'"
-        raise UnreachableError(msg)
-    return Tokens(
-        access,
-        refresh if isinstance(refresh, str) and refresh else None,
-        began,
-        _seconds(found.get("expires_in")),
-    )
-
-
 def _seconds(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
     try:
         seconds = float(value)  # type: ignore[arg-type]  # not a number: see below
     except (TypeError, ValueError):
         return None
-    return seconds if seconds > 0 else None
+    return seconds if 0 < seconds < math.inf else None
 
 
 def _as_asked(site: str, address: object) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import typing as t
 from dataclasses import dataclass, field
@@ -22,12 +23,15 @@ from tap_acumatica.errors import TokenFileError
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+logger = logging.getLogger(__name__)
+
 _LOCK_SECONDS = 300.0
 _EARLY_SECONDS = 60.0
 _EARLY_SHARE = 0.2
 _SKEW_SECONDS = 60.0
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
+_RESERVED_BYTES = 16 * 1024
 FOLDER = ".tap-acumatica"
 
 
@@ -103,6 +107,8 @@ class StoredConsents:
 
     def newest(self) -> Tokens | None:
         """The newest tokens of the consent, None where none are kept."""
+        if unwritten := self._store.unwritten.get(self._place):
+            return unwritten
         held = self._book.consents.get(self._application, {})
         consent = held.get(_digest(self._configured_token))
         if self._configured_token is None:
@@ -110,12 +116,14 @@ class StoredConsents:
         return consent.tokens() if consent else None
 
     def check_writable(self) -> None:
-        """Make sure that the file can be written before a token is used up.
+        """Make sure that the file can be written before a token is used up, and keep room for that.
 
         Raises:
-            TokenFileError: If it cannot.
+            TokenFileError: If it cannot. Where the only copy of a token is in memory already, there
+                is nothing more to lose.
         """
-        self._store.write(self._book)
+        if self._place not in self._store.unwritten:
+            self._store.reserve(self._book)
 
     def save(self, tokens: Tokens) -> None:
         """Write tokens to the disk.
@@ -128,14 +136,78 @@ class StoredConsents:
             tokens.access, tokens.refresh, tokens.issued, tokens.seconds
         )
         self._store.write(self._book)
+        self._store.unwritten.pop(self._place, None)
+
+    def keep(self, tokens: Tokens) -> None:
+        """Keep tokens that could not be written, to be written later; see :meth:`TokenStore.close`.
+
+        Args:
+            tokens: The only copy of them.
+        """
+        self._store.unwritten[self._place] = tokens
+
+    @property
+    def _place(self) -> tuple[str, str | None]:
+        return self._application, self._configured_token
 
 
 class TokenStore:
-    """The token file, shared by all tenants, threads and processes."""
+    """The token file, shared by all tenants, threads and processes.
 
-    def __init__(self, path: Path) -> None:
-        """Name the file; nothing is opened yet."""
-        self.path = path.expanduser().resolve()
+    Attributes:
+        unwritten: Tokens that are in memory only, by application and configured token.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Name the file; nothing is opened yet.
+
+        Args:
+            path: Where it is; None where there is no place for it, which only matters to those who
+                need the file.
+
+        Raises:
+            RuntimeError: If it begins with a home directory that cannot be determined.
+        """
+        self._path = path.expanduser().resolve() if path else None
+        self._reserved = False
+        self.unwritten: dict[tuple[str, str | None], Tokens] = {}
+
+    @property
+    def path(self) -> Path:
+        """Where the file is.
+
+        Raises:
+            TokenFileError: If there is no place for it.
+        """
+        if self._path is None:
+            msg = (
+                "there is no home directory to keep the tokens in; set 'token_file' to a path that "
+                "this user can write to"
+            )
+            raise TokenFileError(msg)
+        return self._path
+
+    def close(self) -> None:
+        """Write what could not be written before; never raises.
+
+        What cannot be written now either is lost with the process, and that is said.
+        """
+        for place in list(self.unwritten):
+            self._write_late(place)
+
+    def _write_late(self, place: tuple[str, str | None]) -> None:
+        tokens = self.unwritten[place]
+        try:
+            with self.locked(*place) as consents:
+                consents.save(tokens)
+        except TokenFileError as error:
+            del self.unwritten[place]
+            logger.error(  # noqa: TRY400  the traceback would say nothing more
+                "The refresh token of %s could not be written and is lost (%s). The next run needs "
+                "a new sign-in with tap-acumatica-login.",
+                place[0].partition(" ")[0],
+                error,
+            )
 
     @contextlib.contextmanager
     def locked(self, application: str, configured_token: str | None) -> Iterator[StoredConsents]:
@@ -166,6 +238,9 @@ class TokenStore:
         try:
             yield StoredConsents(self, self._read(), application, configured_token)
         finally:
+            if self._reserved:
+                self._reserved = False
+                self._draft.unlink(missing_ok=True)
             lock.release()
 
     def _read(self) -> _Book:
@@ -190,19 +265,44 @@ class TokenStore:
         Raises:
             TokenFileError: If it cannot be written.
         """
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+        content = msgspec.json.format(msgspec.json.encode(book)) + b"\n"
         try:
-            with contextlib.suppress(FileNotFoundError):
-                draft.unlink()
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(book)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
+            self._write_draft(content)
+            self._draft.replace(self.path)
+            self._reserved = False
             self._sync_folder()
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def reserve(self, book: _Book) -> None:
+        """Take the room that the next :meth:`write` needs: the disk may be full by then.
+
+        Args:
+            book: What is in the file now.
+
+        Raises:
+            TokenFileError: If there is not so much room.
+        """
+        try:
+            self._write_draft(b" " * (len(msgspec.json.encode(book)) * 2 + _RESERVED_BYTES))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._reserved = True
+
+    @property
+    def _draft(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.{os.getpid()}.new")
+
+    def _write_draft(self, content: bytes) -> None:
+        if not self._reserved:
+            self._draft.unlink(missing_ok=True)
+        new = 0 if self._reserved else os.O_CREAT | os.O_EXCL
+        handle = os.open(self._draft, os.O_WRONLY | new, _PRIVATE_FILE)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
 
     def _make_folder(self) -> None:
         folder = self.path.parent
@@ -235,6 +335,9 @@ def default_path(environment: t.Mapping[str, str]) -> Path:
 
     Args:
         environment: The environment's variables.
+
+    Raises:
+        RuntimeError: If there is no home directory.
     """
     project = environment.get("MELTANO_PROJECT_ROOT")
     return (Path(project) if project else Path.home()) / FOLDER / "tokens.json"

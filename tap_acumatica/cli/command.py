@@ -1,43 +1,26 @@
-"""What the commands besides the Singer one share: reading ``--config``, ending with one line."""
+"""What the commands besides the Singer one share: ending with one line, and saying what is read."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import sys
 import traceback
 import typing as t
 from pathlib import Path
 
 import click
-import msgspec
 
-from tap_acumatica.errors import ExitCode, SettingsError, TapError
-from tap_acumatica.settings.checks import PREFIX, check_environment
-from tap_acumatica.settings.table import config_jsonschema
-from tap_acumatica.singer import parse_environment_config
+from tap_acumatica.errors import ExitCode, TapError
+from tap_acumatica.settings.sources import read_config
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+
+__all__ = ["one_line_errors", "read_config"]
 
 _INTERRUPTED = 130
 """128 plus the number of SIGINT."""
-
-
-def read_config(sources: Iterable[str]) -> dict[str, t.Any]:
-    """The configuration that ``--config`` names; of a setting given twice, the last one counts.
-
-    Args:
-        sources: Paths of JSON files, or ``ENV`` for environment variables.
-
-    Raises:
-        SettingsError: If one of them does not hold a configuration.
-        OSError: If a file cannot be read.
-    """
-    config: dict[str, t.Any] = {}
-    for source in sources:
-        config |= _from_environment() if source == "ENV" else _from_file(source)
-    return config
 
 
 @contextlib.contextmanager
@@ -50,6 +33,11 @@ def one_line_errors(command: str) -> Iterator[None]:
     Raises:
         SystemExit: In place of every error.
     """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{command}: %(message)s"))
+    logger = logging.getLogger("tap_acumatica.settings")
+    level, logger.level = logger.level, logging.INFO
+    logger.addHandler(handler)
     try:
         yield
     except (click.exceptions.Exit, click.ClickException):
@@ -66,25 +54,11 @@ def one_line_errors(command: str) -> Iterator[None]:
         place = f"{Path(frame.filename).name}:{frame.lineno}"
         message = f"unexpected {type(error).__name__} at {place}; please report it"
         _end(command, message, ExitCode.FAILED)
+    finally:
+        logger.removeHandler(handler)
+        logger.level = level
 
 
 def _end(command: str, message: str, code: int) -> t.NoReturn:
     click.echo(f"{command}: {' '.join(message.split())}", err=True)
     sys.exit(code)
-
-
-def _from_environment() -> dict[str, t.Any]:
-    check_environment(os.environ)
-    return parse_environment_config(config_jsonschema(), PREFIX)
-
-
-def _from_file(path: str) -> dict[str, t.Any]:
-    try:
-        found = msgspec.json.decode(Path(path).expanduser().read_bytes())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        msg = f"the configuration file {path} is not valid JSON ({error})"
-        raise SettingsError(msg) from None
-    if not isinstance(found, dict):
-        msg = f"the configuration file {path} must hold a JSON object"
-        raise SettingsError(msg)
-    return found

@@ -115,7 +115,7 @@ class Login:
         try:
             return self.server.exchange(code, callback=self._callback, verifier=self._verifier)
         except RetryableError as error:
-            msg = f"{error}; try again later"
+            msg = f"{error}; {error.remedy or 'try again later'}"
             raise UnreachableError(msg) from error
 
 
@@ -144,6 +144,7 @@ class Login:
     show_default=True,
     help="Seconds to wait for the browser.",
 )
+@click.version_option(package_name="tap-acumatica")
 def login(configs: tuple[str, ...], only: tuple[str, ...], *, no_browser: bool, wait: int) -> None:
     """Run the command; an error is one line, and its exit code says of what kind it is."""
     with one_line_errors(_NAME):
@@ -175,6 +176,8 @@ def _sign_in(site: Site, service: Service, *, no_browser: bool, wait: int) -> No
         )
         raise SettingsError(msg)
     store, callback = site.token_store, site.settings.callback_url
+    with store.locked(server.application.name, site.configured_token(service)) as consents:
+        consents.check_writable()  # before the user signs in for nothing
     attempt = Login(
         server, store, callback=callback, configured_token=site.configured_token(service)
     )

@@ -48,8 +48,6 @@ class TapCommand(SingerCommand):
 def _foreseen(error: Exception) -> tuple[str, ExitCode]:
     """One line and an exit code for an error that is not the tap's own."""
     kind = type(error).__name__
-    if kind == "JSONDecodeError":  # the SDK reads configuration files with its own JSON library
-        return f"the configuration file is not JSON: {error}", ExitCode.SETTINGS
     if isinstance(error, OSError):
         return str(error), ExitCode.FAILED
     if isinstance(error, SingerSDKError):

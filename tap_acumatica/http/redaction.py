@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
 MASK = "***"
+_SHORTEST_BARE = 4
 _PLAIN = re.compile(r"[A-Za-z0-9_-]", re.ASCII)
 
 
@@ -34,8 +35,9 @@ class Redactor:
         """Add secrets; None and blank ones are left out."""
         with self._lock:
             # Services trim what they repeat.
-            trimmed = (secret.strip() for secret in secrets if secret)
-            found = self._secrets.union(filter(None, trimmed))
+            given = [secret for secret in secrets if secret and secret.strip()]
+            trimmed = [secret.strip() for secret in given]
+            found = self._secrets.union(trimmed, *map(_in_base64, [*given, *trimmed]))
             if found != self._secrets:
                 self._secrets = found
                 longest_first = sorted(found, key=lambda secret: (-len(secret), secret))
@@ -56,6 +58,14 @@ class Redactor:
             kept += [text[end:start], MASK]
             end = stop
         return "".join([*kept, text[end:]])
+
+
+def _in_base64(secret: str) -> set[str]:
+    """A secret in base64 of both alphabets, and without padding where that is long enough."""
+    content = secret.encode("utf-8", "surrogatepass")
+    padded = {base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()}
+    bare = {text.rstrip("=") for text in padded}
+    return padded | {text for text in bare if len(text) >= _SHORTEST_BARE}
 
 
 def _united(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -33,6 +33,8 @@ class RetryableError(TapError):
         tries: The most tries it is worth, None for as many as are set.
         slow: Whether the answer did not come, or not to its end, in time.
         busy: Whether the service was overloaded, too slow or not connected to.
+        blocked: Whether something between refused it.
+        remedy: What to do where it lasts, if that is known.
     """
 
     def __init__(  # noqa: PLR0913  what decides about another try is this much
@@ -44,6 +46,8 @@ class RetryableError(TapError):
         tries: int | None = None,
         slow: bool = False,
         busy: bool = False,
+        blocked: bool = False,
+        remedy: str = "",
     ) -> None:
         super().__init__(message)
         self.wait = wait
@@ -51,6 +55,8 @@ class RetryableError(TapError):
         self.tries = tries
         self.slow = slow
         self.busy = busy
+        self.blocked = blocked
+        self.remedy = remedy
 
 
 def waits() -> Generator[float, t.Any, None]:
@@ -132,7 +138,11 @@ def reason(error: BaseException) -> str:
     for known, plain in (
         ("Name or service not known", "the host name is not known"),
         ("NameResolutionError", "the host name is not known"),
+        ("Failed to resolve", "the host name is not known"),
         ("Connection refused", "connection refused"),
+        ("No route to host", "there is no route to it"),
+        ("BadStatusLine", "the answer is not HTTP"),
+        ("InvalidHeader", "the answer has a header that is not valid"),
         ("Connection reset", "connection reset"),
         ("RemoteDisconnected", "the connection was closed without an answer"),
         ("IncompleteRead", "the answer was cut off"),

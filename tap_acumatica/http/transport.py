@@ -6,16 +6,25 @@ import time
 import typing as t
 from urllib.parse import urlsplit
 
+import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from typing_extensions import override
 
 from tap_acumatica.http.additions import RequestAdditions
 from tap_acumatica.http.body import Body
+from tap_acumatica.http.content_coding import (
+    AS_IT_IS,
+    ContentCodingError,
+    decoded,
+    is_whole,
+)
+from tap_acumatica.http.encoding import in_utf8
 from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.request_log import RequestLog
 
 if t.TYPE_CHECKING:
-    import requests
+    from collections.abc import Iterator
 
 
 _CHUNK = 65536
@@ -56,6 +65,7 @@ class Transport(HTTPAdapter):
         self._log = RequestLog(verbosity, self.redactor)
         self._keep = keep
         self._idle_seconds = idle_seconds
+        self._as_it_is = False
         self._used = self._started = 0.0
 
     @override
@@ -72,36 +82,75 @@ class Transport(HTTPAdapter):
         if not self._keep or self._started - self._used > self._idle_seconds:
             self.close()
         try:
-            response = super().send(request, **options)
+            return super().send(request, **options)
         except Exception:
             self._write_log(request)
             raise
         finally:
             self._used = time.monotonic()
-        if response.is_redirect:
-            self._write_log(request, response)
-        return response
+
+    def ask_as_it_is(self) -> bool:
+        """Ask for bodies without a content coding from now on, since one was wrong.
+
+        Returns:
+            Whether that is new.
+        """
+        before, self._as_it_is = self._as_it_is, True
+        return not before
 
     def receive(self, response: requests.Response) -> bytes:
-        """Receive a body at once: requests itself would take a page in pieces of 10 KB.
+        """Receive a body at once, in UTF-8: requests would take a page in pieces of 10 KB.
+
+        A body whose length or chunks are not what its head says is taken where it shows by itself
+        that it is whole.
 
         Raises:
             HTTPError: Of urllib3, if it does not arrive whole.
+            ContentCodingError: If it cannot be decoded.
         """
-        body: bytes = response.raw.read(decode_content=True)
+        failure = None
+        try:
+            raw: bytes = response.raw.read(decode_content=False)
+        except urllib3.exceptions.ProtocolError as error:
+            raw, failure = _received_before(error), error
+        try:
+            body = b"".join(self._decoded(response, [raw]))
+        except ContentCodingError as error:
+            raise failure or error from None
+        if failure and not is_whole(body):
+            raise failure
         self._received(response, len(body))
-        return body
+        return in_utf8(body, response.headers.get("Content-Type", ""))
 
     def spool(self, response: requests.Response) -> Body:
-        """Receive a body that may be larger than memory.
+        """Receive a body that may be larger than memory; as :meth:`receive`.
 
         Raises:
             HTTPError: Of urllib3, if it does not arrive whole.
+            ContentCodingError: If it cannot be decoded.
         """
-        pieces = response.raw.stream(_CHUNK, decode_content=True)
-        body = Body(response.headers, pieces)
+        failures: list[urllib3.exceptions.ProtocolError] = []
+
+        def pieces() -> Iterator[bytes]:
+            try:
+                yield from response.raw.stream(_CHUNK, decode_content=False)
+            except urllib3.exceptions.ProtocolError as error:
+                failures.append(error)
+
+        try:
+            body = Body(response.headers, self._decoded(response, pieces()))
+        except ContentCodingError as error:
+            response.close()
+            raise failures[0] if failures else error from None
+        if failures and not body.is_whole:
+            body.close()
+            raise failures[0]
         self._received(response, body.size)
         return body
+
+    def _decoded(self, response: requests.Response, pieces: t.Iterable[bytes]) -> Iterator[bytes]:
+        header = response.headers.get("Content-Encoding", "")
+        return decoded(pieces, header, believed=not self._as_it_is)
 
     def _received(self, response: requests.Response, size: int) -> None:
         self._used = time.monotonic()
@@ -131,8 +180,25 @@ class Transport(HTTPAdapter):
         else:  # redirected, with the headers of the request before
             for name in self._additions.headers:
                 request.headers.pop(name, None)
+        if self._as_it_is:
+            request.headers["Accept-Encoding"] = AS_IT_IS
         if not self._keep:
             request.headers["Connection"] = "close"
+
+
+class UnledSession(requests.Session):
+    """A session of requests that is not led anywhere: who follows a redirect says so itself."""
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, so that neither other hosts nor ``.netrc`` come into play."""
+
+
+def _received_before(error: urllib3.exceptions.ProtocolError) -> bytes:
+    """What had arrived when a body broke off."""
+    cause = error.args[1] if len(error.args) > 1 else None
+    partial = getattr(cause, "partial", None)
+    return partial if isinstance(partial, bytes) else b""
 
 
 def unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:

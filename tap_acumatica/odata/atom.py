@@ -14,6 +14,7 @@ from lxml import etree
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
 from tap_acumatica.odata.payload import NESTED_NEXT_LINK, decode_name, error_text
+from tap_acumatica.odata.xml_repair import RepairedXml
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -101,9 +102,15 @@ class AtomReader:
                 within the entry.
         """
         self._body = body
+        self._source = RepairedXml(body.read)
         self._feed_paths = feed_paths or {}
         self.next_link: str | None = None
         self.base: str | None = None
+
+    @property
+    def repaired(self) -> bool:
+        """Whether values may hold marks in place of what XML forbids; see ``odata/repair.py``."""
+        return self._source.repaired
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows in the order received.
@@ -115,7 +122,7 @@ class AtomReader:
             msg = "the response is an HTML page"
             raise PayloadError(msg)
         events = etree.iterparse(
-            self._body,
+            self._source,
             events=("start", "end"),
             tag=[_ENTRY, *(f"{name}error" for name in _METADATA)],
             resolve_entities=False,
@@ -137,7 +144,9 @@ class AtomReader:
                         yield _row(element, self._feed_paths)
                         _release(element)
         except etree.XMLSyntaxError as error:
-            msg = f"the response is cut off or is not XML ({error.msg})"
+            # What is wrong within a document is found before its end.
+            fault = "is cut off" if self._source.ended else "is not well-formed XML"
+            msg = f"the response {fault} ({error.msg})"
             raise PayloadError(msg) from error
         root = events.root
         if root.tag not in {_ENTRY, _FEED}:

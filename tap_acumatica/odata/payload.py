@@ -17,6 +17,7 @@ import msgspec
 from lxml import etree
 
 from tap_acumatica.errors import EmptyPayloadError, PayloadError
+from tap_acumatica.odata.repair import has_nul, read_json
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -45,15 +46,21 @@ class Payload:
         rows: The entities in the order received, including their control information.
         next_link: URL of the next page, as the service wrote it, or None.
         context: Context URL, or None.
+        marked: Whether values may hold what :func:`repair.repaired` repairs.
     """
 
     rows: list[Row]
     next_link: str | None = None
     context: str | None = None
+    marked: bool = False
 
 
-def parse_collection(body: bytes) -> Payload:
+def parse_collection(body: bytes, *, lenient: bool = False) -> Payload:
     """Decode a response that must contain a collection.
+
+    Args:
+        body: The body.
+        lenient: Whether values that are not JSON are marked, instead of refused.
 
     Raises:
         PayloadError: If the body is empty, HTML, cut off, an error, or not a collection.
@@ -61,27 +68,33 @@ def parse_collection(body: bytes) -> Payload:
     if body.strip() == b"null":
         msg = "the response has no content, which is not an empty collection of rows"
         raise PayloadError(msg)
-    document = _decode(body)
+    document, marked = _decode(body, lenient=lenient)
     _raise_error(document, ERROR_MEMBERS, body)
     content = _content(document)
     if isinstance(content, list):
-        return Payload(_entities(content))
+        return Payload(_entities(content), marked=marked)
     _raise_error(content, ERROR_MEMBERS, body)
     rows = content.get("value", content.get("results")) if isinstance(content, dict) else None
     if not isinstance(rows, list):
         msg = "the response has no collection of rows ('value' is missing)"
         raise PayloadError(msg)
     return Payload(
-        _entities(rows), _first_text(content, _NEXT_LINKS), _first_text(document, _CONTEXTS)
+        _entities(rows),
+        _first_text(content, _NEXT_LINKS),
+        _first_text(document, _CONTEXTS),
+        marked,
     )
 
 
-def parse_entity(body: bytes, properties: Collection[str] = ()) -> Payload:
+def parse_entity(
+    body: bytes, properties: Collection[str] = (), *, lenient: bool = False
+) -> Payload:
     """Decode a response that must contain one entity, such as a singleton.
 
     Args:
         body: The body.
         properties: Names of the entity's properties, one of which may be ``error``.
+        lenient: Whether values that are not JSON are marked, instead of refused.
 
     Returns:
         One row; no row if the body is ``null``.
@@ -91,15 +104,16 @@ def parse_entity(body: bytes, properties: Collection[str] = ()) -> Payload:
     """
     if body.strip() == b"null":
         return Payload([])
-    document = _decode(body)
+    document, marked = _decode(body, lenient=lenient)
     _raise_error(document, [name for name in ERROR_MEMBERS if name not in properties], body)
     content = _content(document)
     if not isinstance(content, dict):
         msg = "the response has no entity"
         raise PayloadError(msg)
     if set(content) <= {"value", *_CONTEXTS} and isinstance(content.get("value"), list):
-        return Payload(_entities(content["value"]), context=_first_text(document, _CONTEXTS))
-    return Payload([content], context=_first_text(document, _CONTEXTS))
+        content = content["value"]
+    rows = content if isinstance(content, list) else [content]
+    return Payload(_entities(rows), context=_first_text(document, _CONTEXTS), marked=marked)
 
 
 def is_control_information(name: str) -> bool:
@@ -131,7 +145,7 @@ def _content(document: dict[str, t.Any]) -> t.Any:
 def _unwrap_verbose(value: t.Any, depth: int = 0) -> t.Any:
     """Reduce a JSON Verbose value to its data: no ``results``, deferred links or metadata."""
     if isinstance(value, str):
-        return _iso_date_time(value) if value.startswith("/Date(") else value
+        return iso_date_time(value) if value.startswith("/Date(") else value
     if isinstance(value, list):
         return [_unwrap_verbose(item, depth + 1) for item in value]
     if not isinstance(value, dict):
@@ -149,11 +163,12 @@ def _unwrap_verbose(value: t.Any, depth: int = 0) -> t.Any:
     return unwrapped
 
 
-def _iso_date_time(text: str) -> str:
+def iso_date_time(text: str) -> str:
     """Convert ``/Date(milliseconds+minutes)/`` from OData 1.0 and 2.0 to ISO 8601.
 
     The milliseconds since 1970 count local time, in whatever zone. The minutes are the offset of
     that zone, and only ``Edm.DateTimeOffset`` has them. Microsoft's services write it like this.
+    Other texts are returned as they are.
     """
     match = _DATE.fullmatch(text)
     if match is None:
@@ -168,7 +183,8 @@ def _iso_date_time(text: str) -> str:
     return f"{local.isoformat(timespec='milliseconds')}{zone if offset else ''}"
 
 
-def _decode(body: bytes) -> dict[str, t.Any]:
+def _decode(body: bytes, *, lenient: bool) -> tuple[dict[str, t.Any], bool]:
+    """The document, and whether its values may hold what is to be repaired."""
     text = body.lstrip(b"\xef\xbb\xbf \t\r\n")
     if not text:
         msg = "the response is empty"
@@ -178,14 +194,16 @@ def _decode(body: bytes) -> dict[str, t.Any]:
         msg = f"the response is {kind} instead of JSON"
         raise PayloadError(msg)
     try:
-        document = _DECODER.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        msg = f"the response is cut off or is not JSON ({error})"
-        raise PayloadError(msg) from error
+        document, marked = _DECODER.decode(text), has_nul(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        document, marked = read_json(text), True
+        if not lenient:
+            msg = f"the response is not valid JSON ({error})"
+            raise PayloadError(msg) from error
     if not isinstance(document, dict):
         msg = "the response is not a JSON object"
         raise PayloadError(msg)
-    return document
+    return document, marked
 
 
 def _raise_error(members: t.Any, names: Iterable[str], body: bytes) -> None:

@@ -36,9 +36,11 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(T00:00:00(\.0+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _DURATION = re.compile(r"-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?", re.ASCII)
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==|[A-Za-z0-9+/]=))?", re.ASCII)
 _FROM_URL_SAFE = str.maketrans("-_", "+/")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"false", "0"})
+_MOST_DIGITS = 4000
 _NOT_FINITE = frozenset({"INF", "-INF", "NaN"})
 
 
@@ -78,6 +80,12 @@ def is_primitive(name: str) -> bool:
 def is_timestamp(name: str) -> bool:
     """Whether values of the type are date-times."""
     return name in {"Edm.DateTimeOffset", "Edm.DateTime"}
+
+
+def integer_range(name: str) -> tuple[int, int] | None:
+    """The least and the greatest value of a type of integers; None for other types."""
+    schema = edm_type(name).schema
+    return (schema["minimum"], schema["maximum"]) if schema["type"] == "integer" else None
 
 
 def json_schema(name: str, facets: Facets = NO_FACETS) -> Schema:
@@ -122,7 +130,7 @@ def xml_parser(name: str) -> Callable[[t.Any], WireValue]:
     empty string or an empty binary, or null for other types.
     """
     row = edm_type(name)
-    if name == "Edm.String" or row.parse in {_unchanged, _json_text}:
+    if name == "Edm.String" or row.parse in {_object, _json_text}:
         return row.parse
     parse = _xml_boolean if name == "Edm.Boolean" else row.parse
 
@@ -180,6 +188,8 @@ def _whole_number(value: t.Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         return int(value)
     number = _decimal(value)
+    if number.adjusted() > _MOST_DIGITS:
+        _raise_mismatch("an integer")  # its digits would fill the memory
     return int(number) if number == number.to_integral_value() else _raise_mismatch("an integer")
 
 
@@ -228,14 +238,15 @@ def _matching(pattern: re.Pattern[str], kind: str) -> Callable[[t.Any], str]:
     return parse
 
 
-def _unchanged(value: t.Any) -> t.Any:
-    return value
+def _object(value: t.Any) -> dict[str, t.Any]:
+    return value if isinstance(value, dict) else _raise_mismatch("an object")
 
 
 def _binary(value: t.Any) -> str:
     """Base64 of RFC 2045, as the schema promises; OData sends the URL-safe alphabet."""
     text = _string(value).translate(_FROM_URL_SAFE)
-    return text + "=" * (-len(text) % 4)
+    text += "=" * (-len(text) % 4)
+    return text if _BASE64.fullmatch(text) else _raise_mismatch("Base64")
 
 
 def _json_text(value: t.Any) -> str:
@@ -298,7 +309,7 @@ def _integer_type(bits: int, *, signed: bool = True, suffix_v3: str = "") -> Edm
 _TEXT = {"type": "string"}
 _FLOATING = {"type": "number"}
 _UNKNOWN = _edm_type(_TEXT, _json_text, _quoted, orderable=False)
-_GEO = _edm_type({"type": "object"}, _unchanged, str, orderable=False)
+_GEO = _edm_type({"type": "object"}, _object, str, orderable=False)
 
 _EDM_TYPES: dict[str, EdmType] = {
     "Edm.String": _edm_type(_TEXT, _string, _quoted),
@@ -329,18 +340,17 @@ _EDM_TYPES: dict[str, EdmType] = {
         seekable=False,
     ),
     "Edm.Date": _edm_type({"type": "string", "format": "date"}, _date, str),
-    "Edm.TimeOfDay": _edm_type(
-        {"type": "string", "format": "time"}, _matching(_TIME, "a time of day"), str, seekable=False
-    ),
+    # No format: "time" asks for an offset, "duration" for whole numbers without a sign.
+    "Edm.TimeOfDay": _edm_type(_TEXT, _matching(_TIME, "a time of day"), str, seekable=False),
     "Edm.Time": _edm_type(
-        {"type": "string", "format": "duration"},
+        _TEXT,
         _matching(_DURATION, "a duration"),
         _prefixed("duration"),
         _prefixed("time"),
         seekable=False,
     ),
     "Edm.Duration": _edm_type(
-        {"type": "string", "format": "duration"},
+        _TEXT,
         _matching(_DURATION, "a duration"),
         _prefixed("duration"),
         seekable=False,

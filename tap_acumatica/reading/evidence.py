@@ -10,8 +10,8 @@ found out once per run and shared by all streams and sessions; what was found is
   fewer than the service has given in another answer: a service that cuts answers silently cuts
   all of them at the same length, so only a *longer* answer shows that a short one was not cut.
   Where nothing longer is known, a small request settles it. A length that was once seen cut never
-  is the end. An inquiry may have a limit of its own, which people set to a round number; its
-  answers of such a length are compared with its own answers only.
+  is the end. An inquiry may have a limit of its own, which the site may tell and people set to a
+  round number; its answers of such a length are compared with its own answers only.
 * *Order* matters only where a second page follows. In reverse, rows must come first that were not
   on the page; that is asked once per service, and once per inquiry, since an inquiry sorts as its
   author wants. Before that is known, no bookmark is written.
@@ -79,6 +79,7 @@ class Evidence:
         skips: Whether ``$skip`` has an effect, as far as is known.
         skip_faults: How often it had none.
         links: Whether an answer had a next link.
+        limits: The most rows that inquiries give by their definitions, as far as that is known.
         nulls_first: Whether nulls come before all other values, as OData has it (4.01 Part 1,
             11.2.6.2); None where that is not known.
     """
@@ -95,13 +96,16 @@ class Evidence:
         self.skips = True
         self.skip_faults = 0
         self.links = False
+        self.limits: dict[str, frozenset[int]] = {}
         self.nulls_first: bool | None = None
 
     # The end
 
     def scope(self, inquiry: str | None, length: int) -> str:
         """Whose answers tell whether one of this length may have been cut."""
-        return inquiry if inquiry and _is_round(length) else ""
+        if not inquiry:
+            return ""
+        return inquiry if length in self.limits.get(inquiry, ()) or _is_round(length) else ""
 
     def met(self, inquiry: str | None, length: int) -> None:
         """Take note of an answer's length."""

@@ -217,10 +217,11 @@ class Plan:
         return [None if stamp is None else order(stamp) for stamp in found]
 
 
-def plan_for(
+def plan_for(  # noqa: PLR0913  each is something else that decides
     *,
     keys: Sequence[Column],
     not_comparable: frozenset[str] = frozenset(),
+    not_sortable: frozenset[str] = frozenset(),
     tracking: Column | None = None,
     columns: Sequence[Column] = (),
     unique: bool = True,
@@ -231,12 +232,13 @@ def plan_for(
     Args:
         keys: Its key columns in declared order.
         not_comparable: Names of columns that must not be filtered by.
+        not_sortable: Names of columns that must not be sorted by either.
         tracking: Column to read incrementally by, if any.
         columns: Columns to sort by as well where the key is none or cannot be sorted by.
         unique: Whether no two rows have the same key.
         others: Further fields of the plan.
     """
-    orderable = [column for column in keys if column.orderable]
+    orderable = [c for c in keys if c.orderable and c.name not in not_sortable]
     seek = tuple(c for c in orderable if c.seekable and c.name not in not_comparable)
     rest = tuple(column for column in orderable if column not in seek)
     if not keys or len(orderable) < len(keys):

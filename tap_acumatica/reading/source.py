@@ -280,7 +280,7 @@ class EntitySource:
         try:
             yield
         except ValueMismatchError as error:
-            msg = f"{self._name}: {error}; change the column's type in the catalog or deselect it"
+            msg = f"{self._name}: {error}"
             raise AnswerError(msg) from error
 
     def _resolve(self, link: str) -> str:

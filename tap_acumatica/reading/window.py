@@ -11,6 +11,7 @@ the safer place, since not all stamps follow the service's clock.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -21,8 +22,16 @@ from tap_acumatica.reading.pages import MARGIN_SECONDS
 
 LOOK_BACK_EVERY = dt.timedelta(hours=20)
 _STATE_KEYS = ("replication_key_value", "completed_run", "completed_look_back")
-_OWN_KEYS = _STATE_KEYS[1:]
+_COMPLETED_AT = "completed_bookmark"
+"""Which bookmark ``completed_run`` belongs to: a bookmark that was lowered by hand must count."""
+_WRITTEN = re.compile(
+    r"(\d{4}-\d\d-\d\d)"
+    r"(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d+))?)?"
+    r" ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
 _HOUR = 3600.0
+_HOURS = len("+00")
 
 
 class Reached(t.NamedTuple):
@@ -104,12 +113,16 @@ class Window:
         return start
 
 
-def reached_by(state: t.Mapping[str, t.Any], name: str) -> Reached:
+def reached_by(
+    state: t.Mapping[str, t.Any], name: str, zone: dt.tzinfo = dt.timezone.utc
+) -> Reached:
     """What a stream's state says.
 
     Args:
         state: The state of a stream or a partition, of this tap or of another one.
         name: What to call the stream in errors.
+        zone: Time zone of the service. A bookmark without an offset is either in UTC or in this
+            zone: the earlier one is taken, so that no row is missed.
 
     Raises:
         BookmarkError: If its bookmark is not a date-time.
@@ -117,10 +130,12 @@ def reached_by(state: t.Mapping[str, t.Any], name: str) -> Reached:
     bookmark = state.get("replication_key_value")
     if bookmark is None:
         return Reached()
-    return Reached(
-        _canonical(bookmark, name),
-        *(_canonical(state[key], name) if state.get(key) else None for key in _OWN_KEYS),
+    reached = _canonical(bookmark, name, zone)
+    completed, looked_back = (
+        _canonical(state[key], name, zone) if state.get(key) else None for key in _STATE_KEYS[1:]
     )
+    belongs = state.get(_COMPLETED_AT) == bookmark
+    return Reached(reached, completed if belongs else None, looked_back)
 
 
 def keep(state: dict[str, t.Any], replication_key: str | None, reached: Reached) -> None:
@@ -131,7 +146,9 @@ def keep(state: dict[str, t.Any], replication_key: str | None, reached: Reached)
         replication_key: Name of the tracking column.
         reached: What was read; without a bookmark, nothing else counts.
     """
-    for key, value in zip(_STATE_KEYS, reached, strict=True):
+    noted = dict(zip(_STATE_KEYS, reached, strict=True))
+    noted[_COMPLETED_AT] = reached.bookmark if reached.completed else None
+    for key, value in noted.items():
         if value is None or reached.bookmark is None:
             state.pop(key, None)
         else:
@@ -140,11 +157,16 @@ def keep(state: dict[str, t.Any], replication_key: str | None, reached: Reached)
         state["replication_key"] = replication_key
 
 
-def _canonical(value: t.Any, name: str) -> str:
+def _canonical(value: t.Any, name: str, zone: dt.tzinfo) -> str:
     """The bookmark of an earlier run, of this tap or of another one, in canonical form."""
-    text = str(value)
+    match = _WRITTEN.fullmatch(value.strip()) if isinstance(value, str) else None
+    date, clock, fraction, offset = match.groups() if match else ("", None, None, None)
+    text = f"{date}T{clock or '00:00'}{f'.{fraction}' if fraction else ''}"
     try:
-        return times.to_canonical(text if ":" in text else f"{text}T00:00:00Z")
+        if not offset:
+            return min(times.to_canonical(text), times.to_canonical(text, zone))
+        offset = offset if offset[0] in "+-" else "Z"
+        return times.to_canonical(f"{text}{offset}{':00' if len(offset) == _HOURS else ''}")
     except ValueMismatchError as error:
         where = f"{name}: " if name else ""
         msg = (

@@ -7,7 +7,7 @@ import typing as t
 from functools import partial
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tap_acumatica.errors import AnswerError, PayloadError
+from tap_acumatica.errors import AnswerError, ColumnsRefusedError, PayloadError
 from tap_acumatica.odata.payload import decode_name
 
 if t.TYPE_CHECKING:
@@ -41,6 +41,7 @@ class AnswerCheck:
         key: Collection[str] = (),
         declared: Collection[str] = (),
         restricted: Collection[str] = (),
+        doubtful: Collection[str] = (),
         sets: Iterable[str] = (),
         smallest_page: int = 2,
     ) -> None:
@@ -52,6 +53,8 @@ class AnswerCheck:
             key: Names of the key columns.
             declared: Columns that are asked for by ``$select``, where there is one.
             restricted: Columns that a service may not give unless they are asked for by name.
+            doubtful: Those of them that are asked for; where they do not come, the stream does
+                without.
             sets: Names of the entity set; none where rows may come from any.
             smallest_page: Fewer rows are asked for only to find something out.
         """
@@ -59,7 +62,8 @@ class AnswerCheck:
         self._habits = habits
         self._key = frozenset(key)
         self._declared = frozenset(declared)
-        self._restricted = frozenset(restricted)
+        self._doubtful = frozenset(doubtful)
+        self._restricted = frozenset(restricted) - self._doubtful
         self._sets = frozenset(map(_spelled, sets))
         self._smallest_page = smallest_page
 
@@ -72,6 +76,7 @@ class AnswerCheck:
 
         Raises:
             AnswerError: If it holds other rows, or lacks a column.
+            ColumnsRefusedError: If it only lacks columns that it may lack.
         """
         self._check_set(page.context)
         options = _Options(url)
@@ -91,6 +96,8 @@ class AnswerCheck:
                 f"{'it' if one else 'them'} from this user. Run discovery again, or deselect "
                 f"{'it' if one else 'them'}"
             )
+            if self._doubtful.issuperset(absent):
+                raise ColumnsRefusedError(absent, msg)
             raise AnswerError(msg)
         return self._guarded(options, page)
 

@@ -6,10 +6,8 @@ columns and those that the tap adds.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import typing as t
-from decimal import Decimal
 from functools import cached_property, partial
 from itertools import islice
 
@@ -23,12 +21,18 @@ from tap_acumatica.odata.payload import (
     parse_collection,
     parse_entity,
 )
+from tap_acumatica.odata.repair import repaired
 from tap_acumatica.odata.time_zone import ServiceTimeZone
-from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.conversions import Conversions
-from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.members import Members
-from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
+from tap_acumatica.records.second_reading import (
+    Policy,
+    Remarks,
+    Repairs,
+    SecondReader,
+    json_type,
+    shown,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,8 +41,6 @@ if t.TYPE_CHECKING:
     from tap_acumatica.odata.model import Model, Property
     from tap_acumatica.records.conversions import Convert
     from tap_acumatica.records.deletion import Deletion
-
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 _CONTENT = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
@@ -89,6 +91,10 @@ class RowCodec:
         deletion: Deletion | None = None,
         omits_nulls: Callable[[], bool] = lambda: False,
         optional: Collection[str] = (),
+        certain: Collection[str] = (),
+        typed: Mapping[str, Mapping[str, t.Any]] | None = None,
+        policy: Policy = Policy.FAIL,
+        repairs: Repairs | None = None,
     ) -> None:
         """Compile the conversions.
 
@@ -104,17 +110,26 @@ class RowCodec:
             deletion: How to tell when a row was deleted; None without such a column.
             omits_nulls: Whether the service is known to leave nulls out.
             optional: Columns that rows often lack.
+            certain: Columns whose values rows are found by: those that are none always fail.
+            typed: JSON Schemas of columns that the catalog types otherwise than the metadata.
+            policy: What to do with other values that are none of their column.
+            repairs: Takes note of values that were not in the form of their type.
         """
         self._key = tuple(key)
+        self._certain = frozenset({*key, *certain})
+        self._typed = typed or {}
+        self._policy = policy
+        self._remarks = Remarks()
+        self.repairs = repairs or Repairs()
         self.time_zone = time_zone or ServiceTimeZone()
         self.dates = frozenset(dates)
         self.deletion = deletion
         self.omits_nulls = omits_nulls
         self.optional = frozenset(optional)
         self._parse = (
-            partial(parse_entity, properties=frozenset(properties))
+            partial(parse_entity, properties=frozenset(properties), lenient=True)
             if singleton
-            else parse_collection
+            else partial(parse_collection, lenient=True)
         )
         self._model = model
         self._properties = properties
@@ -125,7 +140,7 @@ class RowCodec:
             for expansion in expansions
             if expansion.navigation.collection
         )
-        self._convert = self._conversions(Conversions(model, self.time_zone))
+        self._convert = self._conversions()
         self._decoded_names = {name: decode_name(name) for name in self._convert}
         self._feed_paths = {
             self._decoded_names[name]: prop.feed_path
@@ -133,28 +148,38 @@ class RowCodec:
             if prop.feed_path
         }
 
-    def _conversions(self, conversions: Conversions) -> dict[str, Convert]:
-        found: dict[str, Convert] = {
-            name: conversions.date_part if name in self.dates else conversions.for_property(prop)
-            for name, prop in self._properties.items()
-        }
+    def _conversions(self, *, from_xml: bool = False, strict: bool = False) -> dict[str, Convert]:
+        def reading(policy: Policy) -> Conversions:
+            second = None if strict else SecondReader(self._remarks, policy)
+            return Conversions(self._model, self.time_zone, from_xml=from_xml, second=second)
+
+        usual, certain = reading(self._policy), reading(Policy.KEY)
+        found: dict[str, Convert] = {}
+        for name, prop in self._properties.items():
+            conversions = certain if name in self._certain else usual
+            if name in self.dates:
+                found[name] = conversions.for_date()
+            elif name in self._typed:
+                found[name] = conversions.for_schema(self._typed[name])
+            else:
+                found[name] = conversions.for_property(prop)
         for expansion in self._expansions:
-            found[expansion.navigation.name] = conversions.for_expansion(expansion)
+            found[expansion.navigation.name] = usual.for_expansion(expansion)
         for name, schema in self._undeclared.items():
-            is_time = schema.get("format") == "date-time"
-            found[name] = self._undeclared_time if is_time else _unchanged
+            found[name] = usual.for_schema(schema)
         return found
 
     @cached_property
     def _convert_text(self) -> dict[str, Convert]:
-        return self._conversions(Conversions(self._model, self.time_zone, from_xml=True))
+        return self._conversions(from_xml=True)
 
-    def _undeclared_time(self, value: t.Any) -> t.Any:
-        return self.time_zone.to_output(value) if isinstance(value, str) else value
+    @cached_property
+    def _convert_strictly(self) -> dict[str, Convert]:
+        return self._conversions(strict=True)
 
     def converter(self, name: str) -> Convert:
-        """The conversion of a column's JSON value to its wire value."""
-        return self._convert.get(name, _unchanged)
+        """The conversion of a column's JSON value in the form of its type to its wire value."""
+        return self._convert_strictly.get(name, _unchanged)
 
     def decode(self, body: bytes) -> Page:
         """Decode a response.
@@ -173,7 +198,8 @@ class RowCodec:
             names = self._decoded_names
             payload.rows[:] = [_decode_names(raw) for raw in payload.rows]
         members = Members(names or {name: name for name in self._convert})
-        rows = [self._row(members.named(raw), self._convert, names) for raw in payload.rows]
+        read = partial(self._row, conversions=self._convert, names=names, marked=payload.marked)
+        rows = [read(members.named(raw)) for raw in payload.rows]
         return Page(
             rows,
             payload.next_link,
@@ -205,7 +231,10 @@ class RowCodec:
             if complete or not absent or lacking - absent or self.omits_nulls():
                 break
         page = Page(
-            [self._row(raw, self._convert_text, self._decoded_names) for raw in raws],
+            [
+                self._row(raw, self._convert_text, self._decoded_names, marked=reader.repaired)
+                for raw in raws
+            ],
             absent=absent,
             lacking=lacking,
         )
@@ -216,7 +245,12 @@ class RowCodec:
         return page._replace(next_link=reader.next_link, context=base)
 
     def _row(
-        self, raw: Row, conversions: Mapping[str, Convert], names: Mapping[str, str] | None
+        self,
+        raw: Row,
+        conversions: Mapping[str, Convert],
+        names: Mapping[str, str] | None,
+        *,
+        marked: bool = False,
     ) -> Row:
         for link in self.nested_links:
             if raw.get(link):
@@ -227,32 +261,60 @@ class RowCodec:
         for name, convert in conversions.items():
             value = raw.get(names[name] if names else name)
             if value is not None:
-                try:
-                    value = convert(value)
-                except ValueMismatchError as error:
-                    raise ValueMismatchError(
-                        self._mismatch_message(raw, name, value, error)
-                    ) from error
+                value = self._converted(raw, name, value, convert, marked=marked)
             row[name] = value
         if self.deletion:
-            row[DELETED_COLUMN] = self.deletion.deleted_at(row)
+            row[self.deletion.name] = self.deletion.deleted_at(row)
         return row
 
+    def _converted(
+        self, raw: Row, name: str, value: t.Any, convert: Convert, *, marked: bool
+    ) -> t.Any:
+        """A value as it is emitted; what had to be done to read it is noted.
+
+        Raises:
+            ValueMismatchError: If it is none of its column.
+        """
+        try:
+            if marked:
+                value = self._repaired(name, value)
+            found = convert(value)
+        except ValueMismatchError as error:
+            self._remarks.take()
+            message = self._mismatch_message(raw, name, value, error)
+            raise ValueMismatchError(message) from error
+        if remarks := self._remarks.take():
+            self.repairs.add(name, self._row_name(raw), remarks)
+        return found
+
+    def _repaired(self, name: str, value: t.Any) -> t.Any:
+        """A value without characters that no text may hold.
+
+        Raises:
+            ValueMismatchError: If rows are found by it, so that no character may be replaced.
+        """
+        found = repaired(value)
+        if found.replaced:
+            if name in self._certain:
+                msg = "holds characters that no text may hold, in a column that rows are found by"
+                raise ValueMismatchError(msg)
+            self._remarks.replaced()
+        if found.bare:
+            self._remarks.bare()
+        return found.value
+
+    def _row_name(self, raw: Row) -> str:
+        return ", ".join(f"{p}={shown(raw.get(p))}" for p in self._key) or "(no key)"
+
     def _mismatch_message(self, raw: Row, name: str, value: t.Any, error: Exception) -> str:
-        key = ", ".join(f"{part}={raw.get(part)}" for part in self._key) or "(no key)"
-        return f"row {key}: the value of {name} (a {_json_type(value)}) {error}"
-
-
-def _json_type(value: t.Any) -> str:
-    kinds = {
-        str: "text",
-        bool: "boolean",
-        int: "number",
-        Decimal: "number",
-        list: "list",
-        dict: "object",
-    }
-    return kinds.get(type(value), type(value).__name__)
+        advice = (
+            "rows are found by it, so it cannot be left out"
+            if name in self._certain
+            else "set 'on_value_error' to null to read null in its place, make the column a string "
+            "in the catalog, or deselect it"
+        )
+        kind = f"the value of {name} (a {json_type(value)})"
+        return f"row {self._row_name(raw)}: {kind} {error}; {advice}"
 
 
 def _unchanged(value: t.Any) -> t.Any:
@@ -270,114 +332,3 @@ def join_parts(page: Page) -> Page:
         page = next_part()
         rows = rows + page.rows
     return page._replace(rows=rows)
-
-
-class RecordMaker:
-    """Builds records from rows: selected columns, added columns, the catalog's types."""
-
-    def __init__(
-        self,
-        columns: Iterable[str],
-        *,
-        key: Sequence[str] = (),
-        tenant: str | None = None,
-        trim: bool = False,
-        overrides: Mapping[str, Convert] | None = None,
-    ) -> None:
-        """Configure the records.
-
-        Args:
-            columns: Names of the columns to emit, with ``_tenant`` and ``_key`` if selected.
-            key: Entity key, hashed into ``_key``.
-            tenant: Login name for ``_tenant``.
-            trim: Whether to remove trailing spaces from strings.
-            overrides: Conversions to the types in the catalog; see :func:`catalog_conversions`.
-        """
-        wanted = dict.fromkeys(columns)
-        self._tenant = tenant if TENANT_COLUMN in wanted else None
-        self._hash = KEY_COLUMN in wanted
-        self._key = tuple(key)
-        self._columns = tuple(name for name in wanted if name not in {TENANT_COLUMN, KEY_COLUMN})
-        self._trim = trim
-        self._overrides = dict(overrides or {})
-
-    def record(self, row: Row) -> Row:
-        """Build the record of a row, without changing the row.
-
-        Raises:
-            ValueMismatchError: If a value cannot be converted to its type in the catalog.
-        """
-        record: Row = {}
-        if self._tenant is not None:
-            record[TENANT_COLUMN] = self._tenant
-        if self._hash:
-            record[KEY_COLUMN] = row.get(KEY_COLUMN) or hashed_key(row, self._key)
-        for name in self._columns:
-            if name in row:
-                record[name] = row[name]
-        if self._trim:
-            for name, value in record.items():
-                if isinstance(value, str):
-                    record[name] = value.rstrip(" ")
-        for name, convert in self._overrides.items():
-            if record.get(name) is not None:
-                record[name] = _convert_to_catalog_type(name, record[name], convert)
-        return record
-
-
-def _convert_to_catalog_type(name: str, value: t.Any, convert: Convert) -> t.Any:
-    try:
-        return convert(value)
-    except (ValueError, ArithmeticError, ValueMismatchError) as error:
-        msg = f"the value of {name} (a {_json_type(value)}) does not fit its type in the catalog"
-        raise ValueMismatchError(msg) from error
-
-
-def hashed_key(row: t.Any, key: Sequence[str]) -> str:
-    """Hash the key values of a row: 128 bits in hexadecimal.
-
-    In grouped or outer-joined inquiries, all key values may be null; then all values are hashed.
-    """
-    values = [row[name] for name in key]
-    hashed = values if any(value is not None for value in values) else sorted(row.items())
-    return hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16).hexdigest()
-
-
-def catalog_conversions(
-    declared: Mapping[str, Mapping[str, t.Any]], wanted: Mapping[str, Mapping[str, t.Any]]
-) -> dict[str, Convert]:
-    """Conversions for columns whose type in the catalog differs from the metadata.
-
-    Args:
-        declared: Discovered JSON Schemas, by column.
-        wanted: JSON Schemas in the input catalog, by column.
-    """
-    found: dict[str, Convert] = {}
-    for name, schema in wanted.items():
-        if name not in declared or not isinstance(schema, dict):
-            continue
-        before, after = _non_null_type(declared[name]), _non_null_type(schema)
-        if after != before and after in _TO_TYPE:
-            found[name] = _TO_TYPE[after]
-    return found
-
-
-def _non_null_type(schema: Mapping[str, t.Any]) -> str | None:
-    kinds = schema.get("type")
-    listed = [kinds] if isinstance(kinds, str) else kinds or []
-    return next((kind for kind in listed if kind != "null"), None)
-
-
-def _to_text(value: t.Any) -> str:
-    if isinstance(value, (str, Decimal)) or (
-        isinstance(value, int) and not isinstance(value, bool)
-    ):
-        return str(value)
-    return _ENCODER.encode(value).decode()
-
-
-_TO_TYPE: dict[str, Convert] = {
-    "string": _to_text,
-    "integer": edm_type("Edm.Int64").parse,
-    "number": lambda v: Decimal(str(v)),
-}

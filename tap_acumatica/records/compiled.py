@@ -19,27 +19,28 @@ import msgspec
 
 from tap_acumatica.errors import ValueMismatchError
 from tap_acumatica.odata.payload import decode_name
+from tap_acumatica.odata.repair import has_nul
 from tap_acumatica.odata.time_zone import ConversionCache
 from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
-from tap_acumatica.records.codec import Page, RowCodec, hashed_key
+from tap_acumatica.records.codec import Page, RowCodec
+from tap_acumatica.records.column_checks import are_base64, are_guids
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.envelope import decoder, holds_error
+from tap_acumatica.records.record_maker import hashed_key
+from tap_acumatica.records.row_form import RowForm, compile_getter, compile_setter
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from tap_acumatica.odata.atom import ResponseBody
     from tap_acumatica.odata.model import Property
 
-_NOT_FINITE = (b'INF"', b'NaN"', b'Infinity"')
 _GUID_LENGTH = 36
-_URL_SAFE = frozenset("-_")
+_DECIMAL = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
 _NULL_TEXT = b"null"
 _NULL = msgspec.Raw(_NULL_TEXT)
-_NUMBER_CHARACTERS = b"0123456789.-+eEnul"
-"""The characters of JSON numbers and null."""
 
 _DECODED_TYPES: dict[str, t.Any] = {
     "Edm.String": str,
@@ -98,8 +99,7 @@ class CompiledCodec:
         self._columns = tuple(columns)
         self._fields = {name: f"c{number}" for number, name in enumerate(columns)}
         self._properties = properties
-        self._passthrough = self._passthrough_columns(exact)
-        self._compile()
+        self._form = self._compile(self._passthrough_columns(exact))
         dates = ConversionCache(date_part)
         self._time_fields = [
             (self._fields[name], dates if name in exact.dates else exact.time_zone.conversions)
@@ -107,8 +107,8 @@ class CompiledCodec:
             if name in self._fields and is_timestamp(prop.type) and not prop.collection
         ]
         times = [field for field, _ in self._time_fields]
-        self._get_times = _compile_getter(times)
-        self._set_times = _compile_setter(times) if times else None
+        self._get_times = compile_getter(times)
+        self._set_times = compile_setter(times) if times else None
         self._converted_fields = [
             (self._fields[name], exact.converter(name))
             for name in columns
@@ -119,22 +119,11 @@ class CompiledCodec:
         self._names_are_unambiguous = all(
             name.isidentifier() and decode_name(name) == name for name in columns
         )
-        floating = any(
-            properties[name].type in {"Edm.Double", "Edm.Single"}
-            or properties[name].facets.floating
-            for name in columns
-            if name in properties
-        )
-        self._exact_codec_marks = (
-            *(_NOT_FINITE if floating else ()),
-            *(link.encode() for link in exact.nested_links),
-        )
+        self._exact_codec_marks = tuple(link.encode() for link in exact.nested_links)
         # Most binary values can be emitted as received: only the others are converted.
-        self._binary_fields = [
-            self._fields[name]
-            for name, prop in properties.items()
-            if name in self._fields and prop.type == "Edm.Binary" and not prop.collection
-        ]
+        self._binary_fields = self._fields_of({"Edm.Binary"})
+        self._guid_fields = self._fields_of({"Edm.Guid"})
+        self._get_guids = compile_getter(self._guid_fields)
         self._text_fields = [
             field
             for name, field in self._fields.items()
@@ -152,29 +141,43 @@ class CompiledCodec:
             name
             for name, prop in self._properties.items()
             if name in self._fields
-            and prop.type == "Edm.Decimal"
+            and prop.type in _DECIMAL
             and not prop.collection
             and name not in self._key
         ]
 
-    def _compile(self) -> None:
-        """Create the row type and its decoder."""
+    def _fields_of(self, types: Collection[str]) -> list[str]:
+        """Fields of the columns of some types."""
+        return [
+            self._fields[name]
+            for name, prop in self._properties.items()
+            if name in self._fields and prop.type in types and not prop.collection
+        ]
+
+    def _compile(self, passthrough: Collection[str]) -> RowForm:
+        """Create the row type and its decoders; some columns keep their digits as received."""
         fields: list[tuple[str, t.Any, t.Any]] = []
         for name, field in self._fields.items():
             kind = self._field_type(self._properties.get(name))
             if name in {TENANT_COLUMN, KEY_COLUMN}:
                 fields.append((field, t.Any, self._tenant if name == TENANT_COLUMN else None))
-            elif name in self._passthrough:
+            elif name in passthrough:
                 fields.append((field, msgspec.Raw, _NULL))
             else:
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
         own = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} | self._exact.optional
         may_lack = {self._fields.get(name) for name in own}
         key = {self._fields.get(name) for name in self._key}
-        self.row_type = self._row_type(fields, required={f for f, *_ in fields if f in key})
+        row_type = self._row_type(fields, required={f for f, *_ in fields if f in key})
         complete = self._row_type(fields, required={f for f, *_ in fields if f not in may_lack})
-        self._decoder = decoder(self.row_type)
-        self._complete_decoder = decoder(complete)
+        raw = [self._fields[name] for name in passthrough]
+        return RowForm(
+            row_type,
+            decoder(row_type),
+            decoder(complete),
+            raw,
+            [field for field in self._fields_of(_DECIMAL) if field not in raw],
+        )
 
     def _row_type(
         self, fields: Sequence[tuple[str, t.Any, t.Any]], required: set[str]
@@ -215,8 +218,10 @@ class CompiledCodec:
             PayloadError: As :meth:`RowCodec.decode`.
             ValueMismatchError: As :meth:`RowCodec.decode`.
         """
-        if self._names_are_unambiguous and not any(
-            mark in body for mark in self._exact_codec_marks
+        if (
+            self._names_are_unambiguous
+            and not any(mark in body for mark in self._exact_codec_marks)
+            and not has_nul(body)
         ):
             try:
                 answer = self._decode_answer(body)
@@ -230,15 +235,20 @@ class CompiledCodec:
         return self._compile_page(self._exact.decode(body))
 
     def _decode_answer(self, body: bytes) -> t.Any:
-        """Decode a response whose rows have every column, unless nulls may be left out."""
-        omits_nulls = self._exact.omits_nulls()
-        answer = (self._decoder if omits_nulls else self._complete_decoder).decode(body)
-        if _are_json_numbers(answer.value, [self._fields[name] for name in self._passthrough]):
-            return answer
-        # Decimals are strings here, as with IEEE754Compatible=true, or are not numbers at all.
-        self._passthrough = []
-        self._compile()
-        return (self._decoder if omits_nulls else self._complete_decoder).decode(body)
+        """Decode a response whose rows have every column, unless nulls may be left out.
+
+        Raises:
+            ValueMismatchError: If a number is NaN or infinite.
+        """
+        form = self._form
+        answer = form.decode(body, omits_nulls=self._exact.omits_nulls())
+        if not form.has_json_numbers(answer.value):
+            # Decimals are strings here, as with IEEE754Compatible=true, or are not numbers at all.
+            form = self._compile(())
+            answer = form.decode(body, omits_nulls=self._exact.omits_nulls())
+        form.refuse_infinite(answer.value)
+        self._form = form
+        return answer
 
     def _is_in_another_case(self, body: bytes, rows: Sequence[t.Any]) -> bool:
         """Whether a column that no row seems to have may be there under a name in another case."""
@@ -281,11 +291,11 @@ class CompiledCodec:
                 for (_, forms), texts in zip(self._time_fields, columns, strict=True)
             )
             self._set_times(rows, *forms)
+        if self._guid_fields and not are_guids(_joined(map(self._get_guids, rows))):
+            for field in self._guid_fields:
+                _convert_field(rows, field, edm_type("Edm.Guid").parse)
         for field in self._binary_fields:
-            texts = list(filter(None, map(attrgetter(field), rows)))
-            if any(length % 4 for length in set(map(len, texts))) or _URL_SAFE & set(
-                "".join(texts)
-            ):
+            if not are_base64(list(filter(None, map(attrgetter(field), rows)))):
                 _convert_field(rows, field, edm_type("Edm.Binary").parse)
         for field, convert in self._converted_fields:
             _convert_field(rows, field, convert)
@@ -331,9 +341,9 @@ class CompiledCodec:
         return {name: row[name] for name in self._columns if name not in own}
 
     def _compiled_row(self, values: Mapping[str, t.Any]) -> CompiledRow:
-        row = self.row_type(
-            **{self._fields[name]: value for name, value in values.items() if name in self._fields}
-        )
+        fields = self._fields
+        held = {fields[name]: value for name, value in values.items() if name in fields}
+        row = t.cast("CompiledRow", self._form.row_type(**held))
         if self._has_key_column:
             setattr(row, self._fields[KEY_COLUMN], self._hashed_key(row))
         return row
@@ -343,45 +353,20 @@ def _is_null(value: t.Any) -> bool:
     return value is None or (type(value) is msgspec.Raw and bytes(value) == _NULL_TEXT)
 
 
+def _joined(rows: Iterable[Sequence[str | None]]) -> str:
+    """The texts of all rows as one."""
+    texts = list(itertools.chain.from_iterable(rows))
+    try:
+        return "".join(t.cast("list[str]", texts))
+    except TypeError:  # some are null
+        return "".join(filter(None, texts))
+
+
 def _convert_field(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any], t.Any]) -> None:
     """Convert a column, value by value."""
     for row, value in zip(rows, map(attrgetter(field), rows), strict=True):
         if value is not None:
             setattr(row, field, convert(value))
-
-
-def _compile_getter(fields: Sequence[str]) -> Callable[[t.Any], tuple[t.Any, ...]]:
-    """Create a function that returns the values of some fields of a row."""
-    if len(fields) > 1:
-        return attrgetter(*fields)
-    return lambda row: tuple(getattr(row, field) for field in fields)
-
-
-def _compile_setter(fields: Sequence[str]) -> Callable[..., None]:
-    """Create a function that assigns columns to fields of rows.
-
-    Its generated loop names the attributes, which is seven times as fast as ``setattr``.
-
-    Args:
-        fields: Attributes of a compiled row: each a letter and a number.
-    """
-    values = [f"v{number}" for number in range(len(fields))]
-    body = "".join(f"        row.{f} = {v}\n" for f, v in zip(fields, values, strict=True))
-    source = (
-        "def put(rows, *columns):\n"
-        f"    for row, {', '.join(values)} in zip(rows, *columns, strict=True):\n{body}"
-    )
-    made: dict[str, t.Any] = {}
-    exec(source, made)  # noqa: S102  contains only the attributes above
-    return t.cast("Callable[..., None]", made["put"])
-
-
-def _are_json_numbers(rows: list[t.Any], fields: Sequence[str]) -> bool:
-    """Whether these raw JSON columns contain only numbers and nulls."""
-    if not fields:
-        return True
-    joined = b"".join(itertools.chain.from_iterable(map(_compile_getter(fields), rows)))
-    return not joined.translate(None, _NUMBER_CHARACTERS)
 
 
 def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:

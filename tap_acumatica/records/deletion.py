@@ -28,11 +28,14 @@ class Deletion(t.NamedTuple):
         stamp: Name of the column with the time of the last change, which for a deleted row is its
             deletion; None if there is none.
         default: Time of deletion for rows without that value.
+        name: What the time of deletion is called in rows; a property of the service may be called
+            as the column is.
     """
 
     flag: str | None
     stamp: str | None
     default: str
+    name: str = DELETED_COLUMN
 
     def deleted_at(self, row: t.Any) -> str | None:
         """The time at which a row was deleted; None if it is not deleted."""

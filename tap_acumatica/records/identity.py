@@ -16,9 +16,10 @@ from array import array
 from typing_extensions import override
 
 from tap_acumatica.errors import IdentityError
-from tap_acumatica.records.codec import content, hashed_key
+from tap_acumatica.records.codec import content
 from tap_acumatica.records.compiled import CompiledRow, column_of
-from tap_acumatica.records.schema import KEY_COLUMN
+from tap_acumatica.records.record_maker import hashed_key
+from tap_acumatica.records.schema import KEY_COLUMN, ROW_KEY
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -303,7 +304,7 @@ def _grouped(keys: Sequence[str], rows: Sequence[Row]) -> list[tuple[str, Sequen
 def _with_key(row: Row, key: str) -> Row:
     """A copy of a row under another ``_key``: the reader knows its rows again by their content."""
     if isinstance(row, dict):
-        return {**row, KEY_COLUMN: key}
+        return {**row, ROW_KEY if KEY_COLUMN in row else KEY_COLUMN: key}
     kept = copy.copy(row)
     setattr(kept, row.fields_by_name()[KEY_COLUMN], key)
     return kept

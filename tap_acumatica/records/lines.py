@@ -30,7 +30,8 @@ class RecordLines:
         self._message: Callable[[t.Any, str], t.Any] = msgspec.defstruct(
             "RecordMessage", fields, tag_field="type", tag="RECORD", gc=False
         )
-        self._encoder = msgspec.json.Encoder(decimal_format="number")
+        # What a stream map may give beside JSON, such as a timedelta, becomes text.
+        self._encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
     def encode(self, rows: Iterable[t.Any], *, time_extracted: str) -> bytes:
         """Encode RECORD messages, one line each.

@@ -9,7 +9,7 @@ from tap_acumatica.odata.types import is_primitive, is_timestamp, json_schema
 from tap_acumatica.records.deletion import DELETED_COLUMN, deletion_flag
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
@@ -18,7 +18,12 @@ Schema = dict[str, t.Any]
 
 TENANT_COLUMN = "_tenant"
 KEY_COLUMN = "_key"
-_MAX_DEPTH = 5
+ROW_KEY = "_key()"
+"""What a row calls its hashed key where the service has a property with the usual name."""
+_OWN_COLUMNS = (TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN)
+_OF_TARGETS = "_sdc_"
+MAX_DEPTH = 5
+"""Objects within objects that are described; what lies deeper is JSON in a text."""
 
 
 @dataclass(slots=True)
@@ -32,6 +37,9 @@ class RecordShape:
         key_properties: Key of the records, for the target.
         dates: Names of timestamp columns that are emitted as dates.
         hashed: Whether the key is hashed into ``_key``.
+        renamed: Columns of the properties that are not emitted under their own names, since the
+            tap or the targets use these names themselves.
+        taken: Names of the tap's own columns that properties bear, where the tap adds none.
     """
 
     properties: dict[str, Property]
@@ -40,6 +48,31 @@ class RecordShape:
     key_properties: tuple[str, ...] = ()
     dates: frozenset[str] = frozenset()
     hashed: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The columns that the tap adds."""
+        columns = self.schema["properties"]
+        return frozenset(n for n in _OWN_COLUMNS if n in columns and n not in self.taken)
+
+    @property
+    def renaming(self) -> str:
+        """What a user should know of the columns that have other names."""
+        names = ", ".join(f"{name} as {column}" for name, column in self.renamed.items())
+        return (
+            "the tap or the targets use some of its columns' names themselves, so these columns "
+            f"are emitted under other names: {names}"
+        )
+
+    def column(self, name: str) -> str:
+        """The column that a property is emitted as."""
+        return self.renamed.get(name, name)
+
+    def property_of(self, column: str) -> str:
+        """The property that is emitted as a column; other names stay."""
+        return next((n for n, emitted in self.renamed.items() if emitted == column), column)
 
     def tracking_field(self, candidates: Iterable[str]) -> str | None:
         """The first candidate that is a timestamp column; None if there is none."""
@@ -93,6 +126,9 @@ def record_shape(  # noqa: PLR0913  all of them decide the shape
     )
     hashed_key = hashed_key and bool(key)
     shape = RecordShape(properties, key, dates=dates, hashed=hashed_key)
+    names = (*properties, *(expansion.navigation.name for expansion in expansions))
+    shape.renamed = _renamed(names, tenant=tenant, hashed_key=hashed_key)
+    shape.taken = frozenset(names).intersection(_OWN_COLUMNS) - shape.renamed.keys()
     columns: dict[str, Schema] = {}
     keys: list[str] = []
     if tenant:
@@ -103,20 +139,39 @@ def record_shape(  # noqa: PLR0913  all of them decide the shape
         columns[KEY_COLUMN] = {"type": ["string"], "description": f"Hash of {', '.join(key)}"}
         keys.append(KEY_COLUMN)
     else:
-        keys.extend(key)
+        keys.extend(map(shape.column, key))
     for name, prop in properties.items():
-        columns[name] = property_schema(model, prop)
+        column = columns[shape.column(name)] = property_schema(model, prop)
         if name in dates:
-            columns[name]["format"] = "date"
-        if name in keys:
-            columns[name]["type"] = [kind for kind in columns[name]["type"] if kind != "null"]
+            column["format"] = "date"
+        if shape.column(name) in keys:
+            column["type"] = [kind for kind in column["type"] if kind != "null"]
     for expansion in expansions:
-        columns[expansion.navigation.name] = _expansion_schema(model, expansion)
+        columns[shape.column(expansion.navigation.name)] = _expansion_schema(model, expansion)
     if deletions and deletion_flag(properties):
         columns[DELETED_COLUMN] = {"type": ["string", "null"], "format": "date-time"}
     shape.schema = {"type": "object", "properties": columns}
     shape.key_properties = tuple(keys)
     return shape
+
+
+def _renamed(names: Sequence[str], *, tenant: bool, hashed_key: bool) -> dict[str, str]:
+    """New names for what bears a name that the tap or the targets use, in whatever case.
+
+    They depend on the names alone, so they are the same on every run.
+    """
+    own = {*([TENANT_COLUMN] if tenant else ()), *([KEY_COLUMN] if hashed_key else ())}
+    used = {name.casefold() for name in names}
+    found: dict[str, str] = {}
+    for name in names:
+        folded = name.casefold()
+        if folded in own or folded.startswith(_OF_TARGETS):
+            column = f"service{name}"
+            while column.casefold() in used:
+                column += "_"
+            used.add(column.casefold())
+            found[name] = column
+    return found
 
 
 def property_schema(model: Model, prop: Property, depth: int = 0) -> Schema:
@@ -134,7 +189,7 @@ def _value_schema(model: Model, prop: Property, depth: int) -> Schema:
         return json_schema(prop.type, prop.facets)
     if model.is_enum(prop.type):
         return {"type": ["string", "null"]}
-    if model.structured_type(prop.type) and depth < _MAX_DEPTH:
+    if model.structured_type(prop.type) and depth < MAX_DEPTH:
         members = model.properties(prop.type).items()
         return {
             "type": ["object", "null"],
@@ -160,6 +215,18 @@ def _expansion_schema(model: Model, expansion: Expansion) -> Schema:
     )
 
 
+def same_but_for_case(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The names that many targets take for one, together.
+
+    >>> same_but_for_case(["Id", "Note", "ID"])
+    [('Id', 'ID')]
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.casefold(), []).append(name)
+    return [tuple(alike) for alike in found.values() if len(alike) > 1]
+
+
 def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
     """Merge the shapes of a stream that tenants have customized differently.
 
@@ -182,6 +249,8 @@ def merge_shapes(shapes: Sequence[RecordShape]) -> RecordShape:
         first.key_properties,
         frozenset().union(*(shape.dates for shape in shapes)),
         first.hashed,
+        {name: column for shape in shapes for name, column in shape.renamed.items()},
+        frozenset().union(*(shape.taken for shape in shapes)),
     )
 
 

@@ -1,4 +1,4 @@
-"""How the rows of a stream leave: as RECORD lines, through stream maps, or in BATCH files."""
+"""How the rows of a stream leave: as RECORD lines or in BATCH files, mapped or as they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typing as t
 from typing_extensions import override
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_acumatica.records.batches import BatchFiles
     from tap_acumatica.records.lines import RecordLines
@@ -55,80 +55,57 @@ class RecordLineWriter(RowWriter):
         self._write(self._lines.encode(records, time_extracted=extracted))
 
 
-class MappedRecordWriter(RowWriter):
-    """Records one by one through the SDK, for stream maps, flattening and nested selection."""
-
-    fills = False
-
-    def __init__(self, size: int, write: Callable[[Record], None]) -> None:
-        """Prepare.
-
-        Args:
-            size: Records between two STATE messages.
-            write: Maps and writes one record.
-        """
-        self.size = size
-        self._write = write
-
-    @override
-    def write(self, records: Sequence[Record]) -> None:
-        for record in records:
-            self._write(record)
-
-
 class BatchFileWriter(RowWriter):
-    """BATCH files of JSON lines."""
+    """BATCH files, one for each call."""
 
     fills = True
 
-    def __init__(
-        self,
-        size: int,
-        lines: RecordLines,
-        files: BatchFiles,
-        announce: Callable[[list[str]], None],
-    ) -> None:
+    def __init__(self, size: int, files: BatchFiles, announce: Callable[[list[str]], None]) -> None:
         """Prepare.
 
         Args:
             size: Records of a file.
-            lines: Encodes the records.
             files: Writes a file and gives its address.
             announce: Writes the BATCH message for addresses.
         """
         self.size = size
-        self._lines = lines
         self._files = files
         self._announce = announce
 
     @override
     def write(self, records: Sequence[Record]) -> None:
-        self._announce([self._files.write(self._lines.json_lines(records))])
+        self._announce([self._files.write(records)])
 
 
-class EncodedBatchWriter(RowWriter):
-    """BATCH files of any format that the SDK can encode, or with records that need the SDK."""
+class MappedWriter(RowWriter):
+    """Records that leave as something else: each passes the maps, whatever it is written as.
 
-    fills = True
+    All maps come before the first line, so that one that fails leaves nothing half written.
+    """
 
     def __init__(
         self,
-        size: int,
-        encode: Callable[[Iterator[Record]], Iterable[list[str]]],
-        announce: Callable[[list[str]], None],
+        prepare: Callable[[Record], Record],
+        outputs: Sequence[tuple[Callable[[Record], Record | None], RowWriter]],
     ) -> None:
         """Prepare.
 
         Args:
-            size: Records of a file.
-            encode: Writes records to files and gives their addresses.
-            announce: Writes the BATCH message for addresses.
+            prepare: What is done to a record before all maps.
+            outputs: The maps, and what writes the records that each gives.
         """
-        self.size = size
-        self._encode = encode
-        self._announce = announce
+        self.size = outputs[0][1].size
+        self.fills = outputs[0][1].fills
+        self._prepare = prepare
+        self._outputs = outputs
 
     @override
     def write(self, records: Sequence[Record]) -> None:
-        for manifest in self._encode(iter(records)):
-            self._announce(manifest)
+        prepared = list(map(self._prepare, records))
+        mapped = [
+            (writer, [made for record in prepared if (made := transform(record)) is not None])
+            for transform, writer in self._outputs
+        ]
+        for writer, made in mapped:
+            if made:
+                writer.write(made)

@@ -19,6 +19,8 @@ What it imitates, by how certain that is (see the project's notes on Acumatica):
   that an OAuth session ends with its token but continues if cookies come with the next one, and
   the response when a queue is full.
 
+What goes wrong at real sites is in `faults`, and says by itself how certain it is.
+
 Not supported: soft deletes and archives, `px.GetDeletedRecords()`, lambdas and arithmetic in
 `$filter`, implicit and hybrid flows.
 

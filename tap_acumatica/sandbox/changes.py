@@ -76,7 +76,7 @@ def delete(store: Store, tenant: str, entity: Entity, key: Mapping[str, Any]) ->
 
 def touch_random(store: Store, tenant: str, count: int) -> list[tuple[str, dict[str, Any]]]:
     """Set the modification time of `count` random rows to now; return entity sets and keys."""
-    entities = [e for e in store.tenants[tenant].roots() if e.key and not e.singleton]
+    entities = [e for e in store.tenants[tenant].roots() if e.listed and e.key and not e.singleton]
     touched = []
     for _ in range(count):
         entity = store.random.choice(entities)
@@ -90,7 +90,9 @@ def touch_random(store: Store, tenant: str, count: int) -> list[tuple[str, dict[
 
 def change_some(store: Store, tenant: str, count: int) -> dict[str, dict[str, int]]:
     """Change, add and delete `count` random rows of a tenant, in the ratio 2 to 1 to 1."""
-    entities = [e for e in store.tenants[tenant].roots() if e.key and e.table not in SETTINGS]
+    entities = [
+        e for e in store.tenants[tenant].roots() if e.listed and e.key and e.table not in SETTINGS
+    ]
     done: dict[str, dict[str, int]] = {}
     for kind in itertools.islice(itertools.cycle(_CHANGES), count):
         entity = store.random.choice(entities)

@@ -6,6 +6,7 @@ It exits with 0 when it is stopped, with 1 if it cannot serve, and with 2 on a u
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import sqlite3
 import threading
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .faults import FaultError, listed, prepare
 from .habits import Habits
 from .identity import Client
 
@@ -84,9 +86,22 @@ if TYPE_CHECKING:
     default=0,
     help="Change some rows after this many requests for data; 0 never changes them.",
 )
+@click.option(
+    "--spoil",
+    "faults",
+    multiple=True,
+    metavar="NAME[=ARGUMENT][@WHEN]",
+    help="Fault to rehearse; may be given several times. WHEN says which requests it spoils: once,"
+    " first=N, from=N, every=N, only=ENTITY_SET, or several of them with commas. 'list' prints all"
+    " faults.",
+)
 @click.version_option(package_name="tap-acumatica")
 def main(**options: Any) -> None:
     """Serve made-up data the way Acumatica does, to try the tap."""
+    if "list" in options["faults"]:
+        click.echo("\n".join(listed()))
+        return
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
     sandbox = _sandbox(options)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -112,13 +127,18 @@ def _sandbox(options: dict[str, Any]) -> Sandbox:
             raise
         msg = "the sandbox needs an extra; run: pip install 'tap-acumatica[sandbox]'"
         raise click.ClickException(msg) from error
+    habits = _habits(options)
+    try:
+        spoil = prepare(options["faults"], habits)
+    except FaultError as error:
+        raise click.BadParameter(str(error), param_hint="'--spoil'") from error
     secret, callbacks = options["client_secret"], (options["callback_url"],)
     click.echo(f"Preparing up to {options['rows']:,} rows per table ...", err=True)
     try:
         return Sandbox(
             options["rows"],
             options["seed"],
-            _habits(options),
+            habits,
             prefix=options["prefix"],
             users={options["user"]: options["password"]},
             clients=[Client(f"{CLIENT}@{tenant}", secret, callbacks) for tenant in TENANTS],
@@ -126,6 +146,7 @@ def _sandbox(options: dict[str, Any]) -> Sandbox:
             port=options["port"],
             database=options["database"],
             change_every=options["change_every"],
+            spoil=spoil,
         )
     except sqlite3.Error as error:
         msg = f"the database file {options['database']} cannot be used: {error}"

@@ -61,6 +61,10 @@ class Habits:
     """Maximum number of rows in a response, whatever `$top` says."""
     next_link: str | None = None
     """Form of the link after a page cut by `max_page`: `absolute`, `relative` or `skiptoken`."""
+    change_every: int = 0
+    """Number of data requests after which a few rows change; 0 for never."""
+    visible_share: int = 0
+    """A restriction group: the user sees one of so many rows, without an error; 0 for all."""
     count: bool = False
     """Accept `$count=true`, or `$inlinecount=allpages` in OData 3.0."""
     hidden_columns: bool = False

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .clock import Clock
+    from .exchange import Reply
     from .habits import Habits
-    from .replies import Reply
 
 CODE_SECONDS = 60
 PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>Sign In</title></head><body>

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 from zoneinfo import ZoneInfo
 
 from . import errors
-from .replies import Reply
+from .exchange import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 VERSION = "3.0"
+_HEADERS = {"DataServiceVersion": f"{VERSION};"}
 _ADO = "http://schemas.microsoft.com/ado"
 _DATA = f"{_ADO}/2007/08/dataservices"
 _NAMESPACES = f'xmlns="http://www.w3.org/2005/Atom" xmlns:d="{_DATA}" xmlns:m="{_DATA}/metadata"'
@@ -181,11 +182,11 @@ def collection(  # noqa: PLR0913 - a response needs all of them
         body = (_json_verbose if data_format == "verbose" else _json_light)(
             texts, source, root, count, link
         )
-    return Reply(200, body.encode(), _headers(_MEDIA_TYPES[data_format]), rows=len(rows))
+    return _reply(body, _MEDIA_TYPES[data_format], row_count=len(rows))
 
 
-def _headers(kind: str) -> dict[str, str]:
-    return {"Content-Type": kind, "DataServiceVersion": f"{VERSION};"}
+def _reply(body: str, kind: str, *, row_count: int = 0) -> Reply:
+    return Reply(body=body, content_type=kind, headers=dict(_HEADERS), row_count=row_count)
 
 
 def _json_light(
@@ -297,9 +298,8 @@ def error(reply: Reply, data_format: str) -> Reply:
         )
     else:
         body = json.dumps({"odata.error" if data_format == "light" else "error": details})
-    return replace(
-        reply, body=body.encode(), headers=reply.headers | _headers(_ERROR_MEDIA_TYPES[data_format])
-    )
+    kind = _ERROR_MEDIA_TYPES[data_format]
+    return replace(reply, body=body, content_type=kind, headers=reply.headers | _HEADERS)
 
 
 # Documents at the root
@@ -354,4 +354,4 @@ def service_document(model: Model, root: str, data_format: str) -> Reply:
             f"<workspace><atom:title>Default</atom:title>{members}</workspace></service>"
         )
         kind = "application/atomsvc+xml;charset=utf-8"
-    return Reply(200, body.encode(), _headers(kind))
+    return _reply(body, kind)

@@ -22,7 +22,8 @@ _EDM = "http://docs.oasis-open.org/odata/ns/edm"
 
 def dac_metadata(model: Model) -> str:
     """Return the metadata of the data access classes."""
-    entities = sorted(model.entities.values(), key=lambda e: (e.namespace, e.class_name))
+    listed = [entity for entity in model.entities.values() if entity.listed]
+    entities = sorted(listed, key=lambda e: (e.namespace, e.class_name))
     schemas = [
         _schema(namespace, (_entity_type(entity, model) for entity in group))
         for namespace, group in groupby(entities, key=lambda e: e.namespace)
@@ -61,6 +62,7 @@ def service_document(model: Model, interface: str) -> list[dict[str, str]]:
     return [
         _listed(name, "Singleton" if entity.singleton else "EntitySet")
         for name, entity in model.sets.items()
+        if entity.listed
     ]
 
 

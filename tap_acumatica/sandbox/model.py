@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from . import inquiry_tables
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -54,6 +56,7 @@ class Entity:
     own_columns: tuple[Column, ...]
     own_navigation: tuple[Navigation, ...]
     where: str
+    listed: bool = True
     table: str = ""
     key: tuple[str, ...] = ()
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -158,6 +161,22 @@ def _entity(raw: dict[str, Any]) -> Entity:
     )
 
 
+def _inquiry_table(name: str) -> Entity:
+    namespace, friendly, key, columns = inquiry_tables.TABLES[name]
+    full = f"{namespace}.{name}"
+    return Entity(
+        name=full,
+        base=None,
+        singleton=name in inquiry_tables.SINGLETONS,
+        sets=tuple(dict.fromkeys((full.replace(".", "_"), friendly, name))),
+        own_key=key,
+        own_columns=tuple(Column(each, edm, each not in key) for each, edm in columns.items()),
+        own_navigation=(),
+        where="",
+        listed=False,
+    )
+
+
 def _pairs(pairs: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((local, other) for local, other in pairs)
 
@@ -204,6 +223,7 @@ def _inquiry(raw: dict[str, Any]) -> Inquiry:
 def load() -> Model:
     """Return the model of the first tenant, which has no customizations."""
     raw = {entity.name: entity for entity in map(_entity, _read("entities.json"))}
+    raw |= {entity.name: entity for entity in map(_inquiry_table, inquiry_tables.TABLES)}
     entities = [_inherit(entity, raw) for entity in raw.values()]
     return assemble(entities, [_inquiry(row) for row in _read("inquiries.json")])
 

@@ -1,9 +1,10 @@
-"""Responses, and the forms they have."""
+"""Replies in the forms that the site has."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+
+from .exchange import Reply
 
 LOGIN_LIMITS = (
     "API Login Limit: the maximum number of API users signed in has been reached.",
@@ -22,31 +23,14 @@ SIGN_IN_PAGE = (
 JSON = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8"
 
 
-@dataclass
-class Reply:
-    """A response.
-
-    If `cut` is set, the connection is closed after that many bytes of the body. Errors have a
-    `message`.
-    """
-
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    cookies: list[str] = field(default_factory=list)
-    rows: int = 0
-    cut: int | None = None
-    message: str | None = None
-
-
 def text(status: int, body: str, kind: str = "text/plain; charset=utf-8") -> Reply:
     """Return a text response."""
-    return Reply(status, body.encode(), {"Content-Type": kind})
+    return Reply(status=status, body=body, content_type=kind)
 
 
 def document(body: str, rows: int = 0) -> Reply:
     """Return OData JSON."""
-    return Reply(200, body.encode(), {"Content-Type": JSON, "OData-Version": "4.0"}, rows=rows)
+    return _odata(200, body, row_count=rows)
 
 
 def json_reply(value: object) -> Reply:
@@ -56,16 +40,26 @@ def json_reply(value: object) -> Reply:
 
 def error(status: int, message: str) -> Reply:
     """Return an OData error."""
-    body = json.dumps({"error": {"code": "", "message": message}})
-    headers = {"Content-Type": JSON, "OData-Version": "4.0"}
-    return Reply(status, body.encode(), headers, message=message)
+    reply = _odata(status, "")
+    reply.refuse(message, status)
+    return reply
 
 
 def empty() -> Reply:
     """Return 200 with an empty body."""
-    return Reply(200, b"", {"Content-Type": JSON})
+    return Reply(body="", content_type=JSON)
 
 
 def refusal(kind: int | str, message: str) -> Reply:
     """Return the response to a refused query option."""
     return empty() if isinstance(kind, str) else error(kind, message)
+
+
+def _odata(status: int, body: str, *, row_count: int = 0) -> Reply:
+    return Reply(
+        status=status,
+        body=body,
+        content_type=JSON,
+        headers={"OData-Version": "4.0"},
+        row_count=row_count,
+    )

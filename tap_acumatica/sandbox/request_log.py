@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .exchange import Request
+
 SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
-@dataclass
-class LoggedRequest:
+@dataclass(kw_only=True)
+class LoggedRequest(Request):
     """A request and its outcome, without the values of secret headers."""
 
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
     tenant: str = ""
     interface: str = ""
     version: str = "4.0"
@@ -22,10 +20,6 @@ class LoggedRequest:
     """Path of the service root below the site."""
     set: str = ""
     """The entity set, inquiry or function, as requested."""
-    entity: str = ""
-    """The name of the data access class, or the title of the inquiry."""
-    number: int = 0
-    """Number of this data request for the entity, from 1; 0 for other requests."""
     total: int = 0
     """Number of this data request, from 1; 0 for other requests."""
     session: str = ""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from .exchange import Spoil
     from .rate_limits import RateLimits
     from .request_log import LoggedRequest
     from .sessions import Session
@@ -47,6 +48,7 @@ class Sandbox:
         database: SQLite file for the rows; in memory if None.
         until: Latest modification time of a generated row; by default three days before today.
         change_every: Number of data requests after which a few rows change; 0 for never.
+        spoil: Called with each request and the right reply, which it may change; see `faults`.
 
     Raises:
         OSError: if it cannot listen on the port.
@@ -69,8 +71,10 @@ class Sandbox:
         database: str | None = None,
         until: datetime | None = None,
         change_every: int = 0,
+        spoil: Spoil | None = None,
     ) -> None:
         self.habits = habits or Habits()
+        self.habits.change_every = change_every or self.habits.change_every
         self.clock = Clock(clock_offset)
         first = model.load()
         tenants = dict(zip(TENANTS, (first, model.second_tenant(first)), strict=True))
@@ -96,7 +100,7 @@ class Sandbox:
             self.habits,
             self.clock,
             prefix="/" + prefix.strip("/") if prefix.strip("/") else "",
-            change_every=change_every,
+            spoil=spoil,
         )
         self._server = Server((host, port), self._site)
         self._thread: threading.Thread | None = None
@@ -182,6 +186,15 @@ class Sandbox:
     def rate_limits(self) -> RateLimits:
         """The license's limits, with counts of delayed and refused requests."""
         return self._site.rate_limits
+
+    @property
+    def spoil(self) -> Spoil | None:
+        """The hook that may change replies."""
+        return self._site.spoil
+
+    @spoil.setter
+    def spoil(self, spoil: Spoil | None) -> None:
+        self._site.spoil = spoil
 
     def end_sessions(self) -> None:
         """End all sessions, like a restart of the site."""

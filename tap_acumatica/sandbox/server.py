@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from .replies import Reply
+    from .exchange import Reply
     from .site import Site
 
 COMPRESSION_THRESHOLD = 860
@@ -63,20 +63,26 @@ class Handler(BaseHTTPRequestHandler):
         self._write(reply, compress="gzip" in headers.get("accept-encoding", ""))
 
     def _write(self, reply: Reply, *, compress: bool) -> None:
-        body = reply.body
+        if reply.closed:
+            self.close_connection = True
+            return
+        body = reply.encoded()
         self.send_response(reply.status)
+        if reply.content_type:
+            self.send_header("Content-Type", reply.content_type)
         for name, value in reply.headers.items():
             self.send_header(name, value)
         for cookie in reply.cookies:
             self.send_header("Set-Cookie", cookie)
-        if compress and len(body) > COMPRESSION_THRESHOLD and reply.cut is None:
+        whole = reply.cut_at is None and "Content-Encoding" not in reply.headers
+        if compress and whole and len(body) > COMPRESSION_THRESHOLD:
             body = gzip.compress(body, compresslevel=1, mtime=0)
             self.send_header("Content-Encoding", "gzip")
         if reply.status != 204:  # noqa: PLR2004 - No Content
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body if reply.cut is None else body[: reply.cut])
-        if reply.cut is not None:
+        self.wfile.write(body[: reply.cut_at])
+        if reply.cut_at is not None:
             self.wfile.flush()
             self.close_connection = True
 

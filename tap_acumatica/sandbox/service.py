@@ -18,9 +18,9 @@ from .store import comparable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .exchange import Reply
     from .habits import Habits
     from .model import Inquiry
-    from .replies import Reply
     from .request_log import LoggedRequest
     from .store import Store
 
@@ -72,6 +72,8 @@ class Service:
             NotFoundError: if nothing has this name.
         """
         source, lookup = self._source(request)
+        if self.habits.visible_share and not lookup:
+            source = source.restricted(self.habits.visible_share)
         request.entity = source.inquiry.title if source.inquiry else source.type_name.split(".")[-1]
         with self._lock:
             self._counts[request.entity] += 1
@@ -90,6 +92,8 @@ class Service:
             gi = request.interface == "gi"
             status = self.habits.gi_error_status if gi else self.habits.dac_error_status
             return replies.error(status, str(error))
+        reply.columns = {name: f"Edm.{c.edm}" for name, c in source.columns.items()}
+        reply.key = source.key
         return self._apply_faults(request, reply)
 
     def forget_counts(self) -> None:
@@ -244,9 +248,10 @@ class Service:
         if habit.applies(habits.html_on, request):
             return replies.text(200, replies.SIGN_IN_PAGE, "text/html; charset=utf-8")
         if habit.applies(habits.truncate_on, request):
-            return replace(reply, body=reply.body[: len(reply.body) * 2 // 3])
+            body = reply.encoded()
+            return replace(reply, body=body[: len(body) * 2 // 3])
         if habit.applies(habits.drop_connection_on, request):
-            return replace(reply, cut=len(reply.body) // 2)
+            return replace(reply, cut_at=len(reply.encoded()) // 2)
         return reply
 
 

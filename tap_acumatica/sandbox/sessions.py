@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import secrets
 import threading
 from collections import Counter
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .habits import Habits
+
+log = logging.getLogger("tap_acumatica.sandbox")
 
 SESSION_COOKIE = "ASP.NET_SessionId"
 TICKET_COOKIE = ".ASPXAUTH"
@@ -212,6 +215,14 @@ class Sessions:
                 self._failures[name, user] = 0
                 return user
             self._failures[name, user] += 1
+            if self._failures[name, user] == self.habits.lock_after:
+                log.warning(
+                    "The account '%s' of tenant '%s' is locked after %d wrong passwords in a row;"
+                    " restart the sandbox to unlock it.",
+                    user,
+                    name,
+                    self.habits.lock_after,
+                )
         raise WrongCredentialsError
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote
 
 from . import changes, errors, legacy, replies
+from .exchange import Reply
 from .rate_limits import RateLimits, TooManyRequestsError
 from .request_log import LoggedRequest, without_secrets
 from .sessions import (
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .clock import Clock
+    from .exchange import Spoil
     from .habits import Habits
     from .identity import Identity
-    from .replies import Reply
     from .service import Service
     from .sessions import Sessions
     from .store import Store
@@ -45,11 +48,13 @@ class Site:
     habits: Habits
     clock: Clock
     prefix: str = ""
-    change_every: int = 0
+    spoil: Spoil | None = None
+    """Called with each request and the right reply, which it may change."""
     log: list[LoggedRequest] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     crashes: list[Exception] = field(default_factory=list)
     _data_requests: int = 0
+    _spoiling: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Create the rate limits."""
@@ -61,10 +66,12 @@ class Site:
         """Answer a request and add it to the log."""
         path, _, text = target.partition("?")
         request = LoggedRequest(
-            method,
-            unquote(path),
-            dict(parse_qsl(text, keep_blank_values=True)),
-            without_secrets(headers),
+            method=method,
+            path=unquote(path),
+            query=dict(parse_qsl(text, keep_blank_values=True)),
+            headers=without_secrets(headers),
+            target=target,
+            site=self.prefix,
         )
         try:
             reply = self._route(request, path, headers, f"http://{host}{self.prefix}", body)
@@ -82,12 +89,22 @@ class Site:
         except Exception as error:  # noqa: BLE001 - kept for the test that runs this sandbox
             self.crashes.append(error)
             reply = replies.error(500, f"{type(error).__name__}: {error}")
+        self._spoil(request, reply)
         if request.version == legacy.VERSION and reply.message is not None:
             data_format = legacy.format_of(request, by_accept=self.habits.json_by_accept)
             reply = legacy.error(reply, data_format)
-        request.status, request.rows = reply.status, reply.rows
+        request.status = reply.status
+        request.rows = reply.row_count if reply.rows is None else len(reply.rows)
         self.log.append(request)
         return reply, request
+
+    def _spoil(self, request: LoggedRequest, reply: Reply) -> None:
+        if self.spoil is None or request.path.lower().startswith("/sandbox/"):
+            return
+        if request.number:
+            reply.take_rows()
+        with self._spoiling:
+            self.spoil(request, reply)
 
     def _route(
         self, request: LoggedRequest, path: str, headers: Mapping[str, str], site: str, body: bytes
@@ -100,6 +117,8 @@ class Site:
             return self._control(request, parts)
         if in_site and parts == ["entity", "auth", "logout"] and request.method == "POST":
             return self._sign_out(headers, cookies, authorization)
+        if in_site and parts == ["entity", "auth", "login"] and request.method == "POST":
+            return self._sign_in(request, body)
         if in_site and parts[0] == "identity":
             return self._identity(request, parts[1:], site, body)
         if in_site and parts == ["entity"]:
@@ -137,7 +156,8 @@ class Site:
         self.stopping.wait(delay(request) if callable(delay) else delay)
         reply = self.service.data(request, site)
         self._data_requests += 1
-        if self.change_every and self._data_requests % self.change_every == 0:
+        every = self.habits.change_every
+        if every and self._data_requests % every == 0:
             changes.change_some(self.store, request.tenant, 4)
         return reply
 
@@ -175,11 +195,25 @@ class Site:
             self.stopping.wait(self.habits.token_delay_seconds)
         return reply
 
+    def _sign_in(self, request: LoggedRequest, body: bytes) -> Reply:
+        """Sign in with a user name and a password, as clients of the REST API do."""
+        try:
+            given = json.loads(body)
+            user, password = str(given["name"]), str(given["password"])
+            tenant = str(
+                given.get("tenant") or given.get("company") or next(iter(self.store.tenants))
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return replies.error(400, "The body must be JSON with 'name' and 'password'.")
+        encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
+        session, new = self.sessions.sign_in(tenant, "", f"Basic {encoded}")
+        return _with_session_cookies(Reply(status=204, content_type=""), request, session, new=new)
+
     def _sign_out(self, headers: Mapping[str, str], cookies: str, authorization: str) -> Reply:
         if "content-length" not in headers:
             return replies.text(411, "Length Required")
         self.sessions.sign_out(cookies, authorization)
-        return replies.Reply(204)
+        return Reply(status=204, content_type="")
 
     def _build(self, site: str) -> Reply:
         endpoint = {"name": "Default", "version": "25.200.001"}

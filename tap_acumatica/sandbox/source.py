@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from . import errors
@@ -59,6 +59,12 @@ class Source:
         if not found.filterable or not found.stored:
             raise errors.not_allowed(name, option)
         return found
+
+    def restricted(self, share: int) -> Source:
+        """Return the source with one of so many rows."""
+        # An inquiry is in the order of its rows, a class in that of its key.
+        number = self.order[0] if self.inquiry else "r.rowid"
+        return replace(self, condition=f"({self.condition}) AND {number} % {share} = 0")
 
     def comparable(self, name: str) -> str:
         """Return the expression for comparing a column."""

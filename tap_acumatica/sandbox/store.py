@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import random
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from . import inquiry_rows
 from . import seed as seeding
 from .clock import from_stored, stored
 
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .model import Column, Entity, Inquiry, Model
 
+log = logging.getLogger("tap_acumatica.sandbox")
+
+REPORT_SECONDS = 5.0
+"""Between two reports on rows that are still being made."""
 FIRST_ROW_VERSION = 100_000_000
 _SQL_TYPES = {"Int16": "INTEGER", "Int32": "INTEGER", "Int64": "INTEGER", "Boolean": "INTEGER"}
 
@@ -130,7 +137,9 @@ class Store:
             counts = seeding.counts(rows if index == 0 else rows // 2)
             plan = seeding.Plan(seed + index * 7919, counts, until)
             for entity in model.roots():
+                self._db.set_progress_handler(_reporter(f"{entity.table} of {tenant}"), 100_000)
                 self._create(tenant, entity, model.table_columns(entity), plan)
+        self._db.set_progress_handler(None, 0)
         self._db.execute("INSERT INTO sandbox VALUES (?)", (marks,))
         self._db.execute("COMMIT")
 
@@ -140,7 +149,13 @@ class Store:
         target = self.table(tenant, entity.table)
         definitions = ", ".join(f'"{c.name}" {_SQL_TYPES.get(c.edm, "TEXT")}' for c in columns)
         self._db.execute(f"CREATE TABLE {target} ({definitions})")
-        self._db.execute(seeding.insert_statement(entity.table, target, columns, plan))
+        rows = inquiry_rows.rows(entity.table, list(self.tenants[tenant].inquiries.values()))
+        if rows is None:
+            self._db.execute(seeding.insert_statement(entity.table, target, columns, plan))
+        for row in rows or ():
+            values = [to_database(column, row.get(column.name)) for column in columns]
+            places = ", ".join("?" * len(columns))
+            self._db.execute(f"INSERT INTO {target} VALUES ({places})", values)  # noqa: S608 - names of ours
         by_name = {column.name: column for column in columns}
         keys = [comparable(by_name[name], f'"{name}"') for name in entity.key]
         joins = {local for local in entity.key if len(entity.key) > 1}
@@ -194,6 +209,21 @@ def from_database(column: Column, value: Any) -> object:
 def row_version(number: int) -> str:
     """Return a `tstamp` value: eight bytes in Base64."""
     return base64.b64encode(number.to_bytes(8, "big")).decode()
+
+
+def _reporter(what: str) -> Callable[[], int]:
+    """Return a function that says every few seconds what is being prepared."""
+    began = last = time.monotonic()
+
+    def report() -> int:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= REPORT_SECONDS:
+            last = now
+            log.info("Still preparing %s (%.0f seconds) ...", what, now - began)
+        return 0
+
+    return report
 
 
 def _compare_decimals(left: str, right: str) -> int:

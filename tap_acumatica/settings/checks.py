@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing as t
 
 from jsonschema import Draft202012Validator
@@ -12,18 +13,19 @@ from tap_acumatica.errors import SettingsError, ValueMismatchError
 from tap_acumatica.http.additions import UnknownLocaleError, language_tag, property_fault
 from tap_acumatica.odata import times
 from tap_acumatica.odata.time_zone import UnknownZoneError, zone_named
+from tap_acumatica.settings.given import Given, origin_of
+from tap_acumatica.settings.names import nearest
 from tap_acumatica.settings.setting import ADDED_PROPERTIES, TEXT
-from tap_acumatica.settings.table import SETTINGS
+from tap_acumatica.settings.table import PREFIX, SETTINGS, schemas
+from tap_acumatica.settings.values import VARIABLE, as_meant, kind_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tap_acumatica.settings.setting import Setting
 
-PREFIX = "TAP_ACUMATICA_"
-"""What the names of environment variables begin with."""
-
 _LONGEST = 80
+_DATE_TIME = "2024-01-31T00:00:00Z"
 _ZONES = "an IANA name such as America/New_York or a Windows name such as Eastern Standard Time"
 _REGIONS = "a BCP 47 tag such as de-CH or a Windows name such as German (Switzerland)"
 _KINDS = {
@@ -33,7 +35,10 @@ _KINDS = {
     "array": "a list",
     "object": "an object",
 }
-_SWITCHES = frozenset({"true", "false", "1", "0", "yes", "no", "on", "off"})
+_NOTHING = (
+    f"no settings were given: use --config FILE, or --config=ENV for {PREFIX}… variables; 'url' at "
+    "least is needed"
+)
 
 
 def check(config: Mapping[str, t.Any]) -> None:
@@ -45,18 +50,23 @@ def check(config: Mapping[str, t.Any]) -> None:
     Raises:
         SettingsError: One line that names every setting at fault and what is allowed.
     """
+    if not config:
+        raise SettingsError(_NOTHING)
     problems = []
     for setting in SETTINGS:
-        value = config.get(setting.name)
+        name, value = setting.name, config.get(setting.name)
         if value is None:
             if setting.required:
-                problems.append(f"'{setting.name}' is missing: {setting.needed}")
+                problems.append(f"'{name}' is missing: {setting.needed}{_elsewhere(name, config)}")
             continue
         problems += [
-            f"'{setting.name}' {_fault(error, setting)}"
+            _problem(setting, error, config)
             for error in Draft202012Validator(setting.json_schema()).iter_errors(value)
         ]
-    problems += _further_faults(config)
+    problems += [
+        f"'{name}' {fault}{_from(name, config)}" for name, fault in _further_faults(config)
+    ]
+    problems += _faults_of_variables_of_the_sdk(config)
     if problems:
         raise SettingsError("; ".join(dict.fromkeys(problems)))
 
@@ -75,13 +85,11 @@ def check_environment(environment: Mapping[str, str]) -> None:
     for setting in SETTINGS:
         variable = f"{PREFIX}{setting.name.upper()}"
         text = environment.get(variable)
-        if text is None or _can_be_read(setting, text):
+        if text is None:
             continue
-        written = " written as JSON" if setting.schema["type"] in {"array", "object"} else ""
-        found = "not" if setting.secret else _shown(text)
-        problems.append(
-            f"'{setting.name}' must be {_wanted(setting)}{written}, but {variable} is {found}"
-        )
+        value = as_meant(text, setting.json_schema(), separated=True)
+        if isinstance(value, str) and kind_of(setting.schema) != "string":
+            problems.append(_fault_of_variable(setting.name, setting.json_schema(), text, variable))
     if problems:
         raise SettingsError("; ".join(problems))
 
@@ -95,29 +103,90 @@ def canonical_start(value: str) -> str:
     return times.to_canonical(value if ":" in value else f"{value}T00:00:00Z")
 
 
-def _further_faults(config: Mapping[str, t.Any]) -> Iterator[str]:
-    """Faults that a JSON Schema does not find; values of a wrong type are skipped."""
+def _problem(setting: Setting, error: t.Any, config: Mapping[str, t.Any]) -> str:
+    """What is wrong with a setting, and where its value is from."""
+    name, origin = setting.name, origin_of(config, setting.name)
+    value = config[name]
+    if _is_unread_variable(name, config) and kind_of(setting.schema) != "string":
+        return _fault_of_variable(name, setting.json_schema(), value, origin)
+    return f"'{name}' {_fault(error, setting)}{_from(name, config)}"
+
+
+def _is_unread_variable(name: str, config: Mapping[str, t.Any]) -> bool:
+    """Whether a setting is still the text of a variable."""
+    return isinstance(config, Given) and name in config.variables and isinstance(config[name], str)
+
+
+def _fault_of_variable(name: str, schema: Mapping[str, t.Any], text: str, variable: str) -> str:
+    """What to write into a variable that cannot be read; a secret is not shown."""
+    found = "not" if schema.get("secret") else _shown(text)
+    return f"'{name}' must be {_wanted(schema)}{_as_json(schema)}, but {variable} is {found}"
+
+
+def _as_json(schema: Mapping[str, t.Any]) -> str:
+    if kind_of(schema) not in {"array", "object"}:
+        return ""
+    of_texts = schema.get("items") == TEXT
+    return ' written as JSON, such as ["A", "B"]' if of_texts else " written as JSON"
+
+
+def _faults_of_variables_of_the_sdk(config: Mapping[str, t.Any]) -> Iterator[str]:
+    """Variables that hold no value of a setting of the SDK; it checks files by itself."""
+    own = {setting.name for setting in SETTINGS}
+    for name, schema in schemas().items():
+        is_text = kind_of(schema) in {"", "string"}
+        if name not in own and not is_text and _is_unread_variable(name, config):
+            yield _fault_of_variable(name, schema, config[name], origin_of(config, name))
+
+
+def _from(name: str, config: Mapping[str, t.Any]) -> str:
+    origin = origin_of(config, name)
+    return f" ({origin})" if origin else ""
+
+
+def _elsewhere(name: str, config: Mapping[str, t.Any]) -> str:
+    """Where a setting stands that is missing; empty where it stands nowhere."""
+    variable = f"{PREFIX}{name.upper()}"
+    if os.environ.get(variable) and isinstance(config, Given) and not config.variables:
+        return f"; {variable} is set, but variables are read with --config=ENV only"
+    near = nearest(name, [each for each in config if each not in schemas()])
+    return f"; '{near}' is not its name" if near and near.casefold() == name else ""
+
+
+def _further_faults(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
+    """Faults that a JSON Schema does not find, by setting; values of a wrong type are skipped."""
     url = config.get("url")
     if isinstance(url, str) and (fault := url_fault(url)):
-        yield f"'url' {fault}"
+        yield "url", fault
     zone, region = _text(config.get("time_zone")), _text(config.get("locale"))
     if zone and not _is_known(zone_named, zone, UnknownZoneError):
-        yield f"'time_zone' must be {_ZONES}, not {_shown(zone)}"
+        yield "time_zone", f"must be {_ZONES}, not {_shown(zone)}"
     if region and not _is_known(language_tag, region, UnknownLocaleError):
-        yield f"'locale' must be {_REGIONS}, not {_shown(region)}"
+        yield "locale", f"must be {_REGIONS}, not {_shown(region)}"
     start = _text(config.get("start_date"))
     if start and not _is_known(canonical_start, start, ValueMismatchError):
-        yield f"'start_date' must be a date-time such as 2024-01-31T00:00:00Z, not {_shown(start)}"
+        yield "start_date", f"must be a date-time such as {_DATE_TIME}, not {_shown(start)}"
+    yield from _faults_of_entries(config)
+
+
+def _faults_of_entries(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
+    """Faults in what lists and objects hold, and variables that nobody replaced."""
     for pattern in _listed(config.get("date_fields"), str):
         if "." not in pattern:
-            yield (
-                "'date_fields' must hold patterns stream.field such as SOOrder.OrderDate, not "
-                f"{_shown(pattern)}"
-            )
+            wanted = "must hold patterns stream.field such as SOOrder.OrderDate, not"
+            yield "date_fields", f"{wanted} {_shown(pattern)}"
+    if not all(_listed(config.get("tenants"), str)):
+        yield "tenants", "must not contain an empty name; set the variable that it comes from"
     for name in ("additional_properties", "secret_additional_properties"):
         for entry in _listed(config.get(name), dict):
             if _is_complete(entry) and (fault := property_fault(entry)):
-                yield f"'{name}' is wrong: {fault}"
+                yield name, f"is wrong: {fault}"
+    for setting in SETTINGS:
+        value = config.get(setting.name)
+        texts = [value] if isinstance(value, str) else _listed(value, str)
+        if not setting.secret and any(VARIABLE.fullmatch(text) for text in texts):
+            fault = "holds the name of a variable, which is not replaced here; write its value"
+            yield setting.name, fault
 
 
 def _fault(error: t.Any, setting: Setting) -> str:
@@ -128,24 +197,38 @@ def _fault(error: t.Any, setting: Setting) -> str:
     if setting.schema is ADDED_PROPERTIES and path:
         return "must have exactly name, value and in (header or query) in each entry"
     found = "" if setting.secret else f", not {_shown(error.instance)}"
+    found += _quotes(error, setting.name)
     if path:
         return _inner_fault(error, path, found)
     if error.validator == "pattern":
         return f"must begin with https:// or http://{found}"
-    wanted = _wanted(setting)
+    wanted = _wanted(setting.schema)
     advice = "" if setting.schema.get("items") != TEXT else _as_list(error.instance, wanted)
     return f"must be {wanted}{advice or found}"
+
+
+def _quotes(error: t.Any, name: str = "") -> str:
+    """How to write a number that is meant as a text; empty where that is no help."""
+    if error.validator != "type" or "string" not in error.validator_value:
+        return ""
+    if type(error.instance) not in {int, float}:
+        return ""
+    return f': write it as "{_DATE_TIME}"' if name == "start_date" else ": put it in quotes"
 
 
 def _credentials_fault(error: t.Any, tenant: str, member: str = "") -> str:
     """What is wrong with one tenant's credentials; never a value."""
     if member:
-        return f"must have a string as {member} of tenant '{tenant}'"
+        return f"must have a string as {member} of tenant '{tenant}'{_quotes(error)}"
     if error.validator != "additionalProperties":
         return f'must have an object for tenant \'{tenant}\', such as {{"username": "…"}}'
     allowed = error.schema["properties"]
-    unknown = ", ".join(f"'{name}'" for name in error.instance if name not in allowed)
-    return f"must not have {unknown} for tenant '{tenant}'; allowed are {', '.join(allowed)}"
+    names = [name for name in error.instance if name not in allowed]
+    unknown = ", ".join(f"'{name}'" for name in names)
+    near = dict.fromkeys(filter(None, (nearest(name, allowed) for name in names)))
+    advice = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    fault = f"must not have {unknown} for tenant '{tenant}'; allowed are {', '.join(allowed)}"
+    return f"{fault}{advice}"
 
 
 def _inner_fault(error: t.Any, path: Sequence[str | int], found: str) -> str:
@@ -160,31 +243,18 @@ def _as_list(value: t.Any, kind: str) -> str:
     """How to write a text where a list of texts is wanted; empty where that is no help."""
     if kind != _KINDS["array"] or not isinstance(value, str):
         return ""
-    return f": write {json.dumps([value], ensure_ascii=False)}"
+    entries = [entry.strip() for entry in value.strip("[] ").split(",")]
+    advice = f": write {json.dumps(entries, ensure_ascii=False)}"
+    one = f", or {json.dumps([value], ensure_ascii=False)} if it is one name"
+    return f"{advice}{one}" if len(entries) > 1 and not value.startswith("[") else advice
 
 
-def _wanted(setting: Setting) -> str:
-    schema = setting.schema
+def _wanted(schema: Mapping[str, t.Any]) -> str:
     if "enum" in schema:
-        return f"one of {', '.join(schema['enum'])}"
+        return f"one of {', '.join(choice for choice in schema['enum'] if choice)}"
     if "minimum" in schema:
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
-    return _KINDS[schema["type"]]
-
-
-def _can_be_read(setting: Setting, text: str) -> bool:
-    """Whether a variable holds what its setting's type asks for, as the SDK reads it."""
-    kind = setting.schema["type"]
-    if kind == "integer":
-        return text.strip().isascii() and text.strip().isdigit()
-    if kind == "boolean":
-        return text.lower() in _SWITCHES
-    if kind == "object" or setting.schema is ADDED_PROPERTIES:
-        try:
-            json.loads(text)
-        except ValueError:
-            return False
-    return True
+    return _KINDS[kind_of(schema)]
 
 
 def _text(value: t.Any) -> str:

@@ -6,12 +6,14 @@ import typing as t
 
 from tap_acumatica.acumatica.addresses import services
 from tap_acumatica.acumatica.connection import Connection
+from tap_acumatica.acumatica.lenient_session import LenientSession
 from tap_acumatica.acumatica.pool import SessionPool
-from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.acumatica.session import Limits
 from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.transport import Transport
 from tap_acumatica.settings import credentials
 from tap_acumatica.settings.typed import Settings
+from tap_acumatica.settings.unmatched import warn_of_tenants
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +37,9 @@ def connect(config: Mapping[str, t.Any], *, user_agent: str) -> Site:
     Raises:
         SettingsError: If a setting is missing or wrong; the message names all of them.
     """
-    return Site(Settings.from_config(config), user_agent=user_agent)
+    site = Site(Settings.from_config(config), user_agent=user_agent)
+    warn_of_tenants(site.settings, site.services)
+    return site
 
 
 class Site:
@@ -103,6 +107,7 @@ class Site:
         """Sign out of all services; never raises, may be called twice."""
         for connection in (self._connections or {}).values():
             connection.close()
+        self.token_store.close()
 
     def _connection(
         self, service: Service, auth: Authenticator, rate_limiter: RateLimiter
@@ -111,8 +116,8 @@ class Site:
         settings = self.settings
         limits = Limits(timeout=settings.timeout, tries=settings.max_retries, stay=settings.pooling)
 
-        def session() -> Session:
-            return Session(
+        def session() -> LenientSession:
+            return LenientSession(
                 service,
                 auth=auth,
                 limits=limits,

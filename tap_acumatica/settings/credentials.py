@@ -47,7 +47,11 @@ def authenticator(
             origin=_origin(settings, service, "username", "password"),
             again_after=again_after,
         )
-    server = IdentityServer(application(settings, service), user_agent=user_agent)
+    server = IdentityServer(
+        application(settings, service),
+        user_agent=user_agent,
+        source=_origin(settings, service, "username", "password"),
+    )
     grant: Grant
     if settings.oauth_flow == "password":
         grant = PasswordGrant(server, *_pair(settings, service, "oauth_flow 'password'"))
@@ -104,7 +108,10 @@ def application(settings: Settings, service: Service) -> Application:
 def token_store(settings: Settings) -> TokenStore:
     """Where tokens are kept."""
     path = settings.token_file
-    return TokenStore(Path(path) if path else default_path(os.environ))
+    try:
+        return TokenStore(Path(path) if path else default_path(os.environ))
+    except RuntimeError:  # a container's user has no home directory, and may not need the file
+        return TokenStore(None)
 
 
 def _pair(settings: Settings, service: Service, what: str) -> tuple[str, str]:

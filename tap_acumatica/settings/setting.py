@@ -62,6 +62,7 @@ def choice(*values: str) -> dict[str, t.Any]:
 
 
 TEXT: dict[str, t.Any] = {"type": "string"}
+SECRET: dict[str, t.Any] = {"type": "string", "secret": True, "writeOnly": True}
 SWITCH: dict[str, t.Any] = {"type": "boolean"}
 TEXTS: dict[str, t.Any] = {"type": "array", "items": {"type": "string"}}
 ADDED_PROPERTIES: dict[str, t.Any] = {

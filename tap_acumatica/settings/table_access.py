@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_acumatica.settings.setting import TEXT, TEXTS, Setting, choice
+from tap_acumatica.settings.setting import SECRET, TEXT, TEXTS, Setting, choice
 
 ACCESS: tuple[Setting, ...] = (
     Setting(
@@ -41,10 +41,10 @@ ACCESS: tuple[Setting, ...] = (
                 "type": "object",
                 "properties": {
                     "username": TEXT,
-                    "password": TEXT,
+                    "password": SECRET,
                     "client_id": TEXT,
-                    "client_secret": TEXT,
-                    "refresh_token": TEXT,
+                    "client_secret": SECRET,
+                    "refresh_token": SECRET,
                 },
                 "additionalProperties": False,
             },

@@ -267,4 +267,34 @@ READING: tuple[Setting, ...] = (
         "other streams, then end with exit code 1. skip: log a warning.",
         default="fail",
     ),
+    Setting(
+        "on_value_error",
+        choice("fail", "null"),
+        "On Value Error",
+        "What to do with a number, date or boolean that its column cannot hold, however it is "
+        "read. fail: the stream ends, and the error names column and row. null: null is emitted, "
+        "with one warning per stream and column. Keys and tracking columns always fail; texts are "
+        "always repaired.",
+        default="fail",
+    ),
+    Setting(
+        "read_site_information",
+        SWITCH,
+        "Read Site Information",
+        "Read what the site says about its generic inquiries (limits, formulas, grouping, "
+        "parameters, stored results) and about the tracking of deleted records, where the user "
+        "has the rights: a few requests per tenant and discovery, at most one more per run. "
+        "false: do not ask.",
+        default=True,
+    ),
+    Setting(
+        "non_filterable_columns",
+        choice("auto", "always", "never"),
+        "Non-Filterable Columns",
+        "What to do with columns of DACs that the metadata calls non-filterable; they are never "
+        "filtered by. auto: --discover offers them if the service gives those of one table, which "
+        "takes one request per tenant; the catalog keeps which. always: offer them. never: leave "
+        "them out.",
+        default="auto",
+    ),
 )

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from tap_acumatica.http.additions import RequestAdditions, additions, language_tag
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.settings.checks import canonical_start, check
+from tap_acumatica.settings.given import as_given
 from tap_acumatica.settings.table import without_blanks
 
 if t.TYPE_CHECKING:
@@ -88,6 +89,9 @@ class Settings:
     deleted_records: t.Literal["ignore", "soft"] = "ignore"
     archived_records: bool = False
     on_stream_error: t.Literal["fail", "skip"] = "fail"
+    on_value_error: t.Literal["fail", "null"] = "fail"
+    read_site_information: bool = True
+    non_filterable_columns: t.Literal["auto", "always", "never"] = "auto"
 
     @classmethod
     def from_config(cls, config: Mapping[str, t.Any]) -> Settings:
@@ -100,7 +104,7 @@ class Settings:
         Raises:
             SettingsError: If a setting is missing or wrong; the message names all of them.
         """
-        given = without_blanks(config)
+        given = as_given(config)
         check(given)
         values = {
             one.name: _frozen(given[one.name])
@@ -166,6 +170,11 @@ class Settings:
     def skips_failed_streams(self) -> bool:
         """Whether a stream that may not be read is a warning instead of a failure."""
         return self.on_stream_error == "skip"
+
+    @property
+    def nulls_for_values(self) -> bool:
+        """Whether null is emitted in the place of a value that its column cannot hold."""
+        return self.on_value_error == "null"
 
     @property
     def requested_page_size(self) -> int | None:

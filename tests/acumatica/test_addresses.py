@@ -161,3 +161,23 @@ def test_an_answer_of_another_tenant_is_refused(context: str) -> None:
 def test_a_service_without_a_tenant_is_not_held_to_one() -> None:
     service = services("https://h/svc", "dac")[None]
     service.check_answer(f"{service.root}/X", "https://h/t/Any/api/odata/dac/$metadata#X")
+
+
+@pytest.mark.parametrize(
+    ("url", "interface", "tables"),
+    [
+        ("https://h", "gi", "https://h/t/A%20B/api/odata/dac"),
+        ("https://h/erp", "dac", "https://h/erp/t/A%20B/api/odata/dac"),
+        ("https://h", "gi-legacy", "https://h/odatav4/A%20B"),
+        ("https://h", "dac-legacy", "https://h/odatav4/A%20B"),
+    ],
+)
+def test_the_tables_of_a_tenant_stand_beside_its_inquiries(
+    url: str, interface: str, tables: str
+) -> None:
+    assert services(url, interface, ["A B"])["A B"].tables == tables
+
+
+def test_the_tables_of_a_site_without_tenants_have_an_address_on_older_sites_only() -> None:
+    assert services("https://h", "gi-legacy")[None].tables == "https://h/odatav4"
+    assert services("https://h/odata/service", "dac")[None].tables is None

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from tap_acumatica.acumatica.addresses import DAC, GI
 from tap_acumatica.acumatica.entity_sets import appended_keys, entities, stream_names
+from tap_acumatica.discovery.keys import not_comparable
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.odata.model import EntitySet, Members, Model, StructuredType
+from tap_acumatica.odata.model import EntitySet, Members, Model, Property, StructuredType
+from tap_acumatica.records.schema import record_shape
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -98,3 +100,29 @@ def test_the_full_metadata_gives_a_stream_for_every_class(shared_data: Path) -> 
     assert "NumberingSequence" in found["Numbering"].aliases
     assert {"NoteText", "Secured"} <= found["PX_Objects_AR_Customer"].restricted
     assert found["PX_Objects_GL_ADL_Account"].entity_set.singleton
+
+
+def test_own_columns_of_a_type_that_cannot_be_filtered_are_barred_where_it_is_inherited() -> None:
+    def declared(name: str, base: str | None, *columns: str) -> StructuredType:
+        properties = {each: Property(each, "Edm.String") for each in columns}
+        return StructuredType(name, base, members=Members(("ID",) if not base else (), properties))
+
+    types = [
+        declared("PX.PM.Budget", None, "ID", "Amount"),
+        declared("PX.PM.Revenue", "PX.PM.Budget", "Limit"),
+        declared("PX.PM.Forecast", "PX.PM.Revenue", "Growth"),
+    ]
+    model = Model(
+        types={each.name: each for each in types},
+        sets={
+            each.name.replace(".", "_"): EntitySet(
+                each.name.replace(".", "_"), each.name, filterable=each.name != "PX.PM.Revenue"
+            )
+            for each in types
+        },
+    )
+    found = {
+        entity.stream: not_comparable(model, entity, record_shape(model, entity.entity_set.type))
+        for entity in entities(model, DAC)
+    }
+    assert found == {"Budget": set(), "Revenue": {"Limit"}, "Forecast": {"Limit"}}

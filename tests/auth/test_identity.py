@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 import traceback
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from typing_extensions import override
 
 from tap_acumatica.auth.identity import Application, IdentityServer
@@ -161,11 +163,10 @@ def test_settings_win_and_then_nothing_is_looked_up() -> None:
 def test_the_document_does_not_lead_off_tls(
     site: str, named: str, used: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Found:
-        ok = True
-        content = json.dumps({"token_endpoint": named}).encode()
-
-    monkeypatch.setattr("requests.get", lambda *_, **__: Found())
+    found = requests.Response()
+    found.status_code, found.url = 200, f"{site}{DOCUMENT}"
+    found.raw = io.BytesIO(json.dumps({"token_endpoint": named}).encode())
+    monkeypatch.setattr("requests.get", lambda *_, **__: found)
     assert _server(site).endpoints().token == used
 
 

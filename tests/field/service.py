@@ -11,14 +11,13 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import email.utils
-import json
 import re
 import socket
 import threading
 import typing as t
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote
@@ -26,10 +25,28 @@ from xml.sax.saxutils import quoteattr
 
 from typing_extensions import override
 
+from tap_acumatica.sandbox import exchange
+from tap_acumatica.sandbox.exchange import Reply, Row, as_json
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-Row = dict[str, t.Any]
+__all__ = [
+    "BadRequestError",
+    "InternalHost",
+    "Reply",
+    "Request",
+    "Row",
+    "Service",
+    "Table",
+    "Term",
+    "as_json",
+    "instant",
+    "internal_host",
+    "shown",
+    "terms",
+]
+
 UTC = dt.timezone.utc
 
 OPTIONS = frozenset({"$filter", "$orderby", "$top", "$skip", "$select", "$count", "$format"})
@@ -178,87 +195,13 @@ class Term:
     literal: str
 
 
-@dataclass(frozen=True)
-class Request:
-    """One GET, decoded."""
-
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    target: str
-    number: int
-    """How many requests for rows of the same entity set there were, with this one."""
-
-    @property
-    def entity_set(self) -> str:
-        return self.path.rpartition("/")[2]
-
-    @property
-    def top(self) -> int | None:
-        return int(self.query["$top"]) if "$top" in self.query else None
-
-    @property
-    def skip(self) -> int:
-        return int(self.query.get("$skip", "0"))
-
-    @property
-    def orderby(self) -> list[str]:
-        return [item for item in self.query.get("$orderby", "").split(",") if item]
-
-    @property
-    def select(self) -> list[str]:
-        return [item for item in self.query.get("$select", "").split(",") if item]
+@dataclass(kw_only=True)
+class Request(exchange.Request):
+    """One GET for rows, decoded."""
 
     @property
     def terms(self) -> list[Term]:
         return terms(self.query.get("$filter", ""))
-
-
-@dataclass
-class Reply:
-    """What is sent; a test changes what it likes."""
-
-    rows: list[Row] | None = None
-    members: dict[str, t.Any] = field(default_factory=dict)
-    status: int = 200
-    body: bytes | str | None = None
-    content_type: str = "application/json;odata.metadata=minimal"
-    headers: dict[str, str] = field(default_factory=dict)
-    closed: bool = False
-    cut_at: int | None = None
-
-    def refuse(self, message: str, status: int = 400) -> None:
-        """Answer with an OData error."""
-        self.status = status
-        self.body = json.dumps({"error": {"code": "", "message": message}})
-
-    def html(self, status: int, text: str = "Error") -> None:
-        """Answer with a page of something that stands between; it may be asked again at once."""
-        self.status, self.content_type = status, "text/html"
-        self.body = f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>"
-        self.headers["Retry-After"] = "0"
-
-    def close(self) -> None:
-        """Close the connection instead of answering."""
-        self.closed = True
-
-    def encoded(self) -> bytes:
-        """The body as bytes."""
-        if self.body is not None:
-            return self.body.encode() if isinstance(self.body, str) else self.body
-        members = dict(self.members)
-        if self.rows is not None:
-            members["value"] = self.rows
-        return as_json(members).encode()
-
-
-def as_json(value: t.Any) -> str:
-    """JSON with decimals digit for digit."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(k)}:{as_json(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(as_json, value)) + "]"
-    return format(value, "f") if isinstance(value, Decimal) else json.dumps(value)
 
 
 # Filters
@@ -386,7 +329,13 @@ class Service:
             reply = Reply()
             reply.refuse("Resource not found.", 404)
             return reply
-        request = Request(path, query, headers, target, len(self.asked(name)) + 1)
+        request = Request(
+            path=path,
+            query=query,
+            headers=headers,
+            target=target,
+            number=len(self.asked(name)) + 1,
+        )
         self.requests.append(request)
         if len(self.requests) <= _MOST:
             self.before(request)
@@ -437,7 +386,12 @@ class Service:
             members["@odata.count"] = counted
         if more and table.link != "":
             members["@odata.nextLink"] = self._link(table, query, first, top, place(rows[-1]))
-        return Reply([{name: row[name] for name in names} for row in rows], members)
+        return Reply(
+            [{name: row[name] for name in names} for row in rows],
+            members,
+            columns=table.columns,
+            key=table.key,
+        )
 
     def _link(
         self,

@@ -50,6 +50,13 @@ def test_no_secret_survives_however_it_is_spelled(found: list[str], spelling: st
         assert spelled not in redactor.redact(f"you sent {spelled} to us")
 
 
+@given(secrets)
+def test_no_secret_survives_in_base64(secret: str) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        spelled = encode(secret.strip().encode()).decode()
+        assert spelled not in Redactor(secret).redact(f"you sent {spelled} to us")
+
+
 @given(secrets, secrets)
 def test_no_pair_of_user_and_password_survives(username: str, password: str) -> None:
     redactor = Redactor()

@@ -192,7 +192,7 @@ def test_an_empty_response_has_its_own_error(body: bytes, size: int) -> None:
     ("body", "said"),
     [
         (b"<html><body>Sign in</body></html>", "HTML"), (b"<!DOCTYPE html><html></html>", "HTML"), (b"<feed/>", "not a feed"), (b"<feed", "cut off"),
-        (b'<service xmlns="http://www.w3.org/2007/app"/>', "not a feed"), (feed()[:-1], "cut off"), (feed() + b"<feed/>", "cut off"),
+        (b'<service xmlns="http://www.w3.org/2007/app"/>', "not a feed"), (feed()[:-1], "cut off"), (feed() + b"<feed/>", "not well-formed XML"),
         (feed(entry("<d:A>1</d:A>"), more="<m:error><m:code/><m:message>Out of memory</m:message></m:error>"), "Out of memory"),
         (b'<m:error xmlns:m="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><m:message>No</m:message></m:error>', "No"),
     ],

@@ -10,8 +10,10 @@ import pytest
 from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.expand import parse_expand
-from tap_acumatica.records.codec import RecordMaker, RowCodec, catalog_conversions, hashed_key
+from tap_acumatica.records.catalog_types import changed_types, schema_conversion
+from tap_acumatica.records.codec import RowCodec
 from tap_acumatica.records.compiled import CompiledCodec
+from tap_acumatica.records.record_maker import RecordMaker, hashed_key
 from tap_acumatica.records.schema import merge_shapes, record_shape
 from tests.odata_service import csdl
 
@@ -127,12 +129,16 @@ def test_records_hold_selected_columns_only_trimmed_and_as_the_catalog_types_the
         ["_tenant", "A", "T"],
         tenant="Co",
         trim=True,
-        overrides=catalog_conversions(declared, wanted),
+        overrides={
+            name: schema_conversion(schema)
+            for name, schema in changed_types(declared, wanted).items()
+        },
     )
     row = {"A": Decimal("1.10"), "T": "x  ", "Z": 1}
     assert maker.record(row) == {"_tenant": "Co", "A": "1.10", "T": "x"}
+    to_integer = schema_conversion({"type": "integer"})
     with pytest.raises(ValueMismatchError, match="the value of A"):
-        RecordMaker(["A"], overrides={"A": int}).record({"A": "x"})
+        RecordMaker(["A"], overrides={"A": to_integer}).record({"A": "x"})
 
 
 def test_tenants_that_differ_share_one_schema(model: Model) -> None:

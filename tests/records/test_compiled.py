@@ -18,9 +18,10 @@ from tap_acumatica.errors import PayloadError, ValueMismatchError
 from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
-from tap_acumatica.records.codec import RecordMaker, RowCodec
+from tap_acumatica.records.codec import RowCodec
 from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, column_of
 from tap_acumatica.records.lines import RecordLines
+from tap_acumatica.records.record_maker import RecordMaker
 from tap_acumatica.records.schema import record_shape
 
 if t.TYPE_CHECKING:
@@ -30,7 +31,7 @@ local_times = st.datetimes(dt.datetime(1800, 1, 1), dt.datetime(2100, 1, 1)).fla
     lambda moment: st.sampled_from(["", "Z", "+05:30"]).map(moment.isoformat().__add__)
 )
 KINDS = {
-    "Edm.String": st.text(st.characters(codec="utf-8"), max_size=8),
+    "Edm.String": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
     "Edm.Boolean": st.booleans(),
     "Edm.Byte": st.integers(0, 255),
     "Edm.SByte": st.integers(-128, 127),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tap_acumatica.errors import IdentityError
 from tap_acumatica.odata.csdl import parse_metadata
-from tap_acumatica.records.codec import RecordMaker, RowCodec, hashed_key
+from tap_acumatica.records.codec import RowCodec
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.identity import (
     DistinctRows,
@@ -22,6 +22,7 @@ from tap_acumatica.records.identity import (
     identity_of,
     numbered_key,
 )
+from tap_acumatica.records.record_maker import RecordMaker, hashed_key
 from tap_acumatica.records.schema import record_shape
 from tests.odata_service import csdl
 

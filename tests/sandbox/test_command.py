@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tap_acumatica.sandbox import Sandbox, faults, store
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -90,6 +92,61 @@ def test_a_database_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert exit_code == 1
     assert f"the database file {path} cannot be used" in text
     assert "Traceback" not in text
+
+
+def test_faults_can_be_rehearsed_by_name() -> None:
+    with running("--port=0", "--rows=20", "--spoil=max-top=5@only=SOOrder") as process:
+        assert process.stdout is not None
+        found = re.search(r"url=(\S+)", process.stdout.readline())
+        assert found
+        root = f"{found[1]}/t/Company/api/odata/dac"
+        statuses = [
+            requests.get(f"{root}/{name}", auth=("admin", "secret"), timeout=10).status_code
+            for name in ("SOOrder?$top=6", "SOOrder?$top=5", "SOLine?$top=6")
+        ]
+    assert statuses == [400, 200, 200]
+
+
+def test_all_faults_are_listed_without_a_start() -> None:
+    done = subprocess.run(
+        [*COMMAND, "--spoil", "list"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == faults.listed()
+    assert done.stderr == ""
+
+
+def test_an_unknown_fault_is_a_usage_error() -> None:
+    exit_code, text = run(*COMMAND, "--spoil=max-tpo", "--rows=0")
+    assert exit_code == 2
+    assert "there is no fault 'max-tpo'; did you mean 'max-top'?" in text
+
+
+def test_a_locked_account_is_said_in_the_log() -> None:
+    with running("--port=0", "--rows=0") as process:
+        assert process.stdout is not None
+        found = re.search(r"url=(\S+)", process.stdout.readline())
+        assert found
+        url = f"{found[1]}/t/Company/api/odata/dac"
+        for _ in range(4):
+            requests.get(url, auth=("admin", "wr0ng-one"), timeout=10)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+        assert process.stderr is not None
+        _, *lines = process.stderr.read().splitlines()
+    (line,) = lines
+    assert line.startswith("The account 'admin' of tenant 'Company' is locked after 3 wrong")
+    assert "wr0ng-one" not in line
+
+
+def test_what_takes_long_is_said_while_it_is_prepared(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store, "REPORT_SECONDS", 0.0)
+    with Sandbox(rows=5000):
+        pass
+    assert any(
+        re.match(r"Still preparing \w+ of Company \(\d+ seconds\)", m) for m in caplog.messages
+    )
 
 
 def test_the_version_is_that_of_the_tap() -> None:

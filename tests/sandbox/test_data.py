@@ -309,3 +309,14 @@ def test_touched_rows_have_the_current_time(client: Client) -> None:
     rows = [r for r in client.sandbox.rows("Company", name) if key.items() <= r.items()]
     stamp = rows[0].get("LastModifiedDateTime")
     assert stamp is None or stamp >= before
+
+
+def test_the_tables_that_inquiries_are_made_of_are_served_beside_them(client: Client) -> None:
+    designs = client.rows("dac/GIDesign", select="Name,DesignID,SelectTop")
+    assert {"AR-Customers", "DB-StorageDetails"} <= {row["Name"] for row in designs}
+    (number,) = [row["DesignID"] for row in designs if row["Name"] == "AR-Open Documents"]
+    results = client.rows("dac/GenericInquiryResult", filter=f"DesignID eq {number}")
+    formulas = [row["Caption"] for row in results if row["Field"].startswith("=")]
+    assert formulas == ["DaysPastDue"]
+    assert len(client.rows("dac/GITable", filter=f"DesignID eq {number}")) == 2
+    assert client.rows("dac/GIGroupBy") == []
