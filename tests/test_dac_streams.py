@@ -342,4 +342,4 @@ def test_a_singleton_that_is_a_page_fails_alone(sandbox: MakeSandbox, run_tap: R
     run = run_tap(settings(site, entity_sets=["GLSetup", "Ledger"]), check=False)
     assert run.exit_code == 1
     assert run.records("Ledger")
-    assert "a web page (Sign In) came instead of data" in run.errors
+    assert "a web page (it says: Sign In) came instead of data" in run.errors

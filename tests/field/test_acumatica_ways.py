@@ -392,7 +392,7 @@ def test_what_is_said_against_a_user_costs_one_request(run_tap: RunTap, form: st
 
 REFUSED_METADATA = {
     "OData4 User": plain(403),
-    "web page (Acumatica)": page(200, "Sign in"),
+    "web page (it says: Acumatica)": page(200, "Sign in"),
     "page for people": redirect("/Main"),
     "Tenants screen, SM203520": plain(404),
     "other than XML": error(500, "only supported at platform implementing .NETStardard 2.0."),
