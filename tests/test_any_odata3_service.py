@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -356,3 +357,21 @@ def test_memory_does_not_grow_with_the_feed(tmp_path: Path) -> None:
         assert written == rows
         peaks.append(peak)
     assert peaks[1] < peaks[0] * 1.1
+
+
+def test_a_local_time_is_only_ever_sent_as_one_without_an_offset(run_tap: RunTap) -> None:
+    site = service()
+    with site.running():
+        config = {
+            "url": site.url,
+            "page_size": 7,
+            "start_date": "2024-02-28",
+            "time_zone": "Asia/Tokyo",
+        }
+        first = run_tap(config)
+        run_tap(config, state=first.state)
+    filters = [request.query.get("$filter", "") for request in site.requests("DB-Ledger")]
+    times = [word for text in filters for word in re.findall(r"LastModified \w+ ([^ )]+)", text)]
+    assert times
+    for word in times:
+        assert re.fullmatch(r"null|datetime'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,7}'", word), word

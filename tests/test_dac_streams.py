@@ -313,3 +313,33 @@ def test_each_tenant_has_its_rows_its_key_and_its_bookmark(
     assert len(second.records("SOOrder")) < len(run.records("SOOrder")) / 4
     held = {tenant: {r["_tenant"] for r in run.records("POOrder")} for tenant in (TENANT,)}
     assert held == {TENANT: {TENANT}}  # the other tenant lacks this table
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_a_singleton_that_is_refused_fails_alone(
+    sandbox: MakeSandbox, run_tap: RunTap, status: int
+) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    def refuse(record: t.Any) -> int | None:
+        return status if record.entity == "GLSetup" else None
+
+    site = sandbox(rows=20, habits=Habits(status_on=refuse))
+    config = settings(site, entity_sets=["Account", "GLSetup", "Ledger"], max_retries=1)
+    run = run_tap(config, check=False)
+    assert run.exit_code == (3 if status == 503 else 1), run.errors
+    assert run.records("Ledger")
+    assert run.records("PX_Objects_GL_Account")
+    errors = [line for line in run.errors.splitlines() if "ERROR" in line]
+    assert len(errors) == 2
+    assert "GLSetup" in errors[0]
+
+
+def test_a_singleton_that_is_a_page_fails_alone(sandbox: MakeSandbox, run_tap: RunTap) -> None:
+    from tap_acumatica.sandbox import Habits  # noqa: PLC0415
+
+    site = sandbox(rows=20, habits=Habits(html_on=lambda record: record.entity == "GLSetup"))
+    run = run_tap(settings(site, entity_sets=["GLSetup", "Ledger"]), check=False)
+    assert run.exit_code == 1
+    assert run.records("Ledger")
+    assert "a web page (it says: Sign In) came instead of data" in run.errors

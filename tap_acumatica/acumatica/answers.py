@@ -119,6 +119,11 @@ class Answer:
         return self.response.ok and not self._is_failure
 
     @property
+    def brings_data(self) -> bool:
+        """Whether the request succeeded, and not with a page for people."""
+        return self.ok and not self._is_html
+
+    @property
     def refused(self) -> bool:
         """Whether the sign-in was refused: a full license may be reported by the same status."""
         unauthorized = self._status == requests.codes.unauthorized and self._between is None
@@ -274,7 +279,8 @@ class Answer:
         status, pattern = self._status, self._pattern
         self._check_between()
         if pattern is SEATS or (not seat.held and self._may_be_seats(has_seats=has_seats)):
-            known = () if pattern else (UNNAMED_LIMIT.cause, SEATS_REMEDY)
+            remedy = f"{SEATS_REMEDY}; or set 'requests_per_minute'"
+            known = () if pattern is SEATS else (UNNAMED_LIMIT.cause, remedy)
             raise SeatsTakenError(self.explain(*known), retry_after(self.response))
         message = self.explain()
         if self.denied:

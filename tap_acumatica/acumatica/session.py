@@ -12,7 +12,6 @@ import contextlib
 import datetime as dt
 import functools
 import logging
-import re
 import time
 import typing as t
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import requests
 
 from tap_acumatica.acumatica.answers import Answer
 from tap_acumatica.acumatica.page_size import NO_DOUBT, SizeDoubt
+from tap_acumatica.acumatica.served import Served, refused_alone
 from tap_acumatica.acumatica.sign_out import sign_out
 from tap_acumatica.auth.authenticators import Authenticator
 from tap_acumatica.auth.seat import Seat
@@ -65,7 +65,6 @@ CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 _JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
-_TOP = re.compile(r"(?:\$|%24)top=\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class Session:
         self._auth = auth or Authenticator()
         self._rate_limiter = rate_limiter or RateLimiter()
         self._reached = False
-        self._served: tuple[str, Mapping[str, str]] | None = None
+        self._served = Served(service)
         self._ended = False
         self._http = UnledSession()
         self._seat = Seat(self._http.cookies, self._auth.token_sessions)
@@ -179,7 +178,9 @@ class Session:
             UnreachableError: If the site did not answer.
         """
         tries = bad_answers = 0
-        read = functools.partial(self._read, parse=parse, what=what, stream=stream)
+        read: Callable[..., T] = functools.partial(
+            self._read, parse=parse, what=what, stream=stream
+        )
         few = functools.partial(read, smaller, NO_DOUBT, headers=headers) if smaller else None
         doubt = SizeDoubt(few, suspected=suspected, tries=self.limits.tries)
 
@@ -209,13 +210,27 @@ class Session:
             return retrying(attempt, tries=self.limits.tries, give_up=give_up)
         except RetryableError as error:
             raise doubt.given_up(error, self._given_up(error, tries)) from error
-        except SessionEndedError as error:
-            raise self._refused_alone(url, what, error) from error
         finally:
             if not self.limits.stay:
                 self._sign_out()
 
-    def _read(  # noqa: PLR0913  a request is this much
+    def _read(self, url: str, doubt: SizeDoubt, *, what: str, **options: t.Any) -> t.Any:
+        """One try of one request, and what is made of the answer; raises as :meth:`_read_once`.
+
+        A 401 for one address means no more than that where another one is answered as before, and
+        this one is refused once more.
+        """
+        try:
+            return self._read_once(url, doubt, what=what, **options)
+        except SessionEndedError:
+            if not self._serves_others(url):
+                raise
+        try:
+            return self._read_once(url, doubt, what=what, **options)
+        except SessionEndedError as error:
+            raise refused_alone(what) from error
+
+    def _read_once(  # noqa: PLR0913  a request is this much
         self,
         url: str,
         doubt: SizeDoubt,
@@ -244,24 +259,18 @@ class Session:
             empty = isinstance(error, EmptyPayloadError)
             final = (EmptyAnswerError if empty else AnswerError)(message)
             raise _BadAnswerError(final) from None
-        self._served = (url, headers)
+        self._served.add(url, headers)
         return found
 
-    def _refused_alone(self, url: str, what: str, error: SessionEndedError) -> TapError:
-        """What a 401 means: where another address is answered as before, no more than that."""
-        served, headers = self._served or (url, {})
-        # Metadata proves nothing, since some services show it to everybody.
-        if served == url or served.endswith("/$metadata"):
-            return error
+    def _serves_others(self, url: str) -> bool:
+        """Whether another address than this one is answered."""
+        other = self._served.other_than(url)
+        if other is None:
+            return False
         try:
-            if not self._get(_TOP.sub("$top=1", served), "", headers, stream=False).ok:
-                return error
+            return self._get(other[0], "", other[1], stream=False).brings_data
         except TapError:
-            return error
-        return AccessError(
-            f"{what}: HTTP 401, while other addresses are answered, so the user has no access "
-            "rights to it; grant them (SM201025), or leave it out with 'exclude_entity_sets'"
-        )
+            return False
 
     def _given_up(self, error: RetryableError, tries: int) -> TapError:
         message = f"{error}; {given_up_after(tries)}"
@@ -387,6 +396,4 @@ class Session:
         """End the session on the site, if there is one; its token, if it has one, stays good."""
         headers = self._seat.release()
         if headers is not None:
-            sign_out(
-                self._http, self._transport, self.service, headers, served=self._served is not None
-            )
+            sign_out(self._http, self._transport, self.service, headers, served=bool(self._served))

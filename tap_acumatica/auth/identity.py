@@ -288,7 +288,10 @@ class IdentityServer:
         advice = _REMEDIES.get(code, "")
         is_password = form["grant_type"] == "password"
         if is_password and code == _INVALID_GRANT:
-            said += ", the user name or the password is wrong, or the account is locked"
+            said += (
+                ", the user name or the password is wrong, the account is locked, the password has "
+                "to be changed first, or the user may not use this tenant or the API"
+            )
         if is_password and advice:
             remedy = "it was tried once"
         msg = f"the sign-in at {where} was refused: HTTP {status}{said}; "

@@ -8,6 +8,7 @@ import re
 import typing as t
 
 import pytest
+from typing_extensions import override
 
 from tests.field.orders import (
     assert_complete,
@@ -22,7 +23,7 @@ from tests.field.orders import (
 from tests.field.service import Reply, Request, Service, instant
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tests.conftest import RunTap
 
@@ -306,3 +307,114 @@ def test_the_password_is_never_shown(run_tap: RunTap) -> None:
         run = run_tap({"url": service.url, "max_retries": 1, **USER}, check=False)
     assert pair not in run.errors
     assert "correct horse" not in run.errors
+
+
+# The metadata
+
+
+class Site(Service):
+    """A tenant of an Acumatica site whose metadata can be spoiled as well."""
+
+    def __init__(self, spoil: Callable[[int, Reply], None]) -> None:
+        super().__init__(orders(), path="/t/Company/api/odata/dac")
+        self.spoil_metadata = spoil
+        self.asked_for_metadata = 0
+
+    @property
+    def config(self) -> dict[str, t.Any]:
+        return {"url": f"http://127.0.0.1:{self.port}", "tenants": ["Company"], **USER}
+
+    @override
+    def _reply(self, target: str, headers: Mapping[str, str]) -> Reply:
+        reply = super()._reply(target, headers)
+        if target.endswith("/$metadata"):
+            self.asked_for_metadata += 1
+            self.spoil_metadata(self.asked_for_metadata, reply)
+        return reply
+
+
+BEFORE_A_SESSION = {
+    **{form: change for form, change in TAKEN.items() if form != "ended"},
+    "429": plain(429),
+    "429 of IIS": error(429, "The custom error module does not recognize this error."),
+    "429 as a page": page(429, "Too many"),
+}
+
+
+@pytest.mark.parametrize("form", BEFORE_A_SESSION)
+def test_a_seat_for_the_first_request_is_waited_for(run_tap: RunTap, form: str) -> None:
+    site = Site(lambda number, reply: BEFORE_A_SESSION[form](reply) if number < 3 else None)
+    with site.running():
+        run = run_tap({**site.config, "max_retries": 1})
+    assert len(run.records("OrdersRow")) == 25
+    assert "'pool_wait_time'" in run.errors
+
+
+@pytest.mark.parametrize("form", BEFORE_A_SESSION)
+def test_no_seat_for_the_first_request_ends_the_tenant_for_now(run_tap: RunTap, form: str) -> None:
+    site = Site(lambda _, reply: BEFORE_A_SESSION[form](reply))
+    with site.running():
+        run = run_tap({**site.config, "pool_wait_time": 1}, check=False)
+    assert_one_error(run, "seats", "SM201010", "SM604000", "1 by default", exit_code=3)
+    assert "max_pool_size" not in run.errors
+
+
+def test_the_time_that_a_site_asks_for_is_waited(run_tap: RunTap) -> None:
+    def full(_: int, reply: Reply) -> None:
+        TAKEN["limit"](reply)
+        reply.headers["Retry-After"] = "3600"
+
+    site = Site(full)
+    with site.running():
+        run_tap({**site.config, "pool_wait_time": 1}, check=False)
+    assert site.asked_for_metadata == 2
+
+
+@pytest.mark.parametrize(
+    "location", ["/Frames/Login.aspx", "/ERP/Frames/Login.aspx?ReturnUrl=%2fERP%2ft%2fCompany"]
+)
+def test_a_redirect_to_the_sign_in_is_a_wrong_password(run_tap: RunTap, location: str) -> None:
+    site = Site(lambda _, reply: redirect(location)(reply))
+    with site.running():
+        run = run_tap(site.config, check=False)
+    assert_one_error(run, "Login.aspx", "'username' and 'password'", exit_code=4)
+    assert site.asked_for_metadata == 1
+
+
+@pytest.mark.parametrize("form", DENIED)
+def test_what_is_said_against_a_user_costs_one_request(run_tap: RunTap, form: str) -> None:
+    site = Site(lambda _, reply: DENIED[form](reply))
+    with site.running():
+        run = run_tap(site.config, check=False)
+    assert_one_error(run, "the metadata of tenant 'Company'", exit_code=4)
+    assert site.asked_for_metadata == 1
+
+
+REFUSED_METADATA = {
+    "OData4 User": plain(403),
+    "web page (it says: Acumatica)": page(200, "Sign in"),
+    "page for people": redirect("/Main"),
+    "Tenants screen, SM203520": plain(404),
+    "other than XML": error(500, "only supported at platform implementing .NETStardard 2.0."),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED_METADATA)
+def test_metadata_that_cannot_be_had_says_why(run_tap: RunTap, words: str) -> None:
+    site = Site(lambda _, reply: REFUSED_METADATA[words](reply))
+    with site.running():
+        run = run_tap({**site.config, "max_retries": 1}, check=False)
+    assert_one_error(run, words)
+    assert "inquiry" not in run.errors
+
+
+def test_a_site_that_restarts_is_waited_for_with_the_reason(run_tap: RunTap) -> None:
+    def restart(number: int, reply: Reply) -> None:
+        if number < 3:
+            reply.html(503)
+
+    site = Site(restart)
+    with site.running():
+        run = run_tap(site.config)
+    assert len(run.records("OrdersRow")) == 25
+    assert "after a customization was published" in run.errors
