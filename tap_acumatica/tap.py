@@ -230,7 +230,7 @@ class TapAcumatica(SingerTap):
         usable: dict[str | None, Connection] = {}
         for tenant, connection in connections.items():
             try:
-                connection.model()
+                connection.model(cached=self.input_catalog is not None)
                 usable[tenant] = connection
             except TapError as failure:  # noqa: PERF203  one per tenant
                 if len(connections) == 1:

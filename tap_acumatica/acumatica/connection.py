@@ -6,10 +6,12 @@ import datetime as dt
 import logging
 import typing as t
 
+from tap_acumatica.acumatica.metadata_cache import Metadata
 from tap_acumatica.errors import (
     AddressError,
     AnswerError,
     BusyError,
+    MetadataError,
     NotFoundError,
     StreamError,
     UnreachableError,
@@ -18,9 +20,11 @@ from tap_acumatica.http.request_log import PLANS
 from tap_acumatica.odata.csdl import open_metadata
 from tap_acumatica.odata.dialect import dialect_of
 from tap_acumatica.odata.page_limit import PageLimit
+from tap_acumatica.odata.payload import names_in_service_document
 
 if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.addresses import Service
+    from tap_acumatica.acumatica.metadata_cache import MetadataCache
     from tap_acumatica.acumatica.pool import SessionPool
     from tap_acumatica.errors import TapError
     from tap_acumatica.http.body import Body
@@ -45,11 +49,29 @@ class Connection:
         zone_checked: Whether the time zone of its rows was checked against its clock.
     """
 
-    def __init__(self, service: Service, sessions: SessionPool, *, verbosity: int = 1) -> None:
-        """Prepare; nothing is sent yet."""
+    def __init__(
+        self,
+        service: Service,
+        sessions: SessionPool,
+        *,
+        verbosity: int = 1,
+        cache: MetadataCache | None = None,
+        user: str = "",
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            service: The service.
+            sessions: Sessions with it.
+            verbosity: How much is logged.
+            cache: Keeps its metadata for the next process; None where that is not wanted.
+            user: Who signs in: another user may be shown other metadata.
+        """
         self.service = service
         self.sessions = sessions
         self._verbosity = verbosity
+        self._cache = cache
+        self._cache_key = f"{user} at {service.root}"
         self.failure: TapError | None = None
         self.page_limit = PageLimit()
         self.zone_checked = False
@@ -81,17 +103,63 @@ class Connection:
     def omits_nulls(self, seen: bool) -> None:
         self._omits_nulls = seen
 
-    def model(self) -> Model:
+    def model(self, *, cached: bool = False) -> Model:
         """The service's model; its metadata is asked for once per run.
+
+        Args:
+            cached: Whether metadata that an earlier process fetched a short while ago will do.
 
         Raises:
             AddressError: If the address does not hold a readable OData service.
             TapError: If the service cannot be asked.
         """
         if self._model is None:
-            self._model = self._fetch_model()
+            self._model = (self._cached_model() if cached else None) or self._fetch_model()
             self._log_clock()
         return self._model
+
+    def _cached_model(self) -> Model | None:
+        """The model that an earlier process fetched; None where there is none to be used.
+
+        Raises:
+            TenantError: If the service cannot be asked.
+        """
+        found = self._cache.find(self._cache_key) if self._cache else None
+        if found is None:
+            return None
+        where = self.service.where
+        names = self._names_on_offer()
+        try:
+            model = open_metadata(found.document, version=found.version)
+        except MetadataError as error:
+            logger.warning("The cached metadata of %s is not used: %s", where, error)
+            return None
+        known = model.sets.keys() | model.function_imports.keys()
+        if self.sessions.server_time is None or names - known:
+            return None
+        logger.info("The metadata of %s was fetched by an earlier process", where)
+        return model
+
+    def _names_on_offer(self) -> set[str]:
+        """Names of the service document (OData 4.01 Protocol, 11.1.1); empty where it has none.
+
+        It is the smallest answer that every service has, and brings the service's clock, which
+        bounds what the run reads.
+
+        Raises:
+            TenantError: If the service cannot be asked.
+        """
+        headers = self.service.interface.dialect.headers if self.service.interface else {}
+        try:
+            return self.sessions.fetch(
+                f"{self.service.root}/",
+                names_in_service_document,
+                what=f"the service document of {self.service.where}",
+                headers={"Accept": "application/json", **headers},
+            )
+        except StreamError as error:
+            logger.debug("%s", error)
+            return set()
 
     def release_metadata(self) -> None:
         """Release the parts of the model that were never used; warn of what it leaves out."""
@@ -112,7 +180,7 @@ class Connection:
         # Before its generation is known, a service may refuse the headers of the other one.
         own = service.interface.dialect.headers if service.interface else {}
         try:
-            return self.sessions.fetch(
+            model, metadata = self.sessions.fetch(
                 f"{service.root}/$metadata",
                 _model_of,
                 what=f"the metadata of {service.where}",
@@ -129,6 +197,9 @@ class Connection:
             raise AddressError(msg) from error
         except StreamError as error:
             raise AddressError(str(error)) from error
+        if self._cache:
+            self._cache.keep(self._cache_key, metadata)
+        return model
 
     def _log_clock(self) -> None:
         """Log how the service's clock differs from this machine's."""
@@ -154,10 +225,11 @@ class Connection:
         self.sessions.close()
 
 
-def _model_of(body: Body) -> Model:
+def _model_of(body: Body) -> tuple[Model, Metadata]:
     said = (body.headers.get(name, "") for name in _VERSION_HEADERS)
     versions = [text.partition(";")[0].strip() for text in said if text]
-    return open_metadata(body.read(), version=versions[0] if versions else None)
+    metadata = Metadata(body.read(), versions[0] if versions else None)
+    return open_metadata(metadata.document, version=metadata.version), metadata
 
 
 def _kind(service: Service) -> str:

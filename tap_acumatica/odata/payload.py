@@ -116,6 +116,25 @@ def parse_entity(
     return Payload(_entities(rows), context=_first_text(document, _CONTEXTS), marked=marked)
 
 
+def names_in_service_document(body: bytes) -> set[str]:
+    """Names of what a service document lists (OData JSON Format 4.01, section 5).
+
+    Args:
+        body: The body.
+
+    Returns:
+        Names of entity sets, singletons and functions; empty where the body is something else.
+    """
+    try:
+        document = _DECODER.decode(body.lstrip(b"\xef\xbb\xbf \t\r\n"))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return set()
+    content = _content(document) if isinstance(document, dict) else document
+    listed = content.get("value", content.get("EntitySets")) if isinstance(content, dict) else None
+    names = [item.get("name") if isinstance(item, dict) else item for item in listed or ()]
+    return {name for name in names if isinstance(name, str)}
+
+
 def is_control_information(name: str) -> bool:
     """Whether a member of an entity is control information or an annotation, not a property."""
     return "@" in name or name.startswith(("odata.", "__"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from tap_acumatica.acumatica.addresses import services
 from tap_acumatica.acumatica.connection import Connection
 from tap_acumatica.acumatica.lenient_session import LenientSession
+from tap_acumatica.acumatica.metadata_cache import MetadataCache, default_folder
 from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.acumatica.session import Limits
 from tap_acumatica.http.rate_limit import RateLimiter
@@ -129,7 +131,19 @@ class Site:
         pool = SessionPool(
             service, session, size=settings.max_pool_size, wait=settings.pool_wait_time
         )
-        return Connection(service, pool, verbosity=settings.verbosity)
+        given = settings.credentials(service.tenant)
+        return Connection(
+            service,
+            pool,
+            verbosity=settings.verbosity,
+            cache=self._metadata_cache,
+            user=f"{given.client_id or ''} {given.username or ''} {settings.locale or ''}",
+        )
+
+    @property
+    def _metadata_cache(self) -> MetadataCache | None:
+        folder, minutes = default_folder(os.environ), self.settings.metadata_cache_minutes
+        return MetadataCache(folder, seconds=minutes * 60) if folder and minutes else None
 
     def _transport(self, service: Service, auth: Authenticator) -> Transport:
         settings = self.settings

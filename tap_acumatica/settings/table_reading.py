@@ -164,6 +164,15 @@ READING: tuple[Setting, ...] = (
         default=60,
     ),
     Setting(
+        "metadata_cache_minutes",
+        integer(0, 1440),
+        "Metadata Cache",
+        "How long the next process of the same user may use the metadata that this one has "
+        "fetched, so that meltano run fetches it once, not twice. Discovery always fetches it. 0: "
+        "not at all.",
+        default=15,
+    ),
+    Setting(
         "verbosity",
         integer(1, 5),
         "Verbosity",

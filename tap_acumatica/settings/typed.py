@@ -76,6 +76,7 @@ class Settings:
     pool_wait_time: int = 900
     pooling: bool = True
     pool_idle_timeout: int = 60
+    metadata_cache_minutes: int = 15
     verbosity: int = 1
     locale: str | None = None
     additional_properties: tuple[Mapping[str, str], ...] = ()
