@@ -10,7 +10,7 @@ import typing as t
 
 from tap_acumatica.acumatica.pool import CheckedSessions
 from tap_acumatica.columns import Columns, address_of, columns_of, plan_of
-from tap_acumatica.errors import AccessError
+from tap_acumatica.errors import AccessError, AnswerError, ValueMismatchError
 from tap_acumatica.odata import times
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.batches import RowBatch
@@ -25,7 +25,9 @@ from tap_acumatica.records.codec import RowCodec
 from tap_acumatica.records.compiled import CompiledCodec
 from tap_acumatica.records.identity import identity_of
 from tap_acumatica.records.record_maker import RecordMaker
+from tap_acumatica.records.schema import KEY_COLUMN
 from tap_acumatica.records.second_reading import Policy, Repairs
+from tap_acumatica.records.skimming import SkimmingCodec
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,11 +130,16 @@ class Extraction:
         self._repairs = Repairs()
         policy = Policy.NULL if settings.nulls_for_values else Policy.FAIL
         exact = _exact_codec(source, columns, self.plan, policy, self._repairs)
-        codec: RowCodec | CompiledCodec = exact
+        codec: Codec = exact
+        self._whole: Callable[[Sequence[t.Any]], Sequence[t.Any]] = _as_they_are
         self._finish: Callable[[Sequence[t.Any]], Sequence[t.Any]] = self._made
         if fast and columns.are_records and not source.entity.entity_set.singleton:
-            codec = _compiled_codec(source, columns, exact, tenant)
-            self._finish = codec.trimmed if settings.trim_strings else _as_they_are
+            compiled = _compiled_codec(source, columns, exact, tenant)
+            self._finish = compiled.trimmed if settings.trim_strings else _as_they_are
+            codec = compiled
+            if found_by := _found_by(source, columns, self.plan):
+                codec = skimming = _skimming_codec(source, compiled, found_by)
+                self._whole = skimming.whole
         self._open = functools.partial(self._open_source, codec)
 
     def batches(self) -> Iterator[RowBatch]:
@@ -141,12 +148,6 @@ class Extraction:
         Raises:
             TapError: If they cannot be read.
         """
-        try:
-            yield from self._batches()
-        finally:
-            self._repairs.tell(self.name, logger.warning)
-
-    def _batches(self) -> Iterator[RowBatch]:
         if self._tenant_source.entity.entity_set.singleton:
             options = QueryOptions(select=self.plan.select, expand=self.plan.expand)
             yield RowBatch(self._open().get(options).rows, ascending=False)
@@ -174,9 +175,19 @@ class Extraction:
             rows: Rows of :meth:`batches`.
 
         Raises:
+            AnswerError: If a value does not fit its type.
             ValueMismatchError: If a value cannot be what the catalog asks for.
         """
-        return self._finish(rows)
+        try:
+            whole = self._whole(rows)
+        except ValueMismatchError as error:
+            msg = f"{self.name}: {error}"
+            raise AnswerError(msg) from error
+        return self._finish(whole)
+
+    def tell_repairs(self) -> None:
+        """Warn of values that were not in the form of their type, once all rows are written."""
+        self._repairs.tell(self.name, logger.warning)
 
     def _made(self, rows: Sequence[t.Any]) -> list[dict[str, t.Any]]:
         return [self.maker.record(row) for row in rows]
@@ -263,6 +274,30 @@ def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
         doubtful=source.shown if settings.use_select else (),
         sets=() if entity.function else (*entity.aliases, *alike),
         smallest_page=min(settings.requested_page_size or 2, 2),
+    )
+
+
+def _found_by(source: TenantSource, columns: Columns, plan: Plan) -> set[str]:
+    """The columns that rows are found by; none where that takes whole rows."""
+    if not (plan.seek or plan.tracking) or KEY_COLUMN in columns.emitted:
+        return set()
+    tracking = (plan.tracking,) if plan.tracking else ()
+    return {*source.shape.key, *(column.name for column in (*plan.seek, *tracking))}
+
+
+def _skimming_codec(
+    source: TenantSource, compiled: CompiledCodec, columns: set[str]
+) -> SkimmingCodec:
+    connection = source.connection
+
+    def found_lacking() -> None:
+        connection.omits_nulls = True
+
+    return SkimmingCodec(
+        compiled,
+        columns,
+        omits_nulls=lambda: connection.omits_nulls,
+        found_lacking=found_lacking,
     )
 
 

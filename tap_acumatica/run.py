@@ -61,6 +61,7 @@ class Prefetch:
         self.closed = True
         if self._read_ahead is not None:
             self._read_ahead.close()
+        self.extraction.tell_repairs()
 
 
 class Run:

@@ -114,8 +114,11 @@ class EntitySetStream(SyncedStream):
         """
         extraction = self.extraction((context or {}).get(TENANT_COLUMN), fast=False)
         extraction.current.set()
-        for batch in extraction.batches():
-            yield from map(extraction.maker.record, batch.rows)
+        try:
+            for batch in extraction.batches():
+                yield from map(extraction.maker.record, batch.rows)
+        finally:
+            extraction.tell_repairs()
 
     # What the run reads
 

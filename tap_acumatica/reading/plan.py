@@ -10,7 +10,7 @@ from tap_acumatica.odata.query import QueryOptions, compare
 from tap_acumatica.odata.time_zone import ServiceTimeZone
 from tap_acumatica.odata.types import edm_type
 from tap_acumatica.records.codec import content
-from tap_acumatica.records.compiled import column_of
+from tap_acumatica.records.compiled_row import column_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import typing as t
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,6 +35,8 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SMALLEST_PAGE = 10
+_HASTE = 40_000_000
+"""Bytes a second from which on a service answers so fast that skimming costs more than it saves."""
 _FEW = 2
 """Rows asked for to see whether the size of a page is why it fails."""
 
@@ -76,6 +79,9 @@ class Codec(t.Protocol):
 
     def decode(self, body: bytes) -> Page:
         """The rows of an answer."""
+
+    def skim(self, body: bytes) -> Page:
+        """The same rows, not decoded further than the next request needs."""
 
     def decode_stream(self, body: ResponseBody) -> Page:
         """The first rows of an answer that arrives meanwhile."""
@@ -235,7 +241,7 @@ class EntitySource:
     def _fetch(self, url: str, **doubt: t.Any) -> Page:
         self._last = url
         self._count.add()
-        parse = self._begin if self._streams else self._codec.decode
+        parse = self._begin if self._streams else partial(self._decode, asked=time.monotonic())
         with self._explained():
             page = self._sessions.fetch(
                 url,
@@ -248,6 +254,10 @@ class EntitySource:
             )
         self._sessions.service.check_answer(url, page.context)
         return self._guarded(page)
+
+    def _decode(self, body: bytes, *, asked: float) -> Page:
+        waited = time.monotonic() - asked
+        return (self._codec.skim if waited * _HASTE > len(body) else self._codec.decode)(body)
 
     def _begin(self, body: Readable) -> Page:
         return self._codec.decode_stream(ResponseBody(body))

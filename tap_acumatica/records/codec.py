@@ -71,7 +71,7 @@ class Page(t.NamedTuple):
 
 def content(row: t.Any) -> bytes:
     """The content of a row, however it was decoded, to recognize it again."""
-    return _CONTENT.encode(row)
+    return _CONTENT.encode(row if isinstance(row, dict) else row.whole())
 
 
 class RowCodec:
@@ -207,6 +207,9 @@ class RowCodec:
             absent=members.absent,
             lacking=members.lacking,
         )
+
+    skim = decode
+    """All columns are needed to make sure that a value is one."""
 
     def decode_stream(self, body: ResponseBody) -> Page:
         """Decode a response while it arrives: the first part of XML, all of JSON.

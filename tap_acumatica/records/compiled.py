@@ -25,8 +25,9 @@ from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec
 from tap_acumatica.records.column_checks import are_base64, are_guids
+from tap_acumatica.records.compiled_row import CompiledRow
 from tap_acumatica.records.deletion import DELETED_COLUMN
-from tap_acumatica.records.envelope import decoder, holds_error
+from tap_acumatica.records.envelope import decoder, holds_error, link_and_context
 from tap_acumatica.records.record_maker import hashed_key
 from tap_acumatica.records.row_form import RowForm, compile_getter, compile_setter
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
@@ -39,7 +40,7 @@ if t.TYPE_CHECKING:
 
 _GUID_LENGTH = 36
 _DECIMAL = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
-_NOT_FOR_STRUCTS = (
+NOT_FOR_STRUCTS = (
     *(msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError),
     ValueMismatchError,
 )
@@ -59,19 +60,6 @@ _DECODED_TYPES: dict[str, t.Any] = {
 }
 
 
-class CompiledRow(msgspec.Struct):
-    """Base of the compiled rows: read by column name, like a dict."""
-
-    def __getitem__(self, name: str) -> t.Any:
-        """The wire value of a column."""
-        return getattr(self, self.fields_by_name()[name])
-
-    @classmethod
-    def fields_by_name(cls) -> dict[str, str]:
-        """Attribute names by column name."""
-        raise NotImplementedError  # each compiled class defines it
-
-
 class CompiledCodec:
     """Decodes the responses of one entity set into rows that can be emitted as records."""
 
@@ -84,6 +72,8 @@ class CompiledCodec:
         key: Sequence[str] = (),
         tenant: str | None = None,
         int64_as_text: bool = False,
+        base: type[CompiledRow] = CompiledRow,
+        fields: Mapping[str, str] | None = None,
     ) -> None:
         """Compile the row type.
 
@@ -94,14 +84,18 @@ class CompiledCodec:
             key: Entity key, hashed into ``_key``.
             tenant: Login name for ``_tenant``.
             int64_as_text: Whether JSON has ``Edm.Int64`` values as strings, as in OData 3.0.
+            base: Base of the row type.
+            fields: Attributes of a row by column; None to number them.
         """
+        self._base = base
         self._converted_types = frozenset({"Edm.Int64"} if int64_as_text else ())
         self._exact = exact
         self._key = tuple(key)
         self._has_key_column = KEY_COLUMN in columns
         self._tenant = tenant
         self._columns = tuple(columns)
-        self._fields = {name: f"c{number}" for number, name in enumerate(columns)}
+        numbers = fields or {name: f"c{number}" for number, name in enumerate(columns)}
+        self._fields = {name: numbers[name] for name in columns}
         self._properties = properties
         self._form = self._compile(self._passthrough_columns(exact))
         dates = ConversionCache(date_part)
@@ -133,6 +127,24 @@ class CompiledCodec:
             for name, field in self._fields.items()
             if self._field_type(properties.get(name)) in {str, t.Any}
         ]
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Columns that every row has, unless the service leaves nulls out."""
+        own = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
+        return frozenset(self._columns) - own - self._exact.optional
+
+    def only(self, columns: Iterable[str], base: type[CompiledRow]) -> CompiledCodec:
+        """A codec that decodes no other columns, into the same attributes of another type."""
+        return CompiledCodec(
+            self._exact,
+            [name for name in self._columns if name in {*columns}],
+            self._properties,
+            key=self._key,
+            int64_as_text=bool(self._converted_types),
+            base=base,
+            fields=self._fields,
+        )
 
     def _passthrough_columns(self, exact: RowCodec) -> list[str]:
         """Columns whose digits are emitted as received, without being parsed as numbers.
@@ -169,11 +181,9 @@ class CompiledCodec:
                 fields.append((field, msgspec.Raw, _NULL))
             else:
                 fields.append((field, kind if kind is t.Any else t.Optional[kind], None))  # noqa: UP045
-        own = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN} | self._exact.optional
-        may_lack = {self._fields.get(name) for name in own}
         key = {self._fields.get(name) for name in self._key}
         row_type = self._row_type(fields, required={f for f, *_ in fields if f in key})
-        complete = self._row_type(fields, required={f for f, *_ in fields if f not in may_lack})
+        complete = self._row_type(fields, required={self._fields[name] for name in self.required})
         raw = [self._fields[name] for name in passthrough]
         return RowForm(
             row_type,
@@ -196,7 +206,7 @@ class CompiledCodec:
                     (field, kind) if field in required else (field, kind, value)
                     for field, kind, value in fields
                 ],
-                bases=(CompiledRow,),
+                bases=(self._base,),
                 namespace={"fields_by_name": classmethod(lambda _: names)},
                 rename={field: name for name, field in self._fields.items()},
                 gc=False,
@@ -222,21 +232,25 @@ class CompiledCodec:
             PayloadError: As :meth:`RowCodec.decode`.
             ValueMismatchError: As :meth:`RowCodec.decode`.
         """
+        # The exact codec accepts the others, or raises the error that names the value.
+        return self.quick_page(body) or self._compile_page(self._exact.decode(body))
+
+    def quick_page(self, body: bytes) -> Page | None:
+        """Decode a response into structs alone; None where it takes the exact codec."""
         if (
-            self._names_are_unambiguous
-            and not any(mark in body for mark in self._exact_codec_marks)
-            and not has_nul(body)
+            not self._names_are_unambiguous
+            or any(mark in body for mark in self._exact_codec_marks)
+            or has_nul(body)
         ):
-            try:
-                answer = self._decode_answer(body)
-                if not holds_error(answer) and not self._is_in_another_case(body, answer.value):
-                    self._convert_columns(answer.value)
-                    link = answer.next_link or answer.next_link401 or answer.next_link3
-                    context = answer.context or answer.context401 or answer.context3
-                    return Page(answer.value, link, context)
-            except _NOT_FOR_STRUCTS:
-                pass  # the exact codec accepts it, or raises the error that names the value
-        return self._compile_page(self._exact.decode(body))
+            return None
+        try:
+            answer = self._decode_answer(body)
+            if holds_error(answer) or self._is_in_another_case(body, answer.value):
+                return None
+            self._convert_columns(answer.value)
+        except NOT_FOR_STRUCTS:
+            return None
+        return Page(answer.value, *link_and_context(answer))
 
     def _decode_answer(self, body: bytes) -> t.Any:
         """Decode a response whose rows have every column, unless nulls may be left out.
@@ -271,6 +285,8 @@ class CompiledCodec:
             folded.count(f'"{name}"'.lower().encode()) > body.count(f'"{name}"'.encode())
             for name in empty
         )
+
+    skim = decode
 
     def decode_stream(self, body: ResponseBody) -> Page:
         """Decode a response while it arrives; see :meth:`RowCodec.decode_stream`."""
@@ -371,10 +387,3 @@ def _convert_field(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any],
     for row, value in zip(rows, map(attrgetter(field), rows), strict=True):
         if value is not None:
             setattr(row, field, convert(value))
-
-
-def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
-    """The values of one column, from dicts or from compiled rows."""
-    if rows and isinstance(rows[0], CompiledRow):
-        return list(map(attrgetter(rows[0].fields_by_name()[name]), rows))
-    return [row[name] for row in rows]

@@ -21,7 +21,7 @@ _MEMBERS = {
 _ERRORS = {f"error{number}": name for number, name in enumerate(ERROR_MEMBERS)}
 
 
-def decoder(row_type: type[msgspec.Struct]) -> t.Any:
+def decoder(row_type: type[t.Any]) -> t.Any:
     """Create a decoder of responses with such rows."""
     envelope = msgspec.defstruct(
         "Envelope",
@@ -38,3 +38,9 @@ def decoder(row_type: type[msgspec.Struct]) -> t.Any:
 def holds_error(envelope: t.Any) -> bool:
     """Whether a decoded response holds an error beside its rows."""
     return any(getattr(envelope, field) is not None for field in _ERRORS)
+
+
+def link_and_context(envelope: t.Any) -> tuple[str | None, str | None]:
+    """The next link and the context URL of a decoded response."""
+    link = envelope.next_link or envelope.next_link401 or envelope.next_link3
+    return link, envelope.context or envelope.context401 or envelope.context3

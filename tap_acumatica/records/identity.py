@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from tap_acumatica.errors import IdentityError
 from tap_acumatica.records.codec import content
-from tap_acumatica.records.compiled import CompiledRow, column_of
+from tap_acumatica.records.compiled_row import CompiledRow, column_of
 from tap_acumatica.records.record_maker import hashed_key
 from tap_acumatica.records.schema import KEY_COLUMN, ROW_KEY
 

@@ -19,7 +19,8 @@ from tap_acumatica.odata.atom import ResponseBody
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.records.codec import RowCodec
-from tap_acumatica.records.compiled import CompiledCodec, CompiledRow, column_of
+from tap_acumatica.records.compiled import CompiledCodec
+from tap_acumatica.records.compiled_row import CompiledRow, column_of
 from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.record_maker import RecordMaker
 from tap_acumatica.records.schema import record_shape
