@@ -78,11 +78,12 @@ def simple(name: str, rows: int, **columns: t.Any) -> Table:
     )
 
 
-def expected(row: Row) -> Row:
+def expected(row: Row, method: str = "INCREMENTAL") -> Row:
     """The record of a row of the ledger, floats as text."""
     record = dict(row)
     record["Amount"] = format(row["Amount"], "f")
-    record["LastModified"] = f"{row['LastModified'][:-1]}000+00:00"
+    if method == "INCREMENTAL":  # rows are found by it, so it has one form
+        record["LastModified"] = f"{row['LastModified'][:-1]}000+00:00"
     record["Paid"] = row["Paid"] and "2024-02-29T22:00:00.123456+00:00"
     return record
 
@@ -117,7 +118,9 @@ def test_every_row_arrives_once_and_digit_for_digit(  # noqa: PLR0913  what a se
     with service.running():
         result = run_tap({"url": service.url, "page_size": page_size, "tracking_type": tracking})
     records = result.records("Ledger")
-    assert by_key(records) == by_key([expected(row) for row in service.tables["Ledger"].contents()])
+    assert by_key(records) == by_key(
+        [expected(row, method) for row in service.tables["Ledger"].contents()]
+    )
 
 
 def test_a_second_run_reads_only_what_changed(run_tap: RunTap) -> None:

@@ -79,7 +79,8 @@ class ServiceTimeZone:
         zone: Zone of date-times without an offset.
         convert_to_utc: Whether date-times are emitted in UTC; else in ``zone``, with an offset.
         local: Whether the service uses local time; set when the first such value arrives.
-        conversions: Cached results of :meth:`to_output`, by text as received.
+        found_by: Cached results of :meth:`to_comparable`, by text as received.
+        emitted: Cached results of :meth:`to_output`, by text as received.
     """
 
     def __init__(
@@ -88,7 +89,16 @@ class ServiceTimeZone:
         self.zone = zone
         self.convert_to_utc = convert_to_utc or zone is UTC
         self.local = local
-        self.conversions = UtcConversions() if zone is UTC else ConversionCache(self.to_output)
+        self.found_by: ConversionCache
+        if zone is UTC:
+            self.found_by = TimestampCache(times.to_canonical, times.utc_column)
+        else:
+            self.found_by = ConversionCache(self.to_comparable)
+        self.emitted = (
+            TimestampCache(self.to_output, times.kept_column)
+            if self.convert_to_utc
+            else ConversionCache(self.to_output)
+        )
         self._sort_values = ConversionCache(self._sort_value)
         self._spans: Callable[[str], tuple[Span, ...]] = functools.lru_cache(4096)(
             self._ambiguous_spans
@@ -113,6 +123,18 @@ class ServiceTimeZone:
 
     def to_output(self, text: str) -> str:
         """Convert a date-time as received to the form in which it is emitted.
+
+        An instant in UTC leaves as it came, unless it has more digits than databases take.
+
+        Raises:
+            ValueMismatchError: If the text is not a date-time.
+        """
+        if self.convert_to_utc and times.can_leave(text):
+            return text
+        return self.to_comparable(text)
+
+    def to_comparable(self, text: str) -> str:
+        """As :meth:`to_output`, in the one form of the columns that rows are found by.
 
         Raises:
             ValueMismatchError: If the text is not a date-time.
@@ -187,25 +209,29 @@ class ConversionCache(dict[t.Any, t.Any]):
         value = self[text] = None if text is None else self._convert(text)
         return value
 
-    def column(self, texts: Sequence[str | None]) -> list[str | None]:
+    def column(self, texts: Sequence[str | None]) -> Sequence[str | None]:
         """Convert the values of a column."""
         return list(map(self.__getitem__, texts))
 
 
-class UtcConversions(ConversionCache):
-    """Caches canonical forms for services whose zone is UTC."""
+class TimestampCache(ConversionCache):
+    """A cache that is passed by where a column holds timestamps that rarely repeat."""
 
-    def __init__(self) -> None:
-        super().__init__(times.to_canonical)
+    def __init__(
+        self,
+        convert: Callable[[str], str],
+        convert_all: Callable[[Sequence[str]], Sequence[str]],
+    ) -> None:
+        super().__init__(convert)
+        self._convert_all = convert_all
 
     @override
-    def column(self, texts: Sequence[str | None]) -> list[str | None]:
-        """Convert the values of a column, without caching timestamps that rarely repeat."""
+    def column(self, texts: Sequence[str | None]) -> Sequence[str | None]:
         if len(set(texts[:_SAMPLE_SIZE])) > _SAMPLE_SIZE // 2:
             try:
-                return t.cast("list[str | None]", times.utc_column(t.cast("list[str]", texts)))
+                return self._convert_all(t.cast("Sequence[str]", texts))
             except (KeyError, TypeError):
-                pass  # convert them one by one, to find the one that is not in UTC
+                pass  # convert them one by one, to find the one that is in another form
         return super().column(texts)
 
 

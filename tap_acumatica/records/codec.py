@@ -39,6 +39,7 @@ if t.TYPE_CHECKING:
 
     from tap_acumatica.odata.expand import Expansion
     from tap_acumatica.odata.model import Model, Property
+    from tap_acumatica.odata.time_zone import ConversionCache
     from tap_acumatica.records.conversions import Convert
     from tap_acumatica.records.deletion import Deletion
 
@@ -149,11 +150,13 @@ class RowCodec:
         }
 
     def _conversions(self, *, from_xml: bool = False, strict: bool = False) -> dict[str, Convert]:
-        def reading(policy: Policy) -> Conversions:
+        def reading(policy: Policy, *, found_by: bool = False) -> Conversions:
             second = None if strict else SecondReader(self._remarks, policy)
-            return Conversions(self._model, self.time_zone, from_xml=from_xml, second=second)
+            return Conversions(
+                self._model, self.time_zone, from_xml=from_xml, second=second, found_by=found_by
+            )
 
-        usual, certain = reading(self._policy), reading(Policy.KEY)
+        usual, certain = reading(self._policy), reading(Policy.KEY, found_by=True)
         found: dict[str, Convert] = {}
         for name, prop in self._properties.items():
             conversions = certain if name in self._certain else usual
@@ -176,6 +179,10 @@ class RowCodec:
     @cached_property
     def _convert_strictly(self) -> dict[str, Convert]:
         return self._conversions(strict=True)
+
+    def times_of(self, name: str) -> ConversionCache:
+        """The conversions of a column's date-times."""
+        return self.time_zone.found_by if name in self._certain else self.time_zone.emitted
 
     def converter(self, name: str) -> Convert:
         """The conversion of a column's JSON value in the form of its type to its wire value."""

@@ -100,7 +100,7 @@ class CompiledCodec:
         self._form = self._compile(self._passthrough_columns(exact))
         dates = ConversionCache(date_part)
         self._time_fields = [
-            (self._fields[name], dates if name in exact.dates else exact.time_zone.conversions)
+            (self._fields[name], dates if name in exact.dates else exact.times_of(name))
             for name, prop in properties.items()
             if name in self._fields and is_timestamp(prop.type) and not prop.collection
         ]
@@ -323,7 +323,7 @@ class CompiledCodec:
 
     def _add_tap_columns(self, rows: list[t.Any]) -> None:
         """Fill the columns that the tap derives from the others."""
-        if self._exact.deletion:
+        if self._exact.deletion and DELETED_COLUMN in self._fields:
             field, deleted_at = self._fields[DELETED_COLUMN], self._exact.deletion.deleted_at
             for row in rows:
                 setattr(row, field, deleted_at(row))

@@ -32,6 +32,9 @@ def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
     """The values of one column, from dicts or from compiled rows."""
     if rows and isinstance(rows[0], CompiledRow):
         field = rows[0].fields_by_name().get(name)
-        if field is not None:
-            return list(map(attrgetter(field), rows))
+        try:
+            if field is not None:
+                return list(map(attrgetter(field), rows))
+        except AttributeError:
+            pass  # some of them were only skimmed
     return [row[name] for row in rows]

@@ -43,6 +43,7 @@ class Conversions:
         *,
         from_xml: bool = False,
         second: SecondReader | None = None,
+        found_by: bool = False,
     ) -> None:
         """Create a builder.
 
@@ -51,7 +52,9 @@ class Conversions:
             time_zone: Time zone of the service.
             from_xml: Whether values come from XML, where each one is a string.
             second: Reads values again that are not in the form of their type; None to refuse them.
+            found_by: Whether rows are found by the values, so that date-times take one form.
         """
+        self._times = time_zone.found_by if found_by else time_zone.emitted
         self._model = model
         self._time_zone = time_zone
         self._from_xml = from_xml
@@ -83,7 +86,8 @@ class Conversions:
         name = prop.type
         if is_timestamp(name):
             read = lenient.lenient_parser(name)
-            return self._again(self._time, lambda value: self._time(read(value)), "a date-time")
+            again = self._time_zone.to_comparable
+            return self._again(self._time, lambda value: again(read(value)), "a date-time")
         if is_primitive(name):
             return self._again(
                 self._primitive(name), lenient.lenient_parser(name), lenient.described(name)
@@ -112,7 +116,7 @@ class Conversions:
 
     def _time(self, value: t.Any) -> str | None:
         text = self._require_text(value)
-        return self._time_zone.conversions[text] if text or not self._from_xml else None
+        return self._times[text] if text or not self._from_xml else None
 
     def _date_part(self, value: t.Any) -> str | None:
         text = self._require_text(value)

@@ -74,12 +74,46 @@ def test_every_windows_name_is_a_zone() -> None:
 def test_a_moment_is_emitted_in_the_zone_unchanged(moment: dt.datetime, name: str) -> None:
     text = moment.isoformat()
     own = time_zone(name, convert_to_utc=False, local=False)
-    left = own.to_output(text)
+    left = own.to_comparable(text)
     assert dt.datetime.fromisoformat(left) == moment
     offset = moment.astimezone(zoneinfo.ZoneInfo(name)).utcoffset()
     assert dt.datetime.fromisoformat(left).utcoffset() == offset
     assert own.sort_value(left) == times.canonical(moment)
-    assert time_zone(name).to_output(text) == times.canonical(moment)
+    assert time_zone(name).to_comparable(text) == times.canonical(moment)
+    assert dt.datetime.fromisoformat(time_zone(name).to_output(text)) == moment
+
+
+@pytest.mark.parametrize(
+    ("sent", "emitted"),
+    [
+        ("2024-03-01T10:11:12Z", "2024-03-01T10:11:12Z"),
+        ("2024-03-01T10:11:12.5Z", "2024-03-01T10:11:12.5Z"),
+        ("2024-03-01T10:11:12.123456+00:00", "2024-03-01T10:11:12.123456+00:00"),
+        ("2024-03-01T10:11:12.1234567Z", "2024-03-01T10:11:12.123456+00:00"),
+        ("2024-03-01T10:11:12+02:00", "2024-03-01T08:11:12.000000+00:00"),
+        ("2024-03-01T10:11Z", "2024-03-01T10:11:00.000000+00:00"),
+        ("2024-03-01t10:11:12z", None),
+        ("2024-03-01T10:11:12-00:00", "2024-03-01T10:11:12.000000+00:00"),
+    ],
+)
+@pytest.mark.parametrize("name", ["UTC", "America/New_York"])
+def test_an_instant_in_utc_leaves_as_it_came(sent: str, emitted: str | None, name: str) -> None:
+    own = ServiceTimeZone(zone_named(name))
+    if emitted is None:
+        with pytest.raises(ValueMismatchError):
+            own.to_output(sent)
+        return
+    assert own.to_output(sent) == emitted
+    assert list(own.emitted.column([sent, None, sent])) == [emitted, None, emitted]
+
+
+def test_many_instants_leave_as_they_came_if_all_of_them_can() -> None:
+    sent = [f"2024-03-01T10:{number:02d}:12.5Z" for number in range(60)]
+    emitted = ServiceTimeZone().emitted
+    assert list(emitted.column(sent)) == sent
+    assert emitted.column([*sent, "2024-03-01T10:11:12+02:00"])[-1].startswith("2024-03-01T08:")
+    with pytest.raises(ValueMismatchError):
+        emitted.column([*sent, "2024-02-30T10:11:12Z"])
 
 
 @pytest.mark.parametrize(
