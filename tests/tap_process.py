@@ -42,7 +42,8 @@ class ServiceSource:
         self._name = name
         self._most = most
         model = parse_metadata(service.csdl().encode())
-        self._codec = RowCodec(model, model.properties(f"{NAMESPACE}.{name}Row"))
+        properties = model.properties(f"{NAMESPACE}.{name}Row")
+        self._codec = RowCodec(model, properties, certain=properties)  # rows are found by any
         service.host = "rows.example"
 
     def get(self, options: QueryOptions) -> Page:

@@ -76,6 +76,11 @@ class TimeReader:
         self._hold: str | None = None
         self.crossed = False
 
+    def remember(self, rows: list[Row]) -> None:
+        """Take rows for passed on, so that the first page does not give them again."""
+        if rows:
+            self._remember(rows, self._plan.stamps(rows))
+
     def read(self, start: str | None) -> Iterator[RowBatch]:  # noqa: C901  it is the loop
         """All rows with a tracking value of at least ``start``.
 

@@ -1,14 +1,15 @@
 """A stream divided by values of its cursor, so that several sessions read it in parallel.
 
 Where the values lie is not known beforehand, and asking for it at depth is dear. So division begins
-with one open range and goes on while it is read: whoever has nothing to do looks, by one small
-request, for the row that lies some pages behind where another one is reading, and takes over from
-there. Neighbouring ranges overlap rather than leave a gap.
+with one open range and goes on while it is read: whoever has nothing to do asks for the page that
+lies some pages behind where another one is reading, and takes over from there. Neighbouring ranges
+overlap rather than leave a gap.
 """
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import threading
 import typing as t
@@ -18,6 +19,7 @@ from tap_acumatica.reading.batches import RangeMark, RowBatch
 from tap_acumatica.reading.by_key import KeyReader
 from tap_acumatica.reading.by_position import PositionReader
 from tap_acumatica.reading.by_time import TimeReader
+from tap_acumatica.reading.evidence import OrderIgnoredError
 from tap_acumatica.reading.pages import MARGIN_SECONDS, Pages
 from tap_acumatica.reading.plan import Term
 
@@ -28,7 +30,9 @@ if t.TYPE_CHECKING:
     from tap_acumatica.reading.plan import Plan, Row, Source
 
 PAGES_APART = 16
-FEWEST_PAGES = 4
+FIRST_PAGES_APART = 4
+FEWEST_PAGES = 3
+_SHORTEST_RANGE = 2
 _TIE_FACTOR = 4
 _MOST_TIES = 3
 
@@ -47,12 +51,9 @@ class Division(t.Protocol):
         """A range to read, found with few small requests; None if nothing is worth dividing."""
 
 
-def rows_at(
-    source: Source, plan: Plan, terms: Sequence[Term], skip: int, *, by_time: bool
-) -> list[Row]:
-    """The rows at a position and behind it, two at most: one small request."""
-    order = plan.time_columns if by_time else plan.keys
-    return source.get(plan.options(terms, order, skip=skip, top=2)).rows
+def rows_at(source: Source, plan: Plan, terms: Sequence[Term], skip: int) -> list[Row]:
+    """The rows at a position of the key and behind it, two at most: one small request."""
+    return source.get(plan.options(terms, plan.keys, skip=skip, top=2)).rows
 
 
 class _Span:
@@ -102,7 +103,7 @@ class TimeDivision:
         with self._lock:
             if self._untouched:
                 self._untouched = False
-                return _TimeRange(self, self._spans[0])
+                return _TimeRange(self, self._spans[0], [])
         widen = 1
         for _ in range(_MOST_TIES * len(self._spans) + PAGES_APART):
             with self._lock:
@@ -113,53 +114,85 @@ class TimeDivision:
                 span.probes += 1
                 origin, already, open_ended = span.newest, span.read, span.left == math.inf
             term = Term(self._column, "ge", self._plan.time_zone.safe_floor(origin))
+            pages = Pages(source, self._plan, self._evidence)
             try:
-                rows = rows_at(source, self._plan, (term,), skip, by_time=True)
+                answer = pages.ask((term,), self._plan.time_columns, skip=skip)
             finally:
                 with self._lock:
                     span.probes -= 1
-            if not rows:
+            rows = answer.rows
+            if len(rows) < self._largest and not answer.more:
                 with self._lock:
-                    # Others may have taken over the end meanwhile: nothing lies that far in theirs.
+                    # Others may have taken over the end meanwhile: no more lies in theirs either.
                     last = self._spans[-1] if open_ended else span
-                    last.room = min(last.room, skip + (already if last is span else last.read))
+                    end = skip + len(rows) + (already if last is span else last.read)
+                    last.room = min(last.room, end)
+            if not rows:
                 continue
-            if found := self._split(self._plan.stamps(rows)[0]):
-                return _TimeRange(self, found)
+            if found := self._split(rows, span, already + skip):
+                return found
             widen *= _TIE_FACTOR
         return None
 
     def _distance(self, span: _Span) -> int:
         if span.left == math.inf:
-            return PAGES_APART * self._largest * (span.probes + 1)
+            apart = FIRST_PAGES_APART if len(self._spans) == 1 else PAGES_APART
+            return apart * self._largest << span.probes
         return int(span.left / 2)
 
-    def _split(self, value: str | None) -> _Span | None:
-        """A range from ``value`` on, taken from the one that it lies in; None if that is past."""
-        if value is None:
-            return None
+    def _split(self, rows: list[Row], asked: _Span, place: int) -> _TimeRange | None:
+        """A range that begins within rows, taken from the one that they lie in.
+
+        It begins with the first stamp of which all rows are there: those of the page's first stamp
+        may have begun before it. None where others have read that far.
+
+        Args:
+            rows: Rows in the order of their stamps.
+            asked: The range that they were sought in.
+            place: How many of its rows come before them.
+
+        Raises:
+            OrderIgnoredError: If the rows do not ascend.
+        """
+        stamps = [stamp or "" for stamp in self._plan.stamps(rows)]
+        if any(behind < before for before, behind in itertools.pairwise(stamps)):
+            raise OrderIgnoredError
         with self._lock:
             for position, span in enumerate(self._spans):
-                if span.stop is not None and span.stop <= value:
+                if span.stop is not None and span.stop <= stamps[0]:
                     continue
-                if span.finished or span.newest >= value or span.start >= value:
+                first = bisect.bisect_right(stamps, max(stamps[0], span.newest, span.start))
+                if span.finished or first == len(rows):
                     return None
-                rest = span.left
-                new = _Span(value, span.stop, rest if rest == math.inf else rest / 2)
-                span.stop = value
-                bounded = PAGES_APART * self._largest if rest == math.inf else rest / 2
-                span.room = span.read + bounded
+                if span.stop is not None and span.stop <= stamps[first]:
+                    return None
+                before = place + first if span is asked else span.read + span.left / 2
+                before = min(before, span.read + PAGES_APART * self._largest)
+                new = _Span(stamps[first], span.stop, span.room - before)
+                span.stop, span.room = new.start, before
                 self._spans.insert(position + 1, new)
-                return new
+                return _TimeRange(self, new, rows[first:])
         return None
 
-    def read_span(self, source: Source, span: _Span) -> Iterator[RowBatch]:
-        """The rows of a range, up to where it ends by then."""
+    def read_span(self, source: Source, span: _Span, head: list[Row]) -> Iterator[RowBatch]:
+        """The rows of a range, up to where it ends by then.
+
+        Args:
+            source: The entity set.
+            span: The range.
+            head: Its first rows, if they were read already.
+        """
         mark = RangeMark(self._start, span.start)
+        past = False
+        if head:
+            row_batch, past = self._inside(span, RowBatch(head, ascending=True))
+            yield row_batch._replace(mark=mark)
         while True:
             with self._lock:
                 known = span.stop
-            past = yield from self._read_on(source, span, mark)
+            if not past:
+                past = yield from self._read_on(source, span, mark, head)
+            head = []
             with self._lock:
                 # Where others took over the end behind the last answer, rows may lie before it.
                 span.finished = past or span.stop == known
@@ -169,38 +202,45 @@ class TimeDivision:
         yield RowBatch([], ascending=False, mark=mark._replace(done=True, stop=stop))
 
     def _read_on(
-        self, source: Source, span: _Span, mark: RangeMark
+        self, source: Source, span: _Span, mark: RangeMark, known: list[Row]
     ) -> t.Generator[RowBatch, None, bool]:
         """The rows of a range from the newest one met on; whether its end was passed."""
         first = times.shifted(span.newest, seconds=-MARGIN_SECONDS)
         pages = Pages(source, self._plan, self._evidence)
         matching = KeyReader(pages, PositionReader(pages).read, live=True).read
         reader = TimeReader(pages, matching, stop=self._plan.until)
+        reader.remember(known)
         for row_batch in reader.read(self._plan.time_zone.safe_floor(first)):
-            stamps = [stamp or "" for stamp in self._plan.stamps(row_batch.rows)]
-            newest = max(stamps, default="")
-            with self._lock:
-                span.newest = max(span.newest, newest)
-                span.read += len(row_batch.rows)
-                stop = span.stop
-                past = stop is not None and row_batch.ascending and newest >= stop
-                span.finished = past
-            if not past:
-                yield row_batch._replace(mark=mark)
-                continue
-            inside = bisect.bisect_left(stamps, t.cast("str", stop))
-            yield row_batch._replace(rows=row_batch.rows[:inside], mark=mark)
-            return True
+            inside, past = self._inside(span, row_batch)
+            yield inside._replace(mark=mark)
+            if past:
+                return True
         return False
+
+    def _inside(self, span: _Span, row_batch: RowBatch) -> tuple[RowBatch, bool]:
+        """What of a batch lies within a range, and whether that ends with it."""
+        stamps = [stamp or "" for stamp in self._plan.stamps(row_batch.rows)]
+        newest = max(stamps, default="")
+        with self._lock:
+            span.newest = max(span.newest, newest)
+            span.read += len(row_batch.rows)
+            stop = span.stop
+            past = stop is not None and row_batch.ascending and newest >= stop
+            span.finished = past
+        if not past:
+            return row_batch, False
+        count = bisect.bisect_left(stamps, t.cast("str", stop))
+        return row_batch._replace(rows=row_batch.rows[:count]), True
 
 
 class _TimeRange(t.NamedTuple):
     division: TimeDivision
     span: _Span
+    head: list[Row]
 
     def read(self, source: Source) -> Iterator[RowBatch]:
         """The rows of the range."""
-        return self.division.read_span(source, self.span)
+        return self.division.read_span(source, self.span, self.head)
 
 
 Place = tuple[t.Any, ...]
@@ -229,6 +269,7 @@ class KeyDivision:
         self._largest = largest
         self._lock = threading.Lock()
         self._place: Place = tuple(last[column.name] for column in plan.seek)
+        self._apart = PAGES_APART // 2
         self._operator = "gt"
         self._ended = False
         self._last_key: Place | None = None
@@ -249,10 +290,19 @@ class KeyDivision:
             return _KeyRange(self._plan, boxes, self._evidence, last)
 
     def _next_place(self, source: Source) -> tuple[Place | None, Place | None]:
-        """Where the next range ends, and the key of its last row where that was seen."""
-        distance = PAGES_APART // 2 * self._largest - 1
+        """Where the next range ends, and the key of its last row where that was seen.
+
+        Towards the end of the stream ranges become shorter, so that all workers have one.
+        """
+        while True:
+            place, last = self._place_at(source, self._apart * self._largest - 1)
+            if place is not None or self._apart <= _SHORTEST_RANGE:
+                return place, last
+            self._apart //= 2
+
+    def _place_at(self, source: Source, distance: int) -> tuple[Place | None, Place | None]:
         for terms, _ in self.boxes(self._place, self._operator, None):
-            rows = rows_at(source, self._plan, terms, distance, by_time=False)
+            rows = rows_at(source, self._plan, terms, distance)
             if len(rows) < 2:  # noqa: PLR2004  the last row within, and the first behind
                 continue
             inside, behind = (
