@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import typing as t
 import weakref
 
@@ -38,18 +39,28 @@ class Prefetch:
     Attributes:
         extraction: What is read.
         closed: Whether reading was stopped.
+        ended: Whether all of it was read.
     """
 
     def __init__(self, extraction: Extraction) -> None:
         """Prepare; nothing is sent yet."""
         self.extraction = extraction
-        self.closed = False
+        self.closed = self.ended = False
         self._read_ahead: ReadAhead[RowBatch] | None = None
 
-    def begin(self) -> None:
-        """Start reading, unless that was done before."""
+    def begin(self, at_end: Callable[[], None] = lambda: None) -> None:
+        """Start reading, unless that was done before.
+
+        Args:
+            at_end: Called, by another thread, once everything is read.
+        """
+
+        def end() -> None:
+            self.ended = True
+            at_end()
+
         if self._read_ahead is None:
-            self._read_ahead = ReadAhead(self.extraction.batches())
+            self._read_ahead = ReadAhead(self.extraction.batches(), end)
 
     def batches(self) -> Iterator[RowBatch]:
         """The rows in batches, as they are read."""
@@ -86,6 +97,8 @@ class Run:
         self._queue: dict[Key, Callable[[], Extraction]] = {}
         self._prefetched: dict[Key, Prefetch] = {}
         self._opened: list[Prefetch] = []
+        self._taken: tuple[Key, Prefetch] | None = None
+        self._lock = threading.RLock()
         self._finalizer = weakref.finalize(self, _close, site, self._opened)
 
     # What is read next
@@ -101,6 +114,9 @@ class Run:
     def take(self, key: Key, opener: Callable[[], Extraction]) -> Prefetch:
         """Start to read what is to be written now, and as much of what follows as seats allow.
 
+        What follows is begun as soon as a seat has nothing left to read, however much is still to
+        be decoded and written.
+
         Args:
             key: What is to be written now.
             opener: Makes its extraction, unless it was started before.
@@ -108,16 +124,31 @@ class Run:
         Raises:
             TapError: If it cannot be read.
         """
-        prefetch = self._prefetched.pop(key, None) or self._open(opener)
-        prefetch.extraction.current.set()
-        prefetch.begin()
-        for following in self._following(key):
-            try:
-                self._prefetched[following] = self._open(self._queue[following])
-            except Exception:  # noqa: BLE001, S112  it is raised again when it is to be written
-                continue
-            self._prefetched[following].begin()
+        with self._lock:
+            prefetch = self._prefetched.pop(key, None) or self._open(opener)
+            self._taken = key, prefetch
+            prefetch.extraction.current.set()
+            prefetch.begin(self._read_further)
+        self._read_further()
         return prefetch
+
+    def _read_further(self) -> None:
+        """Begin what follows, if a seat is free."""
+        seats = self.site.settings.max_pool_size
+        with self._lock:
+            if self._taken is None:
+                return
+            key, current = self._taken
+            for following in self._following(key, 2 * seats):
+                busy = [each for each in (current, *self._prefetched.values()) if not each.ended]
+                if len(busy) >= seats or len(self._prefetched) >= 2 * seats or current.closed:
+                    return
+                try:
+                    prefetch = self._open(self._queue[following])
+                except Exception:  # noqa: BLE001, S112  it is raised when it is to be written
+                    continue
+                self._prefetched[following] = prefetch
+                prefetch.begin(self._read_further)
 
     def discard(self, stream: str) -> None:
         """Stop reading what was prefetched of a stream, whose columns have changed.
@@ -125,8 +156,11 @@ class Run:
         Args:
             stream: Name of the stream.
         """
-        for key in [key for key in self._prefetched if key[0] == stream]:
-            self._prefetched.pop(key).close()
+        with self._lock:
+            found = [key for key in self._prefetched if key[0] == stream]
+            prefetches = [self._prefetched.pop(key) for key in found]
+        for prefetch in prefetches:
+            prefetch.close()
 
     def _open(self, opener: Callable[[], Extraction]) -> Prefetch:
         prefetch = Prefetch(opener())
@@ -134,10 +168,10 @@ class Run:
         self._opened.append(prefetch)
         return prefetch
 
-    def _following(self, key: Key) -> list[Key]:
-        seats, keys = self.site.settings.max_pool_size, list(self._queue)
+    def _following(self, key: Key, most: int) -> list[Key]:
+        keys = list(self._queue)
         place = keys.index(key) + 1 if key in self._queue else len(keys)
-        return [each for each in keys[place : place + seats - 1] if each not in self._prefetched]
+        return [each for each in keys[place : place + most] if each not in self._prefetched]
 
     # Failures
 

@@ -49,7 +49,19 @@ def upserted(
     records: list[dict[str, t.Any]], key: tuple[str, ...]
 ) -> dict[t.Any, dict[str, t.Any]]:
     """The rows of a target that upserts the records by key."""
-    return {tuple(record[name] for name in key): record for record in records}
+    return {
+        tuple(record[name] for name in key): {
+            name: instant(value) for name, value in record.items()
+        }
+        for record in records
+    }
+
+
+def instant(value: t.Any) -> t.Any:
+    """A date-time in UTC in the form of :func:`wire`; other values as they are."""
+    if isinstance(value, str) and value[10:11] == "T" and value[-1:] == "Z":
+        return wire(dt.datetime.fromisoformat(value.replace("Z", "+00:00")))
+    return value
 
 
 def assert_same(

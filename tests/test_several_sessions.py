@@ -73,6 +73,31 @@ def test_following_streams_are_begun_while_one_is_read(
     assert list(dict.fromkeys(streams)) == schemas
 
 
+def test_with_one_session_the_next_stream_is_asked_for_while_one_is_written(
+    sandbox: MakeSandbox, tmp_path: Path
+) -> None:
+    site = sandbox(rows=800)
+    asked = threading.Event()
+
+    def look(record: t.Any) -> None:
+        if record.set and record.set.endswith("_Vendor"):
+            asked.set()
+
+    site.on_request(look)
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(settings(site, entity_sets=["SOOrder", "Vendor"])))
+    command = [sys.executable, "-m", "tap_acumatica", "--config", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        begun = asked.wait(60)  # nothing is taken from the pipe meanwhile
+        lines = process.communicate(timeout=60)[0].splitlines()
+    assert begun
+    assert sum(line.startswith(b'{"type":"RECORD"') for line in lines) == sum(
+        len(site.rows(TENANT, name)) for name in ("SOOrder", "Vendor")
+    )
+    assert site.sessions_opened == site.sessions_closed == 1
+    assert site.most_concurrent_requests == 1
+
+
 def test_one_session_is_enough_where_nothing_is_read_at_once(
     sandbox: MakeSandbox, run_tap: RunTap
 ) -> None:

@@ -9,7 +9,7 @@ import typing as t
 from typing_extensions import override
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 T = t.TypeVar("T")
 
@@ -26,13 +26,14 @@ class ReadAhead(t.Generic[T]):
     process from ending.
     """
 
-    def __init__(self, items: Iterator[T]) -> None:
+    def __init__(self, items: Iterator[T], at_end: Callable[[], None] = lambda: None) -> None:
         """Begin.
 
         Args:
             items: What to make ahead.
+            at_end: Called by the thread once all of them are made.
         """
-        self._producer = _Producer(items)
+        self._producer = _Producer(items, at_end)
         self._producer.start()
 
     def __iter__(self) -> ReadAhead[T]:
@@ -66,8 +67,9 @@ class _End(t.NamedTuple):
 
 
 class _Producer(threading.Thread, t.Generic[T]):
-    def __init__(self, items: Iterator[T]) -> None:
+    def __init__(self, items: Iterator[T], at_end: Callable[[], None]) -> None:
         super().__init__(name="read-ahead", daemon=True)
+        self._at_end = at_end
         self.held: queue.Queue[T | _End] = queue.Queue(_AHEAD)
         self._items = items
         self._stopped = threading.Event()
@@ -83,6 +85,8 @@ class _Producer(threading.Thread, t.Generic[T]):
             self._put(_End(error))
         else:
             self._put(_End(None))
+            if not self._stopped.is_set():
+                self._at_end()
 
     def _put(self, item: T | _End) -> None:
         while not self._stopped.is_set():
