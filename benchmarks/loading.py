@@ -1,13 +1,13 @@
 """``meltano run`` into PostgreSQL: compares the tap with the stock tap.
 
-The loader takes far longer for a RECORD message than any tap, as it validates each one and inserts
-them with statements. BATCH files and COPY save most of that.
+By default the loader takes far longer for a RECORD message than any tap. So the project ships other
+settings for it; what the tap alone gains shows where both have them.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import statistics
 import sys
 import typing as t
 
@@ -30,70 +30,78 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _STOCK = "tap-stock"
-_BATCHES = f"{OURS} by BATCH files"
+_STOCK_AS_OURS = "tap-stock, loader as shipped here"
+LOADER = "target-postgres"
 
 
 def loading(options: Options, folder: Path) -> Findings:
     """``meltano run`` into PostgreSQL, each time into an empty schema."""
     rows = options.share(1, 5)
     meltano.install()
-    seconds: dict[str, list[float]] = {_STOCK: [], OURS: [], _BATCHES: []}
+    ways = (OURS, _STOCK_AS_OURS, _STOCK)
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
     with serving(rows) as address, postgres() as server:
         for number in range(options.runs):
-            for way, found in seconds.items():
-                schema = f"run{number}_{len(way)}"
+            for place, way in enumerate(ways):
+                if way == _STOCK and 1 < options.runs == number + 1:
+                    continue
+                schema = f"run{number}_{place}"
                 took = _run(way, address, server, schema, folder / schema)
                 _check(server, schema, rows)
-                found.append(took)
+                seconds[way].append(took)
                 logger.info("  %d/%d %s: %.2f s", number + 1, options.runs, way, took)
-    name = f"meltano run into PostgreSQL, {rows:,} rows: faster than the stock tap"
+    name = f"meltano run into PostgreSQL, {rows:,} rows"
     return Findings(
         [
-            Result(f"{name}, default settings", ratios(seconds, _STOCK, OURS)),
             Result(
-                f"{name}, by BATCH files and COPY", ratios(seconds, _STOCK, _BATCHES), at_least=3
+                f"{name}, as shipped: faster than the stock tap and loader",
+                ratios(seconds, _STOCK, OURS),
+                at_least=4,
+            ),
+            Result(
+                f"{name}: faster than the stock tap with the same loader settings",
+                ratios(seconds, _STOCK_AS_OURS, OURS),
+                at_least=1.3,
             ),
         ],
         notes=[
-            (
-                "meltano run: the stock tap, compared with ours, both with the loader's default "
-                "settings, and with ours with `batch_config` and the loader's `use_copy`. With "
-                "default settings, the loader takes most of the time."
-            )
+            "meltano run: whole runs, Meltano's own start included; "
+            + ", ".join(f"{way} {statistics.median(found):.1f} s" for way, found in seconds.items())
+            + f". The loader's settings as shipped: {_shipped_settings()}."
         ],
     )
 
 
 def _run(way: str, address: str, server: Postgres, schema: str, folder: Path) -> float:
     folder.mkdir()
-    batches = folder / "batches"
-    batches.mkdir()
     settings = {
-        **(_fast(batches) if way == _BATCHES else {}),
         "TAP_ACUMATICA_URL": f"{address}{SMALL}",
         "TAP_ACUMATICA_ENTITY_SETS": f'["{LINES}"]',
         "TAP_STOCK_URL": address,
         **meltano.target_settings(server, schema),
     }
     project = meltano.Project(folder, settings)
-    _add_stock(folder)
-    run = project.run(_STOCK if way == _STOCK else OURS)
+    _add_stock(folder, default_loader=way == _STOCK)
+    run = project.run(OURS if way == OURS else _STOCK)
     if run.exit_code:
         raise BenchmarkError(meltano.last_lines(run))
     return run.seconds
 
 
-def _fast(batches: Path) -> dict[str, str]:
-    """Settings for loading large amounts of data."""
-    config = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": batches.as_uri()},
-    }
-    return {"TAP_ACUMATICA_BATCH_CONFIG": json.dumps(config), "TARGET_POSTGRES_USE_COPY": "true"}
+def _loader(project: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The loader's entry in a project."""
+    loaders = t.cast("list[dict[str, t.Any]]", project["plugins"]["loaders"])
+    return next(each for each in loaders if each["name"] == LOADER)
 
 
-def _add_stock(folder: Path) -> None:
-    """Add the stock tap to the plugins of a project."""
+def _shipped_settings() -> str:
+    project = yaml.safe_load((meltano.ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    config = _loader(project).get("config", {})
+    return ", ".join(f"{name}: {value}" for name, value in config.items()) or "its defaults"
+
+
+def _add_stock(folder: Path, *, default_loader: bool) -> None:
+    """Add the stock tap to the plugins of a project; take the loader's settings out of it."""
     program = folder / _STOCK
     program.write_text(
         f'#!/bin/sh\nPYTHONPATH="{meltano.ROOT}" '
@@ -112,6 +120,8 @@ def _add_stock(folder: Path) -> None:
             "settings": [{"name": "url"}],
         }
     )
+    if default_loader:
+        _loader(project).pop("config", None)
     path.write_text(yaml.safe_dump(project), encoding="utf-8")
 
 

@@ -27,6 +27,20 @@ class BenchmarkError(Exception):
     """A program that was being measured failed."""
 
 
+class Mark(t.NamedTuple):
+    """How far a program is.
+
+    Attributes:
+        lines: Lines written.
+        seconds: Seconds since its start.
+        processor: Its processor time so far, in seconds.
+    """
+
+    lines: int
+    seconds: float
+    processor: float = 0.0
+
+
 @dataclass
 class Measurement:
     """One run of a program.
@@ -37,7 +51,7 @@ class Measurement:
         lines: Number of lines it wrote.
         memory: Peak memory, in bytes.
         processor: Processor time, in seconds.
-        timeline: Lines written so far and seconds since the start, about 20 times per second.
+        timeline: About 20 times per second, what was written and used so far.
     """
 
     seconds: float = 0.0
@@ -45,20 +59,28 @@ class Measurement:
     lines: int = 0
     memory: int = 0
     processor: float = 0.0
-    timeline: list[tuple[int, float]] = field(default_factory=list)
+    timeline: list[Mark] = field(default_factory=list)
 
     def seconds_between(self, start: int, stop: int) -> float:
         """Seconds between two lines, interpolated from the timeline."""
-        return self._moment(stop) - self._moment(start)
+        return self._at(stop).seconds - self._at(start).seconds
 
-    def _moment(self, line: int) -> float:
-        before = (0, self.first)
-        for lines, seconds in self.timeline:
-            if lines >= line:
-                share = (line - before[0]) / max(lines - before[0], 1)
-                return before[1] + share * (seconds - before[1])
-            before = (lines, seconds)
-        return before[1]
+    def processor_between(self, start: int, stop: int) -> float:
+        """Processor time between two lines, in seconds; 0 where the system does not tell."""
+        return self._at(stop).processor - self._at(start).processor
+
+    def _at(self, line: int) -> Mark:
+        before = Mark(0, self.first)
+        for mark in self.timeline:
+            if mark.lines >= line:
+                share = (line - before.lines) / max(mark.lines - before.lines, 1)
+                return Mark(
+                    line,
+                    before.seconds + share * (mark.seconds - before.seconds),
+                    before.processor + share * (mark.processor - before.processor),
+                )
+            before = mark
+        return before
 
 
 def measure(
@@ -121,8 +143,19 @@ def _watch(
                     break
             if now - last_entry >= _TICK_SECONDS:
                 last_entry = now
-                found.timeline.append((found.lines, now))
+                found.timeline.append(Mark(found.lines, now, _processor_time(process.pid)))
             if keep:
                 copy.write(chunk)
-    found.timeline.append((found.lines, time.perf_counter() - start))
+    now = time.perf_counter() - start
+    found.timeline.append(Mark(found.lines, now, _processor_time(process.pid)))
     return found
+
+
+def _processor_time(pid: int) -> float:
+    """The processor time of a process so far, in seconds; see proc(5), ``/proc/pid/stat``."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8")
+    except OSError:
+        return 0.0
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

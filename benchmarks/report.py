@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import itertools
 import os
@@ -40,8 +41,10 @@ def write(findings: Findings, options: Options, folder: Path) -> None:
     parts = [
         "# Results of `make bench`",
         (
-            f"{options.runs} runs of each program, alternating; {options.rows:,} rows in the main "
-            f"series. Values are ratios within one run; goals apply to the median. {_machine()}"
+            f"{options.runs} runs of each program, alternating, those of the stock tap once less; "
+            f"{options.rows:,} rows in the main series. Times are those of whole processes, taken "
+            "from outside. Values are ratios within one run; goals apply to the median. "
+            f"{dt.date.today().isoformat()}, {_machine()}"  # noqa: DTZ011
         ),
         table(findings),
     ]
@@ -52,7 +55,7 @@ def write(findings: Findings, options: Options, folder: Path) -> None:
         parts.append("![Rows per second](rates.png)")
     if findings.depth:
         _plot_depth(findings.depth, folder / "depth.png")
-        parts.append("![Time by depth](depth.png)")
+        parts.append("![Processor time by depth](depth.png)")
     (folder / "results.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
@@ -101,12 +104,12 @@ def _plot_rates(rates: t.Mapping[str, t.Sequence[float]], path: Path) -> None:
 
 
 def _plot_depth(runs: t.Sequence[Measurement], path: Path) -> None:
-    figure, axes = _figure("Time per row by depth", "µs per row")
+    figure, axes = _figure("Processor time per row by depth", "µs per row")
     for run in runs:
-        last = run.timeline[-1][0]
+        last = run.timeline[-1].lines
         marks = [last * part // _POINTS for part in range(_POINTS + 1)]
         spans = [
-            run.seconds_between(start, stop) / max(stop - start, 1) * 1e6
+            run.processor_between(start, stop) / max(stop - start, 1) * 1e6
             for start, stop in itertools.pairwise(marks)
         ]
         axes.plot([mark / 1000 for mark in marks[1:]], spans, linewidth=1)

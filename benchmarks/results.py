@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 if t.TYPE_CHECKING:
     from benchmarks.process import Measurement
 
-DEFAULT_RUNS = 5
+DEFAULT_RUNS = 3
 DEFAULT_ROWS = 500_000
 
 
@@ -74,8 +74,8 @@ class Result:
 
 
 def ratios(seconds: t.Mapping[str, t.Sequence[float]], above: str, below: str) -> list[float]:
-    """The ratios of two programs' times, run by run."""
-    return [one / other for one, other in zip(seconds[above], seconds[below], strict=True)]
+    """The ratios of two programs' times, run by run; slow programs may have fewer runs."""
+    return [one / other for one, other in zip(seconds[above], seconds[below], strict=False)]
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Findings:
     Attributes:
         results: The lines of the table.
         rates: Rows per second by tap, one value per run.
-        depth: Runs with many rows, for the plot of time by depth.
+        depth: Runs with many rows, for the plot of processor time by depth.
         notes: Sentences about how it was measured.
     """
 

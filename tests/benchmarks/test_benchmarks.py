@@ -13,8 +13,9 @@ from benchmarks import report
 from benchmarks.__main__ import SERIES, main
 from benchmarks.dataset import KEYS, TYPES, Rows
 from benchmarks.metadata import large_metadata, small_metadata
-from benchmarks.process import BenchmarkError, Measurement, measure
-from benchmarks.results import Findings, Options, Result
+from benchmarks.process import BenchmarkError, Mark, Measurement, measure
+from benchmarks.results import Findings, Options, Result, ratios
+from benchmarks.series import _in_turn
 from benchmarks.server import serving
 from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, copy_command
 from tap_acumatica.odata.csdl import parse_metadata
@@ -143,20 +144,40 @@ def test_the_limit_and_the_tap_write_the_same_records(address: str, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["record", "latency", "depth", "requests"])
+@pytest.mark.parametrize("name", ["record", "latency", "seats", "depth", "memory", "requests"])
 def test_every_series_gives_one_value_per_run(name: str, tmp_path: Path) -> None:
     findings = SERIES[name](Options(runs=1, rows=2000), tmp_path)
     assert findings.results
     for result in findings.results:
-        assert len(result.values) == 1 or result.note == "not offered"
+        assert len(result.values) == 1
         assert all(value > 0 for value in result.values)
 
 
 def test_time_between_lines_is_read_off_the_timeline() -> None:
-    run = Measurement(first=1.0, timeline=[(100, 2.0), (300, 4.0)])
+    run = Measurement(first=1.0, timeline=[Mark(100, 2.0, 1.0), Mark(300, 4.0, 2.5)])
+    assert run.processor_between(100, 200) == pytest.approx(0.75)
     assert run.seconds_between(100, 300) == pytest.approx(2.0)
     assert run.seconds_between(50, 200) == pytest.approx(1.5)
     assert run.seconds_between(0, 300) == pytest.approx(3.0)
+
+
+def test_slow_programs_run_once_less_and_are_compared_run_by_run() -> None:
+    order: list[str] = []
+
+    def program(name: str, seconds: float) -> t.Callable[[], Measurement]:
+        def run() -> Measurement:
+            order.append(name)
+            return Measurement(seconds=seconds)
+
+        return run
+
+    runs = _in_turn(
+        Options(runs=3), {"fast": program("fast", 2), "slow": program("slow", 30)}, {"slow"}
+    )
+    assert order == ["fast", "slow", "fast", "slow", "fast"]
+    seconds = {name: [run.seconds for run in found] for name, found in runs.items()}
+    assert ratios(seconds, "slow", "fast") == [15, 15]
+    assert len(_in_turn(Options(runs=1), {"slow": program("slow", 1)}, {"slow"})["slow"]) == 1
 
 
 def test_the_error_of_a_failed_process_has_its_log() -> None:
@@ -165,7 +186,7 @@ def test_the_error_of_a_failed_process_has_its_log() -> None:
 
 
 def test_report_holds_a_table_and_plots(tmp_path: Path) -> None:
-    run = Measurement(timeline=[(n * 1000, n / 10) for n in range(1, 300)])
+    run = Measurement(timeline=[Mark(n * 1000, n / 10, n / 20) for n in range(1, 300)])
     findings = Findings(
         [Result("one", [1.0, 3.0, 2.0], at_least=2), Result("two", [5.0], at_most=2), Result("-")],
         {"tap": [1.0, 2.0]},
