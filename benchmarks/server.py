@@ -137,7 +137,7 @@ class Site:
 
         Args:
             rows: Number of rows in each entity set.
-            delay: Delay of each page, in seconds.
+            delay: Seconds that each page takes until it is sent.
             large: Whether to have the metadata of a complete Acumatica as well.
         """
         self.rows = Rows(rows)
@@ -160,8 +160,7 @@ class Site:
             query = Query(self.rows, dict(parse_qsl(parts.query)))
         except (RefusedError, ValueError) as error:
             return HTTPStatus.BAD_REQUEST, "text/plain", str(error).encode()
-        if self.delay:
-            time.sleep(self.delay)
+        begun = time.monotonic()
         address = f"http://{host}{root}"
         head = f'{{"@odata.context":"{address}/$metadata#{name}",'
         if query.counts:
@@ -171,6 +170,7 @@ class Site:
             link = f"{address}/{name}?{query.next_options()}"
             tail = f'],"@odata.nextLink":"{link}"}}'.encode()
         body = b'%b"value":[%b%b' % (head.encode(), query.page(), tail)
+        time.sleep(max(0.0, begun + self.delay - time.monotonic()))
         return HTTPStatus.OK, "application/json;odata.metadata=minimal", body
 
 
@@ -219,7 +219,7 @@ def serving(rows: int, *, delay: float = 0.0, large: bool = False) -> Iterator[s
 
     Args:
         rows: Number of rows in each entity set.
-        delay: Delay of each page, in seconds.
+        delay: Seconds that each page takes until it is sent.
         large: Whether to have the metadata of a complete Acumatica as well.
 
     Yields:

@@ -142,8 +142,17 @@ class Extraction:
                 self._whole = skimming.whole
         self._open = functools.partial(self._open_source, codec)
 
+    def checked(self, batch: RowBatch) -> RowBatch:
+        """A batch of :meth:`batches` with its rows as they are to be emitted, in the same order.
+
+        Raises:
+            IdentityError: If the key does not identify them.
+        """
+        rows = list(self.identity.checked(batch.rows, again=batch.rewind))
+        return batch._replace(rows=rows)
+
     def batches(self) -> Iterator[RowBatch]:
-        """The rows, in batches as the reader finds them.
+        """The rows, in batches as the reader finds them; each is still to be checked.
 
         Raises:
             TapError: If they cannot be read.
@@ -157,10 +166,7 @@ class Extraction:
         if self._settings.verbosity >= _PLANS_VERBOSITY:
             logger.info("%s: %s", self.name, self.plan.described)
         self._check_zone()
-        reader = self._reader()
-        for batch in reader.read(self._window):
-            rows = list(self.identity.checked(batch.rows, again=batch.rewind))
-            yield batch._replace(rows=rows)
+        yield from self._reader().read(self._window)
         if self._settings.verbosity >= _PLANS_VERBOSITY:
             logger.info(
                 "What is known of %s: %s",

@@ -115,7 +115,7 @@ class EntitySetStream(SyncedStream):
         extraction = self.extraction((context or {}).get(TENANT_COLUMN), fast=False)
         extraction.current.set()
         try:
-            for batch in extraction.batches():
+            for batch in map(extraction.checked, extraction.batches()):
                 yield from map(extraction.maker.record, batch.rows)
         finally:
             extraction.tell_repairs()

@@ -141,7 +141,8 @@ class SyncedStream(SingerStream):
             writer.write(extraction.records(rows))
 
         with closing(prefetch):
-            for block in blocks(prefetch.batches(), size, fill=writer.fills):
+            batches = map(extraction.checked, prefetch.batches())
+            for block in blocks(batches, size, fill=writer.fills):
                 if limit is None:
                     counter.increment(progress.write(block, write))
                     progress.log()

@@ -7,6 +7,7 @@ import typing as t
 from tap_acumatica.errors import EmptyAnswerError, RefusedError
 from tap_acumatica.reading.evidence import OrderIgnoredError
 from tap_acumatica.records.codec import content
+from tap_acumatica.records.compiled_row import whole_rows
 
 _MOST_BETWEEN = 2
 _OVERLAP = 40
@@ -124,7 +125,8 @@ def are_nulls_first(pages: Pages, rows: list[Row]) -> bool:
     """
     plan, evidence = pages.plan, pages.evidence
     if evidence.nulls_first is None and plan.order:
-        column = next((c for c in plan.columns if _is_mixed(rows, c.name)), None)
+        whole = whole_rows(rows)
+        column = next((c for c in plan.columns if _is_mixed(whole, c.name)), None)
         if column is not None:
             first = _first_by(pages, column)
             evidence.nulls_first = bool(first) and first[0][column.name] is None
@@ -164,7 +166,7 @@ def _first_by(pages: Pages, column: Column) -> list[Row]:
         return []
 
 
-def _is_mixed(rows: list[Row], name: str) -> bool:
+def _is_mixed(rows: Sequence[Row], name: str) -> bool:
     """Whether a column is null in some rows and not in others."""
     nulls = [row[name] is None for row in rows]
     return any(nulls) and not all(nulls)

@@ -38,3 +38,9 @@ def column_of(rows: Sequence[t.Any], name: str) -> list[t.Any]:
         except AttributeError:
             pass  # some of them were only skimmed
     return [row[name] for row in rows]
+
+
+def whole_rows(rows: Sequence[t.Any]) -> Sequence[t.Any]:
+    """The rows with all their columns, where some were only skimmed."""
+    codec = next((row.codec for row in rows if hasattr(row, "codec")), None)
+    return t.cast("Sequence[t.Any]", codec.whole(rows)) if codec else rows

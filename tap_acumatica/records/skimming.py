@@ -15,6 +15,7 @@ from typing_extensions import override
 from tap_acumatica.records.compiled import NOT_FOR_STRUCTS, CompiledCodec
 from tap_acumatica.records.compiled_row import CompiledRow
 from tap_acumatica.records.envelope import decoder
+from tap_acumatica.records.lines import TOGETHER
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -119,10 +120,13 @@ class SkimmingCodec:
         raws = [row.raw for row in rows if isinstance(row, SkimmedRow)]
         if not raws:
             return rows
-        page = self._codec.decode(b'{"value":[%b]}' % b",".join(raws))
-        if page.lacking - page.absent:
-            self._found_lacking()
+        whole: list[t.Any] = []
+        for start in range(0, len(raws), TOGETHER):
+            page = self._codec.decode(b'{"value":[%b]}' % b",".join(raws[start : start + TOGETHER]))
+            if page.lacking - page.absent:
+                self._found_lacking()
+            whole += page.rows
         if len(raws) == len(rows):
-            return page.rows
-        found = iter(page.rows)
+            return whole
+        found = iter(whole)
         return [next(found) if isinstance(row, SkimmedRow) else row for row in rows]
