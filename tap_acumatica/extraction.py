@@ -52,6 +52,7 @@ class Extraction:
         progress: How far it is written.
         maker: Makes a record of a row.
         identity: Tells rows of one key apart.
+        requests: What it has asked for.
         current: Set once its rows are being written; until then other requests go first.
     """
 
@@ -96,7 +97,7 @@ class Extraction:
         source = source.vouched(key, self.name) if key else source
         self._tenant_source = source
         self._settings = settings
-        self._requests = RequestCount(source.connection.page_limit)
+        self.requests = RequestCount(source.connection.page_limit)
         columns = columns_of(source, wanted, settings, tracking)
         self.plan = plan_of(source, columns, settings)
         self.maker = RecordMaker(
@@ -118,7 +119,7 @@ class Extraction:
             self._window,
             name=self.name,
             stamps=self.plan.stamps,
-            requests=lambda: self._requests.made,
+            requests=lambda: self.requests.made,
         )
         self.identity = identity_of(
             self.name,
@@ -205,7 +206,7 @@ class Extraction:
             address_of(source, self.plan.time_zone)[0],
             codec,
             name=self.name,
-            count=self._requests,
+            count=self.requests,
             current=self.current,
             dialect=source.connection.dialect,
             data_format=self._settings.data_format,

@@ -16,8 +16,9 @@ from tap_acumatica.reading.batches import blocks
 from tap_acumatica.records.batches import BatchFiles, gzipped
 from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.parquet import encode_parquet
+from tap_acumatica.records.schema import TENANT_COLUMN
 from tap_acumatica.records.writers import BatchFileWriter, MappedWriter, RecordLineWriter
-from tap_acumatica.singer import BatchFileFormat, SingerStream
+from tap_acumatica.singer import BatchFileFormat, SingerStream, log_requests
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,9 +91,12 @@ class SyncedStream(SingerStream):
     ) -> bool:
         """Write one tenant's rows; whether that succeeded."""
         opener = functools.partial(self.extraction, tenant)
+        opened: list[Extraction] = []
+        complete = False
         try:
             while True:
                 prefetch = self._run.take((self.name, tenant), opener)
+                opened.append(prefetch.extraction)
                 try:
                     writer = self._writer(batch_config)
                     self._write_rows(tenant, prefetch, writer, counter)
@@ -100,10 +104,12 @@ class SyncedStream(SingerStream):
                     self._leave_out_refused(error)
                 else:
                     break
+            complete = True
         except Exception as error:  # noqa: BLE001  whatever it is, the other streams go on
             self._run.fail(self.name, self.definition.sources[tenant].connection, error)
-            return False
-        return True
+        finally:
+            self._log_requests(tenant, opened, complete=complete)
+        return complete
 
     def _leave_out_refused(self, error: ColumnsRefusedError) -> None:
         """Go on without the columns that the service no longer gives.
@@ -135,6 +141,7 @@ class SyncedStream(SingerStream):
     ) -> None:
         extraction, limit = prefetch.extraction, self.record_limit
         progress, size = extraction.progress, limit or writer.size
+        before = self._run.writer.waited
 
         def write(rows: list[t.Any]) -> None:
             self._has_written = True
@@ -151,9 +158,23 @@ class SyncedStream(SingerStream):
                     write(rows)
                     break
         if limit is None:
-            progress.complete()
+            progress.complete(_waits(extraction, self._run.writer.waited - before))
             self._report(extraction)
         self.save(tenant, progress)
+
+    def _log_requests(
+        self, tenant: str | None, opened: Sequence[Extraction], *, complete: bool
+    ) -> None:
+        """Log what was requested of a tenant, as metrics."""
+        if opened:
+            log_requests(
+                self.name,
+                f"/{self.definition.sources[tenant].entity.entity_set.name}",
+                count=sum(extraction.requests.made for extraction in opened),
+                seconds=sum(extraction.requests.seconds for extraction in opened),
+                succeeded=complete,
+                context={TENANT_COLUMN: tenant} if tenant else None,
+            )
 
     def _report(self, extraction: Extraction) -> None:
         """Say what was found out about the key of what was read."""
@@ -223,6 +244,15 @@ class SyncedStream(SingerStream):
                 self.name,
                 ", ".join(missing),
             )
+
+
+def _waits(extraction: Extraction, target: float) -> str:
+    """What an extraction waited for; the waits of several requests at once add up."""
+    requests = extraction.requests
+    sessions = f" in {requests.at_once} sessions" if requests.at_once > 1 else ""
+    return (
+        f"waited {requests.seconds:.1f} s for the service{sessions}, {target:.1f} s for the target"
+    )
 
 
 def _encoding(

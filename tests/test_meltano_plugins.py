@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 
-from demo import meltano
+from demo import compare, meltano
 from demo.sandbox import sandbox as run_sandbox
 from tests.meltano_runs import count, run
 
@@ -67,6 +68,22 @@ def test_inquiries_whose_titles_share_an_end_get_tables_of_their_own(
     assert done.records["AR_Customers"] == count(postgres, "inquiries", "AR_Customers")
     assert done.records["CR_Customers"] == count(postgres, "inquiries", "CR_Customers")
     assert done.records["AR_Customers"] != done.records["CR_Customers"]
+
+
+def test_date_times_arrive_in_utc_whatever_the_time_zone_of_the_database(
+    source: RunningSandbox, postgres: Postgres, tmp_path: Path
+) -> None:
+    with postgres.connect() as connection:
+        connection.execute("CREATE DATABASE new_york")
+        connection.execute("ALTER DATABASE new_york SET timezone TO 'America/New_York'")
+    elsewhere = replace(postgres, database="new_york")
+
+    settings = {**source.settings(), **meltano.target_settings(elsewhere, "clocks")}
+
+    run(meltano.Project(tmp_path, settings))
+
+    loaded = compare.compare(source.database, elsewhere, "clocks")
+    assert [str(table) for table in loaded if table.unequal] == []
 
 
 def orders(

@@ -14,11 +14,11 @@ import functools
 import logging
 import time
 import typing as t
-from dataclasses import dataclass
 
 import requests
 
 from tap_acumatica.acumatica.answers import Answer
+from tap_acumatica.acumatica.limits import Limits
 from tap_acumatica.acumatica.page_size import NO_DOUBT, SizeDoubt
 from tap_acumatica.acumatica.served import Served, refused_alone
 from tap_acumatica.acumatica.sign_out import sign_out
@@ -58,6 +58,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.addresses import Service
 
 T = t.TypeVar("T")
+Metered = t.Callable[[], contextlib.AbstractContextManager[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -65,21 +66,6 @@ CONNECT_SECONDS = 30
 NEVER_REACHED_SECONDS = 20
 _JSON = {"Accept": "application/json"}
 _ANSWER_TRIES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often to ask.
-
-    Attributes:
-        timeout: Seconds to wait for an answer.
-        tries: Tries of one request.
-        stay: Whether to stay signed in between requests.
-    """
-
-    timeout: float = 600
-    tries: int = 8
-    stay: bool = True
 
 
 class _BadAnswerError(RetryableError):
@@ -119,7 +105,6 @@ class Session:
         """
         self.service = service
         self.limits = limits or Limits()
-        self.requests = 0
         self.server_time: dt.datetime | None = None
         self.ahead = dt.timedelta()
         self.omits_nulls = False
@@ -128,6 +113,7 @@ class Session:
         self._reached = False
         self._served = Served(service)
         self._ended = False
+        self._metered: Metered = contextlib.nullcontext
         self._http = UnledSession()
         self._seat = Seat(self._http.cookies, self._auth.token_sessions)
         self._transport = transport or Transport(service.root, redactor=self._auth.redactor)
@@ -146,6 +132,7 @@ class Session:
         smaller: str | None = None,
         suspected: bool = False,
         stream: bool = False,
+        metered: Metered = contextlib.nullcontext,
     ) -> T:
         """Get an address and parse the answer, trying again where that can help.
 
@@ -161,6 +148,7 @@ class Session:
                 the size can explain is one of the size.
             stream: Whether ``parse`` gets a :class:`Body` to read from, which may be larger than
                 memory, instead of bytes.
+            metered: Called for each request that is sent, and left with its whole answer.
 
         Returns:
             What ``parse`` made of the body.
@@ -198,6 +186,7 @@ class Session:
                 raise
 
         started = time.monotonic()
+        self._metered = metered
 
         def give_up(error: RetryableError) -> bool:
             if error.tries and tries >= error.tries:
@@ -211,6 +200,7 @@ class Session:
         except RetryableError as error:
             raise doubt.given_up(error, self._given_up(error, tries)) from error
         finally:
+            self._metered = contextlib.nullcontext
             if not self.limits.stay:
                 self._sign_out()
 
@@ -326,7 +316,6 @@ class Session:
             # A request behind the sign-out would take a seat that nobody gives back.
             msg = f"{what}: the run is ending, so nothing more is requested"
             raise UnreachableError(msg)
-        self.requests += 1
         url = str(request.url)
         connect = min(CONNECT_SECONDS, self.limits.timeout)
         request.headers.pop("Cookie", None)
@@ -337,12 +326,14 @@ class Session:
                 url, proxies={}, stream=True, verify=None, cert=None
             )
             proxies = surroundings["proxies"]
-            response = self._http.send(
-                request, timeout=(connect, self.limits.timeout), **surroundings
-            )
-            self._seat.answered(response)
-            receive = self._transport.spool if stream and response.ok else self._transport.receive
-            body = receive(response)
+            with self._metered():
+                response = self._http.send(
+                    request, timeout=(connect, self.limits.timeout), **surroundings
+                )
+                self._seat.answered(response)
+                spools = stream and response.ok
+                receive = self._transport.spool if spools else self._transport.receive
+                body = receive(response)
         except SystemExit:
             self._seat.interrupted(request)
             raise

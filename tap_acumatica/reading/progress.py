@@ -155,11 +155,15 @@ class Progress:
         self._newest = None
         self._watermark = _Watermark()
 
-    def complete(self) -> None:
-        """Take note that all rows were written: whatever their order, the newest one counts."""
+    def complete(self, waits: str = "") -> None:
+        """Take note that all rows were written: whatever their order, the newest one counts.
+
+        Args:
+            waits: What was waited for, and how long, for the log.
+        """
         self._is_complete = True
         self._raise_to(self._newest)
-        self.log("complete")
+        self.log("complete", waits)
         if self.rows_again:
             logger.info(
                 "%s: %d of them were read again by the daily look-back ('daily_lookback_hours')",
@@ -167,11 +171,12 @@ class Progress:
                 self.rows_again,
             )
 
-    def log(self, how: str | None = None) -> None:
+    def log(self, how: str | None = None, waits: str = "") -> None:
         """Log rows, requests and time.
 
         Args:
             how: How far the stream is; None for a line every half minute.
+            waits: What was waited for, and how long.
         """
         now = time.monotonic()
         if how is None and now - self._logged < _LOG_SECONDS:
@@ -179,13 +184,14 @@ class Progress:
         self._logged = now
         seconds = max(now - self._began, 1e-6)
         logger.info(
-            "%s %s: %d rows, %d requests, %.1f s, %.0f rows/s",
+            "%s %s: %s rows in %s requests, %.1f s, %.0f rows/s%s",
             self._name,
             how or "so far",
-            self.rows,
-            self._requests(),
+            f"{self.rows:,}",
+            f"{self._requests():,}",
             seconds,
             self.rows / seconds,
+            f" ({waits})" if waits else "",
         )
 
     def _raise_to(self, stamp: str | None) -> None:

@@ -88,10 +88,16 @@ class Codec(t.Protocol):
 
 
 class RequestCount:
-    """How many requests were made for a stream, and how many rows to ask for.
+    """The requests of a stream: how many, how long the service took, how many rows to ask for.
 
     A page that is too large is asked for again by halves; the size that came is kept. A limit that
     the service names is kept for all its streams.
+
+    Attributes:
+        made: Requests sent, with those that were tried again.
+        seconds: Time from each request to its whole answer, all in all: with several at once, it
+            may be more than has passed.
+        at_once: The most requests that waited at the same time.
     """
 
     def __init__(self, limit: PageLimit | None = None) -> None:
@@ -102,13 +108,24 @@ class RequestCount:
         """
         self.limit = limit or PageLimit()
         self._lock = threading.Lock()
-        self.made = 0
+        self.made = self.at_once = self._waiting = 0
+        self.seconds = 0.0
         self._most: int | None = None
 
-    def add(self) -> None:
-        """Count one more."""
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count one more request, and the time until it is answered."""
         with self._lock:
             self.made += 1
+            self._waiting += 1
+            self.at_once = max(self.at_once, self._waiting)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                self.seconds += time.monotonic() - began
 
     def at_most(self, top: int | None) -> int | None:
         """The rows to ask for where ``top`` are wanted."""
@@ -240,7 +257,6 @@ class EntitySource:
 
     def _fetch(self, url: str, **doubt: t.Any) -> Page:
         self._last = url
-        self._count.add()
         parse = self._begin if self._streams else partial(self._decode, asked=time.monotonic())
         with self._explained():
             page = self._sessions.fetch(
@@ -250,6 +266,7 @@ class EntitySource:
                 patient=not self._current.is_set(),
                 headers=self._headers,
                 stream=self._streams,
+                metered=self._count.request,
                 **doubt,
             )
         self._sessions.service.check_answer(url, page.context)

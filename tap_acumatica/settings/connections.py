@@ -8,9 +8,9 @@ import typing as t
 from tap_acumatica.acumatica.addresses import services
 from tap_acumatica.acumatica.connection import Connection
 from tap_acumatica.acumatica.lenient_session import LenientSession
+from tap_acumatica.acumatica.limits import Limits
 from tap_acumatica.acumatica.metadata_cache import MetadataCache, default_folder
 from tap_acumatica.acumatica.pool import SessionPool
-from tap_acumatica.acumatica.session import Limits
 from tap_acumatica.http.rate_limit import RateLimiter
 from tap_acumatica.http.transport import Transport
 from tap_acumatica.settings import credentials

@@ -10,6 +10,7 @@ from singer_sdk.helpers._batch import BatchConfig, BatchFileFormat
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 
 from tap_acumatica.singer.messages import MessageWriter, Terminated
+from tap_acumatica.singer.metrics import log_requests
 from tap_acumatica.singer.stream import Output, SingerStream
 from tap_acumatica.singer.tap import SingerTap
 
@@ -22,4 +23,5 @@ __all__ = [
     "SingerStream",
     "SingerTap",
     "Terminated",
+    "log_requests",
 ]

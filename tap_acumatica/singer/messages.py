@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 import typing as t
 
 from singer_sdk.io_base import SingerWriter
@@ -28,10 +29,14 @@ class MessageWriter(SingerWriter):
     """Writes Singer messages of every kind to standard output, whole lines only.
 
     A signal that arrives while lines are written waits for their end.
+
+    Attributes:
+        waited: Seconds until the target had taken what was written, all in all.
     """
 
     def __init__(self) -> None:
         """Start with nothing written."""
+        self.waited = 0.0
         self._writing = False
         self._signal: int | None = None
         self._is_whole = True
@@ -76,6 +81,7 @@ class MessageWriter(SingerWriter):
 
     def _write(self, lines: bytes, *, is_state: bool) -> None:
         self._writing, self._is_whole = True, False
+        began = time.monotonic()
         try:
             buffer = getattr(sys.stdout, "buffer", None)
             if buffer is None:  # standard output is redirected into text
@@ -90,6 +96,7 @@ class MessageWriter(SingerWriter):
             _discard_output()
             raise OutputError(_why_unwritable(error)) from error
         finally:
+            self.waited += time.monotonic() - began
             self._writing = False
         if self._signal is not None:
             raise Terminated(_SIGNAL_EXIT + self._signal)

@@ -13,7 +13,8 @@ import pytest
 from typing_extensions import override
 
 from tap_acumatica.acumatica.addresses import Service
-from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.acumatica.limits import Limits
+from tap_acumatica.acumatica.session import Session
 from tap_acumatica.auth.authenticators import Authenticator, BasicAuthenticator, OAuthAuthenticator
 from tap_acumatica.auth.token_store import Tokens
 from tap_acumatica.errors import (

@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from tap_acumatica.acumatica.addresses import Service, services
-from tap_acumatica.acumatica.session import Limits, Session
+from tap_acumatica.acumatica.limits import Limits
+from tap_acumatica.acumatica.session import Session
 from tap_acumatica.auth.authenticators import (
     BasicAuthenticator,
     OAuthAuthenticator,
