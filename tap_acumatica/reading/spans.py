@@ -138,7 +138,7 @@ class TimeDivision:
         if span.left == math.inf:
             apart = FIRST_PAGES_APART if len(self._spans) == 1 else PAGES_APART
             return apart * self._largest << span.probes
-        return int(span.left / 2)
+        return int(span.left * (span.probes + 1) / (span.probes + 2))
 
     def _split(self, rows: list[Row], asked: _Span, place: int) -> _TimeRange | None:
         """A range that begins within rows, taken from the one that they lie in.
@@ -166,8 +166,9 @@ class TimeDivision:
                     return None
                 if span.stop is not None and span.stop <= stamps[first]:
                     return None
-                before = place + first if span is asked else span.read + span.left / 2
-                before = min(before, span.read + PAGES_APART * self._largest)
+                before = span.read + min(span.left / 2, PAGES_APART * self._largest)
+                if span is asked:
+                    before = place + first
                 new = _Span(stamps[first], span.stop, span.room - before)
                 span.stop, span.room = new.start, before
                 self._spans.insert(position + 1, new)
