@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
@@ -26,7 +26,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from typing_extensions import override
 
-from benchmarks.dataset import KEYS, ORDER_LINES, TRACKING, Rows, comparable
+from benchmarks.dataset import KEYS, LINES, ORDER_LINES, TRACKING, Rows, comparable
 from benchmarks.metadata import full_metadata, small_metadata
 
 if t.TYPE_CHECKING:
@@ -251,11 +251,24 @@ def answers(address: str) -> int:
     Args:
         address: Its URL, without a path.
     """
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=10)
-    connection.request("GET", ANSWERS)
-    found = int(connection.getresponse().read())
-    connection.close()
-    return found
+    with closing(HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
+        connection.request("GET", ANSWERS)
+        return int(connection.getresponse().read())
+
+
+def rows_per_second(address: str, rows: int) -> float:
+    """How fast a server gives rows to a client that does nothing with them.
+
+    Args:
+        address: Its URL, without a path.
+        rows: Number of rows in each entity set.
+    """
+    with closing(HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
+        start = time.perf_counter()
+        for skip in range(0, rows, PAGE):
+            connection.request("GET", f"{SMALL}/{LINES}?$top={PAGE}&$skip={skip}")
+            connection.getresponse().read()
+        return rows / (time.perf_counter() - start)
 
 
 def main(arguments: t.Sequence[str] | None = None) -> None:
