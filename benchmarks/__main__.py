@@ -56,8 +56,11 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     wanted = options.series or list(SERIES)
     start = time.monotonic()
     load = os.getloadavg()[0]
-    if load > _IDLE:
-        logging.warning("The machine is not idle (load %.1f): times mean little.", load)  # noqa: LOG015
+    idle = load <= _IDLE
+    state = "The machine was idle" if idle else "The machine was busy, so times mean little"
+    state = f"{state}: load {load:.2f} in the minute before."
+    if not idle:
+        logging.warning(state)  # noqa: LOG015
     findings = Findings()
     try:
         for name in SERIES:
@@ -70,9 +73,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     whole = set(wanted) == set(SERIES) and asked == Options()
     folder = FOLDER if whole else SCRATCH
     minutes = (time.monotonic() - start) / 60
-    findings.notes.insert(
-        0, f"{minutes:.1f} minutes, on a machine whose load was {load:.2f} before."
-    )
+    findings.notes.insert(0, f"{state} It took {minutes:.1f} minutes.")
     report.write(findings, asked, folder)
     print(f"{minutes:.1f} minutes; written to {folder.relative_to(FOLDER.parent)}/results.md")  # noqa: T201
     return 0

@@ -41,6 +41,8 @@ def loading(options: Options, folder: Path) -> Findings:
     ways = (OURS, _STOCK_AS_OURS, _STOCK)
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     with serving(rows) as address, postgres() as server:
+        with server.connect() as connection:
+            version = connection.info.server_version // 10_000
         for number in range(options.runs):
             for place, way in enumerate(ways):
                 if way == _STOCK and 1 < options.runs == number + 1:
@@ -65,7 +67,7 @@ def loading(options: Options, folder: Path) -> Findings:
             ),
         ],
         notes=[
-            "meltano run: whole runs, Meltano's own start included; "
+            f"meltano run into PostgreSQL {version}: whole runs, Meltano's own start included; "
             + ", ".join(f"{way} {statistics.median(found):.1f} s" for way, found in seconds.items())
             + f". The loader's settings as shipped: {_shipped_settings()}."
         ],

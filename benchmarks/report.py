@@ -7,19 +7,19 @@ import importlib.metadata
 import itertools
 import os
 import platform
+import re
 import statistics
 import typing as t
+from pathlib import Path
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from benchmarks.process import Measurement
     from benchmarks.results import Findings, Options, Result
 
 _HEADINGS = ("What", "Goal", "Minimum", "Median", "Maximum", "Met")
 _INCHES = (8, 3.6)
 _POINTS = 40
-_PACKAGES = ("singer-sdk", "msgspec", "lxml")
+_PACKAGES = ("singer-sdk", "msgspec", "lxml", "meltano")
 
 
 def table(findings: Findings) -> str:
@@ -63,8 +63,18 @@ def _machine() -> str:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
     return (
         f"Python {platform.python_version()}, {versions}, {platform.system()} on "
-        f"{platform.machine()}, {os.cpu_count()} processors."
+        f"{platform.machine()}, {os.cpu_count()} processors{_processor_name()}."
     )
+
+
+def _processor_name() -> str:
+    """The name of the processor, where Linux tells it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return ""
+    found = re.search(r"^model name\s*: (.+)", text, re.MULTILINE)
+    return f" ({found[1]})" if found else ""
 
 
 def _row(result: Result) -> tuple[str, ...]:
@@ -106,7 +116,7 @@ def _plot_rates(rates: t.Mapping[str, t.Sequence[float]], path: Path) -> None:
 def _plot_depth(runs: t.Sequence[Measurement], path: Path) -> None:
     figure, axes = _figure("Processor time per row by depth", "µs per row")
     for run in runs:
-        last = run.timeline[-1].lines
+        last = run.timeline[-1].records
         marks = [last * part // _POINTS for part in range(_POINTS + 1)]
         spans = [
             run.processor_between(start, stop) / max(stop - start, 1) * 1e6

@@ -12,7 +12,7 @@ from functools import partial
 from benchmarks.metadata import full_metadata
 from benchmarks.process import BenchmarkError, Measurement, measure
 from benchmarks.results import Findings, Options, Result, ratios
-from benchmarks.server import PAGE, serving
+from benchmarks.server import PAGE, answers, rows_per_second, serving
 from benchmarks.taps import (
     LIMIT,
     OURS,
@@ -37,6 +37,7 @@ def record(options: Options, folder: Path) -> Findings:
     """RECORD messages to a pipe, as fast as the service can give rows."""
     taps = (OURS, LIMIT, TUNED, STOCK)
     with serving(options.rows) as address:
+        server = rows_per_second(address, options.rows)
         runs = _in_turn(
             options,
             {tap: partial(_read, tap, address, folder, options.rows) for tap in taps},
@@ -57,17 +58,29 @@ def record(options: Options, folder: Path) -> Findings:
             ),
         ],
         rates={tap: [options.rows / value for value in found] for tap, found in seconds.items()},
-        notes=[_work(runs, options.rows)],
+        notes=[
+            _work(runs, options.rows),
+            (
+                f"RECORD: the server alone gives {server:,.0f} rows per second to a client that "
+                "does nothing with them."
+            ),
+        ],
     )
 
 
 def _work(runs: t.Mapping[str, t.Sequence[Measurement]], rows: int) -> str:
     """The processor time per row, which hardly depends on how busy the machine is."""
     costs = (
-        f"{tap} {statistics.median(run.processor for run in found) / rows * 1e6:.1f}"
+        f"{tap} {_median(found, 'processor') / rows * 1e6:.1f} (first row after "
+        f"{_median(found, 'first'):.1f} s)"
         for tap, found in runs.items()
     )
-    return f"RECORD to a pipe: µs of processor time per row, including start: {', '.join(costs)}."
+    return f"RECORD: µs of processor time per row, including start: {', '.join(costs)}."
+
+
+def _median(runs: t.Iterable[Measurement], figure: str) -> float:
+    """The median of one figure of several runs."""
+    return statistics.median(float(getattr(run, figure)) for run in runs)
 
 
 def latency(options: Options, folder: Path) -> Findings:
@@ -75,22 +88,35 @@ def latency(options: Options, folder: Path) -> Findings:
     rows = options.share(1, 5)
     with serving(rows, delay=_DELAY_SECONDS) as slow:
         runs = _in_turn(options, {"one seat": partial(_read, OURS, slow, folder, rows)})
-    waiting = -(-rows // PAGE) * _DELAY_SECONDS
+    found = runs["one seat"]
+    pages = -(-rows // PAGE)
     return Findings(
         [
             Result(
                 f"300 ms per page, {rows:,} rows: whole process relative to the waiting alone",
-                [run.seconds / waiting for run in runs["one seat"]],
+                waited(found, pages),
                 at_most=1.12,
-            )
+            ),
+            Result(
+                "the same, if all answers that the server counted are waited for", waited(found)
+            ),
         ],
         notes=[
             (
-                f"300 ms per page: the waiting alone is {waiting:g} s, {PAGE:,} rows per page; the "
-                "start of the process and all requests that are not pages count as well."
+                f"300 ms per page: the waiting alone is that for {pages} pages of {PAGE:,} rows, "
+                f"{pages * _DELAY_SECONDS:g} s; start and end of the process and all other "
+                "requests count as well. The server sends each answer 300 ms after the request, "
+                f"and counted {_median(found, 'answers'):.0f} answers with rows. First row after "
+                f"{_median(found, 'first'):.1f} s; "
+                f"{_median(found, 'processor'):.1f} s of processor time."
             )
         ],
     )
+
+
+def waited(runs: t.Iterable[Measurement], pages: int = 0) -> list[float]:
+    """The time of each run relative to waiting for its answers, or for so many pages."""
+    return [run.seconds / ((pages or run.answers) * _DELAY_SECONDS) for run in runs]
 
 
 def seats(options: Options, folder: Path) -> Findings:
@@ -112,7 +138,16 @@ def seats(options: Options, folder: Path) -> Findings:
                 ratios(seconds, "one seat", "four seats"),
                 at_least=3.4,
             )
-        ]
+        ],
+        notes=[
+            f"300 ms per page, {-(-rows // PAGE)} pages: "
+            + "; ".join(
+                f"{name} {_median(found, 'seconds'):.1f} s, {_median(found, 'answers'):.0f} "
+                f"answers, first row after {_median(found, 'first'):.1f} s"
+                for name, found in runs.items()
+            )
+            + "."
+        ],
     )
 
 
@@ -184,11 +219,11 @@ def discovery(options: Options, folder: Path) -> Findings:
         return found
 
     with serving(PAGE, large=True) as address:
-        command = discovery_command(address, folder, large=True)
+        command = discovery_command(address, folder)
         runs = _in_turn(
             options,
             {
-                "discover": lambda: measure([*command, "--discover"], keep=catalog),
+                "discover": lambda: measure(command, keep=catalog),
                 "sdk": lambda: measure([sys.executable, "-c", _SDK]),
                 "least": baseline,
             },
@@ -227,9 +262,11 @@ def discovery(options: Options, folder: Path) -> Findings:
 
 
 def _read(tap: str, address: str, folder: Path, rows: int, **settings: t.Any) -> Measurement:
+    before = answers(address)
     found = measure(copy_command(tap, address, folder, **settings))
-    if found.lines < rows:
-        raise BenchmarkError(f"{tap} wrote only {found.lines} lines for {rows} rows")
+    found.answers = answers(address) - before
+    if found.records < rows:
+        raise BenchmarkError(f"{tap} wrote only {found.records} of {rows} rows")
     return found
 
 

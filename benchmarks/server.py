@@ -1,7 +1,8 @@
 """An OData 4.0 server that costs almost nothing, with only the options that the taps use.
 
 It has two entity sets, whose rows are found by arithmetic and rendered a block at a time. The
-service root ``/any`` has only these; the root of an Acumatica site has thousands more.
+service root ``/any`` has only these; the root of an Acumatica site has thousands more. The path
+``/answers`` gives the number of answers with rows so far.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import re
 import socketserver
 import subprocess
 import sys
+import threading
 import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from typing_extensions import override
 
-from benchmarks.dataset import KEYS, ORDER_LINES, TRACKING, Rows, comparable
+from benchmarks.dataset import KEYS, LINES, ORDER_LINES, TRACKING, Rows, comparable
 from benchmarks.metadata import full_metadata, small_metadata
 
 if t.TYPE_CHECKING:
@@ -33,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = "/any"
 LARGE = "/t/Company/api/odata/dac"
 PAGE = 2000
+ANSWERS = "/answers"
 
 _TERM = re.compile(r"\(?(\w+) (eq|ne|ge|gt|le|lt) ('(?:[^']|'')*'|[^\s()']+)\)?")
 _FILTER_COLUMNS = frozenset({TRACKING, "OrderNbr", "EntryID"})
@@ -137,11 +141,13 @@ class Site:
 
         Args:
             rows: Number of rows in each entity set.
-            delay: Seconds that each page takes until it is sent.
+            delay: Seconds that each answer with rows takes until it is sent.
             large: Whether to have the metadata of a complete Acumatica as well.
         """
         self.rows = Rows(rows)
         self.delay = delay
+        self._answers = 0
+        self._guard = threading.Lock()
         self.metadata = {SMALL: small_metadata()}
         if large:
             self.metadata[LARGE], self.origin = full_metadata()
@@ -149,6 +155,8 @@ class Site:
     def answer(self, host: str, target: str) -> tuple[HTTPStatus, str, bytes]:
         """Status, content type and body for a request target."""
         parts = urlsplit(target)
+        if parts.path == ANSWERS:
+            return HTTPStatus.OK, "text/plain", b"%d" % self._answers
         root, _, name = unquote(parts.path).rpartition("/")
         if root not in self.metadata:
             return HTTPStatus.NOT_FOUND, "text/plain", b"no such service"
@@ -170,6 +178,8 @@ class Site:
             link = f"{address}/{name}?{query.next_options()}"
             tail = f'],"@odata.nextLink":"{link}"}}'.encode()
         body = b'%b"value":[%b%b' % (head.encode(), query.page(), tail)
+        with self._guard:
+            self._answers += 1
         time.sleep(max(0.0, begun + self.delay - time.monotonic()))
         return HTTPStatus.OK, "application/json;odata.metadata=minimal", body
 
@@ -219,7 +229,7 @@ def serving(rows: int, *, delay: float = 0.0, large: bool = False) -> Iterator[s
 
     Args:
         rows: Number of rows in each entity set.
-        delay: Seconds that each page takes until it is sent.
+        delay: Seconds that each answer with rows takes until it is sent.
         large: Whether to have the metadata of a complete Acumatica as well.
 
     Yields:
@@ -233,6 +243,32 @@ def serving(rows: int, *, delay: float = 0.0, large: bool = False) -> Iterator[s
             yield process.stdout.readline().strip() if process.stdout else ""
         finally:
             process.kill()
+
+
+def answers(address: str) -> int:
+    """The number of answers with rows that a server has given.
+
+    Args:
+        address: Its URL, without a path.
+    """
+    with closing(HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
+        connection.request("GET", ANSWERS)
+        return int(connection.getresponse().read())
+
+
+def rows_per_second(address: str, rows: int) -> float:
+    """How fast a server gives rows to a client that does nothing with them.
+
+    Args:
+        address: Its URL, without a path.
+        rows: Number of rows in each entity set.
+    """
+    with closing(HTTPConnection(urlsplit(address).netloc, timeout=10)) as connection:
+        start = time.perf_counter()
+        for skip in range(0, rows, PAGE):
+            connection.request("GET", f"{SMALL}/{LINES}?$top={PAGE}&$skip={skip}")
+            connection.getresponse().read()
+        return rows / (time.perf_counter() - start)
 
 
 def main(arguments: t.Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 import typing as t
 
-from benchmarks.dataset import ENTRIES, LINES
+from benchmarks.dataset import LINES
 from benchmarks.server import LARGE, SMALL
 
 if t.TYPE_CHECKING:
@@ -14,7 +14,6 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "ENTRIES",
     "LIMIT",
     "LINES",
     "OURS",
@@ -23,7 +22,6 @@ __all__ = [
     "copy_command",
     "discovery_command",
     "site_command",
-    "write_catalog",
     "write_json",
 ]
 
@@ -55,26 +53,15 @@ def copy_command(tap: str, address: str, folder: Path, **settings: t.Any) -> lis
     return [*_STOCK, *tuned, "--config", write_json(config, folder)]
 
 
-def discovery_command(address: str, folder: Path, *, large: bool) -> list[str]:
-    """The command for a service, to be followed by ``--discover`` or ``--catalog``."""
-    config: dict[str, t.Any] = {"url": f"{address}{LARGE if large else SMALL}"}
-    if large:
-        config |= {"username": "admin", "password": "secret"}
-    return [*_TAP, "--config", write_json(config, folder)]
+def discovery_command(address: str, folder: Path) -> list[str]:
+    """The command that discovers a complete Acumatica."""
+    config = {"url": f"{address}{LARGE}", "username": "admin", "password": "secret"}
+    return [*_TAP, "--config", write_json(config, folder), "--discover"]
 
 
 def site_command(settings: Mapping[str, t.Any], folder: Path) -> list[str]:
     """The command for an Acumatica site, to be followed by ``--discover`` or ``--catalog``."""
     return [*_TAP, "--config", write_json(settings, folder)]
-
-
-def write_catalog(catalog: Mapping[str, t.Any], folder: Path) -> str:
-    """Write the catalog with the two entity sets selected that have rows; return the path."""
-    for entry in catalog["streams"]:
-        for item in entry["metadata"]:
-            if not item["breadcrumb"]:
-                item["metadata"]["selected"] = entry["tap_stream_id"] in {LINES, ENTRIES}
-    return write_json(catalog, folder, "catalog")
 
 
 def write_json(content: t.Any, folder: Path, name: str = "config") -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import time
 import typing as t
 
 import pytest
@@ -11,13 +13,13 @@ import requests
 
 from benchmarks import report
 from benchmarks.__main__ import SERIES, main
-from benchmarks.dataset import KEYS, TYPES, Rows
+from benchmarks.dataset import ENTRIES, KEYS, TYPES, Rows
 from benchmarks.metadata import large_metadata, small_metadata
 from benchmarks.process import BenchmarkError, Mark, Measurement, measure
 from benchmarks.results import Findings, Options, Result, ratios
-from benchmarks.series import _in_turn
-from benchmarks.server import serving
-from benchmarks.taps import ENTRIES, LIMIT, LINES, OURS, STOCK, TUNED, copy_command
+from benchmarks.series import _in_turn, waited
+from benchmarks.server import answers, serving
+from benchmarks.taps import LIMIT, LINES, OURS, STOCK, TUNED, copy_command
 from tap_acumatica.odata.csdl import parse_metadata
 from tap_acumatica.odata.times import to_canonical
 
@@ -127,7 +129,7 @@ def test_every_program_copies_all_rows(tap: str, address: str, tmp_path: Path) -
     records = [m["record"] for m in messages if m["type"] == "RECORD"]
     assert len({(r["OrderNbr"], r["LineNbr"]) for r in records}) == ROWS
     assert set(records[0]) == set(TYPES)
-    assert measured.lines == len(messages)
+    assert measured.records == len(records)
     assert 0 < measured.first <= measured.seconds
     assert 0 < measured.processor < 60
     assert measured.memory > 10_000_000
@@ -153,12 +155,68 @@ def test_every_series_gives_one_value_per_run(name: str, tmp_path: Path) -> None
         assert all(value > 0 for value in result.values)
 
 
-def test_time_between_lines_is_read_off_the_timeline() -> None:
+def test_processor_time_between_records_is_read_off_the_timeline() -> None:
     run = Measurement(first=1.0, timeline=[Mark(100, 2.0, 1.0), Mark(300, 4.0, 2.5)])
     assert run.processor_between(100, 200) == pytest.approx(0.75)
-    assert run.seconds_between(100, 300) == pytest.approx(2.0)
-    assert run.seconds_between(50, 200) == pytest.approx(1.5)
-    assert run.seconds_between(0, 300) == pytest.approx(3.0)
+    assert run.processor_between(100, 300) == pytest.approx(1.5)
+    assert run.processor_between(50, 200) == pytest.approx(1.25)
+    assert run.processor_between(0, 400) == pytest.approx(2.5)
+
+
+def test_records_are_counted_across_reads_and_other_messages_are_not() -> None:
+    # More than a pipe holds, so that reads end anywhere.
+    program = """
+import sys
+record = '{"type":"RECORD","record":{"text":"RECORD"}}\\n'
+sys.stdout.write('{"type":"SCHEMA"}\\n' + 50_001 * record + '{"type":"STATE"}\\n')
+"""
+    assert measure([sys.executable, "-c", program]).records == 50_001
+
+
+def test_the_memory_of_a_program_is_its_own() -> None:
+    text = "x" * 100_000_000  # a program starts with the peak of the one that started it
+    del text
+    program = "print(1_000_000 * 'y')"  # waits until most of it has been read
+    assert 1_000_000 < measure([sys.executable, "-c", program]).memory < 50_000_000
+
+
+def test_the_server_counts_its_answers_with_rows_and_each_takes_the_delay() -> None:
+    with serving(ROWS, delay=0.1) as address:
+        requests.get(f"{address}/any/$metadata", timeout=10)
+        assert answers(address) == 0
+        start = time.perf_counter()
+        ask(address, LINES, filter="LastModifiedDateTime eq null", top=5)
+        ask(address, LINES, top=5)
+        assert time.perf_counter() - start >= 0.2
+        assert answers(address) == 2
+
+
+def test_waiting_is_that_for_the_answers_or_for_the_pages() -> None:
+    runs = [Measurement(seconds=16.5, answers=55), Measurement(seconds=18, answers=60)]
+    assert waited(runs) == pytest.approx([1, 1])
+    assert waited(runs, 50) == pytest.approx([1.1, 1.2])
+
+
+def test_a_goal_applies_to_the_median() -> None:
+    assert Result("faster", [1, 3, 9], at_least=2).met
+    assert Result("faster", [1, 1, 9], at_least=2).met is False
+    assert Result("memory", [1, 3, 9], at_most=3).met
+    assert Result("memory", [1, 4, 9], at_most=3).met is False
+    assert Result("not measured", [], at_least=2).met is None
+    assert Result("no goal", [1]).met is None
+
+
+@pytest.mark.parametrize(("load", "told"), [(0.04, "was idle: load 0.04"), (1.7, "was busy")])
+def test_results_say_whether_the_machine_was_idle(
+    load: float, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.__main__.SERIES", {"record": lambda *_: Findings()})
+    monkeypatch.setattr("benchmarks.__main__.FOLDER", tmp_path)
+    monkeypatch.setattr("benchmarks.__main__.SCRATCH", tmp_path / "scratch")
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 9.0, 9.0))
+    assert main(["--runs", "1"]) == 0
+    assert told in (tmp_path / "scratch" / "results.md").read_text("utf-8")
+    assert not (tmp_path / "results.md").exists()
 
 
 def test_slow_programs_run_once_less_and_are_compared_run_by_run() -> None:
