@@ -34,6 +34,7 @@ FIRST_PAGES_APART = 4
 FEWEST_PAGES = 3
 _SHORTEST_RANGE = 2
 _TIE_FACTOR = 4
+_NEW = 0.99
 _MOST_TIES = 3
 
 
@@ -121,7 +122,7 @@ class TimeDivision:
                 with self._lock:
                     span.probes -= 1
             rows = answer.rows
-            if len(rows) < self._largest and not answer.more:
+            if len(rows) < self._largest and not (answer.more or answer.is_full):
                 with self._lock:
                     # Others may have taken over the end meanwhile: no more lies in theirs either.
                     last = self._spans[-1] if open_ended else span
@@ -135,10 +136,15 @@ class TimeDivision:
         return None
 
     def _distance(self, span: _Span) -> int:
+        """How many rows behind the newest one met to look: so many that whole pages reach it."""
         if span.left == math.inf:
             apart = FIRST_PAGES_APART if len(self._spans) == 1 else PAGES_APART
-            return apart * self._largest << span.probes
-        return int(span.left * (span.probes + 1) / (span.probes + 2))
+            pages = apart << span.probes
+        else:
+            share = (span.probes + 1) / (span.probes + 2)
+            pages = round(span.left * share / self._largest)
+        # A page begins with some rows that are known.
+        return max(1, int(pages * self._largest * _NEW))
 
     def _split(self, rows: list[Row], asked: _Span, place: int) -> _TimeRange | None:
         """A range that begins within rows, taken from the one that they lie in.
