@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
 
 T = t.TypeVar("T")
 
-_AHEAD = 2
+_AHEAD = 1
 _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 
@@ -21,7 +21,8 @@ _LOOK_SECONDS = 0.2
 class ReadAhead(t.Generic[T]):
     """The same items in the same order, made by a thread that is at most two items ahead.
 
-    The thread starts immediately. An error comes where it happened, after the items before it.
+    One of them waits while the other is made. The thread starts immediately. An error comes where
+    it happened, after the items before it.
     When the consumer stops early, the thread ends with the request it is at; it never keeps the
     process from ending.
     """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import typing as t
 from array import array
 
@@ -31,8 +32,11 @@ Row = t.Any
 
 _LONGEST = 60
 _FEWEST_SLOTS = 1 << 10
+_LAST = 200
+"""Rows of a page that are compared with those of the next one: two of one key stand together."""
+_MOST_KEYS = 20_000
+"""Keys of a read that are remembered to its end: a key that is none shows among them."""
 _DIGEST = (1 << 64) - 1
-_STAMP = (1 << 32) - 1
 
 
 class KeyTable:
@@ -55,13 +59,6 @@ class KeyTable:
         place = self._place(key)
         before = self._values[place]
         self._values[place] = before + amount
-        return before
-
-    def swap(self, key: Hashable, value: int) -> int:
-        """Replace the number of a key, and return what it was: 0 for a new key."""
-        place = self._place(key)
-        before = self._values[place]
-        self._values[place] = value
         return before
 
     def _clear(self, slots: int) -> None:
@@ -222,36 +219,69 @@ class DistinctRows(Identity):
         super().__init__(stream, key, hashed=hashed)
         self._stamps = stamps
         self._settled = settled
-        self._met = KeyTable()
+        self._first: dict[t.Any, str | None] = {}
         self._before: dict[t.Any, tuple[Row, str | None]] = {}
 
     @override
     def checked(self, rows: Sequence[Row], *, again: bool = False) -> Sequence[Row]:
         super().checked(rows)
         if again:
-            self._met, self._before, self.doubtful = KeyTable(), {}, 0
+            self._first, self._before, self.doubtful = {}, {}, 0
         if rows:
             self._check(rows)
         return rows
 
     def _check(self, rows: Sequence[Row]) -> None:
         stamps = self._stamps(rows) if self._stamps else [None] * len(rows)
-        before = self._before if self._stamps else {}
+        keys = self.keys(rows)
+        if len(set(keys)) == len(keys) and self._before.keys().isdisjoint(keys):
+            here = dict(zip(keys, zip(rows, stamps, strict=True), strict=True))
+            self._look_for_doubts(keys, stamps)
+        else:
+            here = self._compared(keys, rows, stamps)
+        last = itertools.islice(reversed(here.items()), _LAST if self._stamps else 0)
+        self._before = dict(last)
+
+    def _compared(
+        self, keys: Sequence[t.Any], rows: Sequence[Row], stamps: Sequence[str | None]
+    ) -> dict[t.Any, tuple[Row, str | None]]:
+        """The rows by key, compared with those that have the same one, here or just before.
+
+        Raises:
+            IdentityError: If two of them are no versions of one row.
+        """
         here: dict[t.Any, tuple[Row, str | None]] = {}
-        for key, row, stamp in zip(self.keys(rows), rows, stamps, strict=True):
-            twin, other = here.get(key) or before.get(key) or (None, None)
-            if twin is not None and content(twin) == content(row):
-                here[key] = (row, stamp)
-                continue
-            settled = max(stamp or "", other or "") < self._settled or self._stamps is None
-            if twin is not None and settled and (key in here or stamp == other):
+        for key, row, stamp in zip(keys, rows, stamps, strict=True):
+            twin, other = here.get(key) or self._before.get(key) or (None, None)
+            same = twin is not None and content(twin) == content(row)
+            settled = self._is_settled(stamp, other)
+            differs = twin is not None and not same
+            if differs and settled and (key in here or stamp == other):
                 raise self.not_unique(row)
             here[key] = (row, stamp)
-            if self._stamps:
-                version = hash(stamp) & _STAMP or 1
-                if self._met.swap(key, version) not in {0, version} and settled:
-                    self.doubtful += 1
-        self._before = here
+            if not same:
+                self._look_for_doubts([key], [stamp], settled=settled)
+        return here
+
+    def _look_for_doubts(
+        self, keys: Sequence[t.Any], stamps: Sequence[str | None], *, settled: bool = True
+    ) -> None:
+        """Count rows whose key is one of the first ones, with another tracking value."""
+        if not self._stamps:
+            return
+        first = self._first
+        if not first.keys().isdisjoint(keys):
+            for key, stamp in zip(keys, stamps, strict=True):
+                if first.get(key, stamp) != stamp and settled:
+                    self.doubtful += self._is_settled(stamp)
+                if key in first:
+                    first[key] = stamp
+        if len(first) < _MOST_KEYS:
+            first.update(zip(keys, stamps, strict=True))
+
+    def _is_settled(self, stamp: str | None, other: str | None = None) -> bool:
+        """Whether a row cannot have been changed during the run."""
+        return self._stamps is None or max(stamp or "", other or "") < self._settled
 
 
 def identity_of(
