@@ -11,7 +11,7 @@ import logging
 import re
 import typing as t
 from dataclasses import dataclass, replace
-from urllib.parse import quote, unquote, unquote_plus, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urljoin, urlsplit
 
 from tap_acumatica.errors import AddressError, SettingsError
 from tap_acumatica.odata.dialect import JSON, V3, V4
@@ -191,9 +191,30 @@ def services(url: str, interface: str, tenants: Iterable[str] = ()) -> dict[str 
     names = list(dict.fromkeys(unquote(tenant) for tenant in tenants))
     if not names:
         return {None: recognised or _without_tenant(checked, wanted)}
+    _warn_of_names(names, recognised.tenant if recognised else None)
     chosen = (recognised and recognised.interface) or wanted
     site = (recognised and recognised.site) or checked
     return {name: Service(chosen.root(site, name), site, name, chosen) for name in names}
+
+
+def _warn_of_names(names: list[str], of_url: str | None) -> None:
+    """Warn of tenants that are perhaps not those that were meant."""
+    if of_url and of_url.casefold() not in {name.casefold() for name in names}:
+        logger.warning(
+            "'url' names the tenant '%s', which is not in 'tenants'; only those of 'tenants' are "
+            "read",
+            of_url,
+        )
+    folded: dict[str, str] = {}
+    for name in names:
+        other = folded.setdefault(name.casefold(), name)
+        if other != name:
+            logger.warning(
+                "'tenants' holds '%s' and '%s', which a site may take for one; then each row comes "
+                "twice",
+                other,
+                name,
+            )
 
 
 def url_fault(url: str) -> str | None:
@@ -243,6 +264,13 @@ def _checked(url: str) -> str:
     address = f"{parts.scheme.lower()}://{parts.netloc}{path.rstrip('/')}"
     page = _PAGE.fullmatch(address)
     if page is None or (page["main"] is not None and not _OF_MAIN.search(parts.query)):
+        if parts.query:
+            names = ", ".join(dict(parse_qsl(parts.query, keep_blank_values=True))) or "it"
+            logger.warning(
+                "'url' has a query (%s), which is not sent; set 'additional_properties' or, for "
+                "secrets, 'secret_additional_properties' with in: query",
+                names,
+            )
         return address
     kept = _api_root(address) or page["site"]
     logger.warning("'url' is not the address of a site but of a page in it; %s is used", kept)

@@ -8,6 +8,7 @@ the machine alone, and is good for minutes only: what changes on the site is see
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -84,6 +85,8 @@ class MetadataCache:
         """
         path = self._path(key)
         try:
+            if path.exists() and not path.is_file():
+                _refuse_file()
             line, _, document = path.read_bytes().partition(b"\n")
             head = _HEAD.decode(line[:_MOST_HEAD])
         except FileNotFoundError:
@@ -132,6 +135,10 @@ class MetadataCache:
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.metadata"
+
+
+def _refuse_file() -> t.NoReturn:
+    raise OSError(errno.EINVAL, "it is not a file")
 
 
 def default_folder(environment: t.Mapping[str, str]) -> Path | None:

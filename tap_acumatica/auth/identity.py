@@ -279,7 +279,7 @@ class IdentityServer:
             raise RetryableError(msg, status=status, wait=retry_after(answer))
         if status < requests.codes.bad_request:
             msg = f"{where} redirects token requests (HTTP {status}); set 'access_token_url'"
-            raise self._wrong_address(msg)
+            raise TokenAddressError(msg)
         code = _error_code(answer.content)
         if not code and self._is_no_place(status):
             msg = f"there is no identity server at {shown_address(answer)} (HTTP {status})"

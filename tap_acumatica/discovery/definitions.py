@@ -69,7 +69,10 @@ class TenantSource:
         return (minutes or 0) * 60
 
     def vouched(self, key: tuple[str, ...], stream: str) -> TenantSource:
-        """The same with a key that the catalog gives instead; only another one is a promise.
+        """The same with a key that the catalog gives instead.
+
+        Another one is a promise; a part of the declared one is not: the service says that it takes
+        the rest to identify a row, perhaps only since the catalog was made.
 
         Raises:
             IdentityError: If it names a column that is not there.
@@ -80,10 +83,11 @@ class TenantSource:
                 "service does not have; run discovery again"
             )
             raise IdentityError(msg)
+        part = set(key) <= set(self.shape.key)
         return replace(
             self,
             shape=replace(self.shape, key=key, hashed=False),
-            proved=self.proved or set(key) != set(self.shape.key),
+            proved=not part or (len(key) == len(self.shape.key) and self.proved),
             nullable=nullable_keys(self.entity, self.model, key),
         )
 
@@ -91,8 +95,11 @@ class TenantSource:
     def order(self) -> tuple[str, ...]:
         """The columns to read by: the key, or a table's own where values of another tell little."""
         shape, own = self.shape, self.model.key(self.entity.entity_set.type)
+        known = shape.properties.keys() >= set(own)
+        if known and not self.entity.inquiry and set(shape.key) < set(own):
+            return tuple(own)
         seekable = all(edm_type(shape.properties[name].type).seekable for name in shape.key)
-        if self.entity.dac and not seekable and shape.properties.keys() >= set(own):
+        if self.entity.dac and not seekable and known:
             return tuple(own)
         return shape.key
 

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED = re.compile(r"'([A-Za-z_]\w*)'")
 _NUMBER = re.compile(r"\d+")
-_BROKEN = re.compile(r"HTTP 5\d\d")
+_BROKEN = re.compile(r"HTTP 5(?!01)\d\d")  # 501 is what is not supported
 _CLAUSES = re.compile(
     r"\$?orderby.{0,80}\bclauses\b|\bclauses\b.{0,80}orderby", re.IGNORECASE | re.DOTALL
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import copy
+import difflib
 import fnmatch
 import importlib.util
 import keyword
@@ -39,6 +40,10 @@ if t.TYPE_CHECKING:
 Schema = dict[str, t.Any]
 Record = dict[str, t.Any]
 
+_OPERATORS = (
+    *(MAPPER_ALIAS_OPTION, MAPPER_ELSE_OPTION, MAPPER_FILTER_OPTION),
+    *(MAPPER_KEY_PROPERTIES_OPTION, MAPPER_SOURCE_OPTION),
+)
 _OWN_NAMES = frozenset(
     {"_", "record", "config", "self", "__stream_name__", "__original_stream_name__"}
 )
@@ -112,6 +117,7 @@ class ExpressionMap(_Flattening, CustomStreamMap):
             for name in keys or ():
                 if name in self._columns:
                     wanted.setdefault(name, _reference(name))
+        self._refuse_operators(wanted)
         for name, text in wanted.items():
             if isinstance(text, str) and text != NULL_STRING and name != MAPPER_ELSE_OPTION:
                 self._trees[text] = self._checked(name, text)
@@ -120,6 +126,18 @@ class ExpressionMap(_Flattening, CustomStreamMap):
         made = super()._init_functions_and_schema(wanted)
         self._declared: dict[str, Schema] = (self._nested or made[2]).get("properties", {})
         return made
+
+    def _refuse_operators(self, wanted: t.Iterable[str]) -> None:
+        """Refuse names that are nearly those of the SDK's operators.
+
+        Raises:
+            MapError: If there are any.
+        """
+        for name in wanted:
+            near = difflib.get_close_matches(name, _OPERATORS, n=1, cutoff=0.8)
+            if near and name not in {*_OPERATORS, *self._columns}:
+                msg = f"{self._stream}: 'stream_maps' has '{name}'; did you mean {near[0]}?"
+                raise MapError(msg)
 
     def _checked(self, column: str, text: str) -> ast.expr:
         """The expression, if it can be evaluated at all.
@@ -315,6 +333,13 @@ class StreamMapper(PluginMapper):
                 stream,
                 names,
             )
+
+    def leaves_out(self, stream: str) -> bool:
+        """Whether nothing of a stream leaves, and that is no error."""
+        maps = self.stream_maps.get(stream, ())
+        return stream not in self.errors and all(
+            isinstance(each, RemoveRecordTransform) for each in maps
+        )
 
     def find_clashes(self, streams: Sequence[str]) -> None:
         """Take note of streams whose maps give a name that another stream leaves under.

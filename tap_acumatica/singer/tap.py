@@ -130,6 +130,10 @@ class SingerTap(Tap, abc.ABC):
                 mapper.errors[name] = _map_error(name, error)
         selected = [name for name, stream in streams.items() if stream.mask.get((), True)]
         mapper.find_clashes(selected)
+        if selected and all(map(mapper.leaves_out, selected)):
+            self.logger.warning(
+                "'stream_maps' leaves out all streams that are selected, so nothing is written"
+            )
         self._mapper = mapper
 
     def sync_streams(self) -> None:

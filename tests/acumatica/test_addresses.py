@@ -181,3 +181,28 @@ def test_the_tables_of_a_tenant_stand_beside_its_inquiries(
 def test_the_tables_of_a_site_without_tenants_have_an_address_on_older_sites_only() -> None:
     assert services("https://h", "gi-legacy")[None].tables == "https://h/odatav4"
     assert services("https://h/odata/service", "dac")[None].tables is None
+
+
+def test_a_query_behind_the_address_is_said_to_be_left_out_without_its_value(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (service,) = services("https://a.example/odata?apikey=s3cret", "dac").values()
+    assert "s3cret" not in service.root
+    assert "a query (apikey), which is not sent; set 'additional_properties'" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "tenants", "said"),
+    [
+        ("https://a.example/t/Co/api/odata/dac", ["Other"], "'Co', which is not in 'tenants'"),
+        ("https://a.example/t/Co/api/odata/dac", ["co"], ""),
+        ("https://a.example", ["Co", "co"], "'Co' and 'co', which a site may take for one"),
+        ("https://a.example", ["Co", "Other", "Co"], ""),
+    ],
+)
+def test_tenants_that_are_perhaps_not_those_that_were_meant_are_warned_of(
+    url: str, tenants: list[str], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    services(url, "dac", tenants)
+    assert said in caplog.text if said else not caplog.text

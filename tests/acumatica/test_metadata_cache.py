@@ -141,3 +141,15 @@ def test_a_folder_that_cannot_be_written_is_a_warning(
     (tmp_path / "file").write_text("")
     MetadataCache(tmp_path / "file" / "below", seconds=60).keep("a", DOCUMENT)
     assert "is not used" in caplog.text
+
+
+def test_what_is_no_file_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = MetadataCache(tmp_path, seconds=60)
+    cache.keep("a", DOCUMENT)
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    assert cache.find("a") is None
+    assert "it is not a file" in caplog.text

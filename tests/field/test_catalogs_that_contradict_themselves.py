@@ -350,3 +350,23 @@ def test_where_both_keys_differ_from_discoverys_both_are_named(run_tap: RunTap) 
     run = edited(run_tap, service_of()[0], edit)
     assert schema(run)["key_properties"] == ["Total"]
     assert [line for line in warnings(run) if "says Total" in line and "says Note" in line]
+
+
+@pytest.mark.parametrize("page_size", [2, 7, 2000])
+@pytest.mark.parametrize("tracking", ["date", "none"])
+def test_a_key_that_has_grown_since_is_said_and_no_row_is_lost_unseen(
+    run_tap: RunTap, page_size: int, tracking: str
+) -> None:
+    rows = [{**order(n), "Line": line} for n in range(1, 10) for line in (1, 2, 3)]
+    table = Table("Orders", {**COLUMNS, "Line": "Edm.Int32"}, ["Id", "Line"], rows)
+    service = Service(table)
+    with service.running():
+        config = {"url": service.url, "page_size": page_size, "tracking_type": tracking}
+        catalog = run_tap(config, "--discover").document
+        entry = catalog["streams"][0]
+        entry["key_properties"] = root_of(entry)["table-key-properties"] = ["Id"]
+        del entry["schema"]["properties"]["Line"]
+        run = run_tap(config, catalog=catalog, check=False)
+    assert [line for line in warnings(run) if "key is Id, and the service's is Id, Line" in line]
+    assert run.exit_code == 1
+    assert "several rows have the key Id" in run.errors

@@ -132,3 +132,19 @@ def test_amounts_can_be_computed_with(
     }
     assert found.keys() == wanted.keys()
     assert all(abs(found[key] - wanted[key]) < Decimal("1e-9") for key in wanted)
+
+
+def test_an_operator_with_a_mistake_is_an_error_that_names_the_right_one(run_tap: RunTap) -> None:
+    service, _ = service_of()
+    with service.running():
+        maps = {"Orders": {"__filtr__": "Id > 1"}}
+        run = run_tap({"url": service.url, "stream_maps": maps}, check=False)
+    assert_one_error(run, "Orders: 'stream_maps' has '__filtr__'; did you mean __filter__?")
+
+
+def test_maps_that_leave_out_everything_are_warned_of(run_tap: RunTap) -> None:
+    service, _ = service_of()
+    with service.running():
+        run = run_tap({"url": service.url, "stream_maps": {"__else__": "__NULL__"}})
+    assert not run.records("Orders")
+    assert "'stream_maps' leaves out all streams that are selected" in run.errors

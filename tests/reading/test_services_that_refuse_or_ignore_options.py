@@ -59,6 +59,15 @@ def read_twice(
 
 
 @pytest.mark.parametrize("tracking", [None, "LastModified"])
+@pytest.mark.parametrize("status", [400, 501])
+def test_a_service_that_refuses_top_is_read_by_its_links(tracking: str | None, status: int) -> None:
+    table = shuffled()
+    service = ODataService(table)
+    service.refuse("Rows", "$top", status, NOT_SUPPORTED)
+    read_twice(table, service, tracking)
+
+
+@pytest.mark.parametrize("tracking", [None, "LastModified"])
 @pytest.mark.parametrize("option", ["$filter", "$orderby", "$select", "$skip"])
 @pytest.mark.parametrize(
     ("status", "body"), [(400, NOT_SUPPORTED), (501, NOT_SUPPORTED), (200, "")]
