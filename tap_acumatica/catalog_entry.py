@@ -220,10 +220,11 @@ class EntryReader:
                 vouched = (shape.property_of(name) for name in key if name not in shape.added)
                 self.vouched = tuple(vouched) or None
             if self.vouched and set(self.vouched) < set(shape.key):
+                whole = _shown(list(shape.key))
                 self._warn(
-                    f"the catalog's key is {_shown(key)}, and the service's is "
-                    f"{_shown(list(shape.key))}: of rows that agree in the former a loader keeps one; "
-                    "run discovery again if the service's key has grown"
+                    f"the catalog's key is {_shown(key)}, and the service's is {whole}: of rows "
+                    "that agree in the former a loader keeps one; run discovery again if the "
+                    "service's key has grown"
                 )
         tenant = [name for name in shape.key_properties if name in own]
         if self.vouched and TENANT_COLUMN in shape.added:
