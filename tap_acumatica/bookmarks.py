@@ -268,10 +268,12 @@ class StreamBookmarks:
                     f"runs; {TENANT_COLUMN} is part of each key, so its rows would come a "
                     f"second time: write '{before}' in 'tenants', or take it out of the state"
                 )
-        if held and read and not set(read) & set(held):
+        new = [tenant for tenant in read if tenant not in held]
+        gone = [tenant for tenant in held if tenant not in read]
+        if new and gone:
             self.warn(
-                f"The state is of the tenants {_listed(held)}; {_listed(read)} is new, so all of "
-                "its rows are read"
+                f"The state is of the tenants {_listed(gone)}, which are not read now; "
+                f"{_listed(new)} is new, so all of its rows are read"
             )
 
     def _check_future(self, tenant: str | None, bookmark: str, began: str) -> None:

@@ -18,9 +18,10 @@ from tests.field.orders import (
     warnings,
 )
 from tests.field.service import Service, Table, instant
+from tests.sandbox_site import OTHER, TENANT, settings
 
 if t.TYPE_CHECKING:
-    from tests.conftest import RunTap
+    from tests.conftest import MakeSandbox, RunTap
 
 HELD = {"replication_key": "LastModifiedDateTime", "replication_key_value": stamp(20)}
 STATE = {"bookmarks": {"Orders": HELD}}
@@ -166,3 +167,16 @@ def test_a_local_bookmark_is_never_taken_for_later_than_it_may_be(
         run = run_tap(config, state=with_value("2024-03-01T10:00:00"))
     first = 60 if zone == "Europe/Berlin" else 120
     assert min(record["Id"] for record in run.records("Orders")) == first
+
+
+def test_one_tenant_of_several_that_was_renamed_is_said(
+    sandbox: MakeSandbox, run_tap: RunTap
+) -> None:
+    config = settings(sandbox(rows=20), tenants=[TENANT, OTHER], entity_sets=["Ledger"])
+    first = run_tap(config)
+    state = json.loads(json.dumps(first.state).replace(OTHER, "Firma"))
+    run = run_tap(config, state=state)
+    said = f"of the tenants 'Firma', which are not read now; '{OTHER}' is new"
+    assert run.errors.count(said) == 1
+    again = run_tap(config, state=first.state)
+    assert "is new" not in again.errors
