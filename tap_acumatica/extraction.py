@@ -132,15 +132,17 @@ class Extraction:
         policy = Policy.NULL if settings.nulls_for_values else Policy.FAIL
         exact = _exact_codec(source, columns, self.plan, policy, self._repairs)
         codec: Codec = exact
+        self._decoded = "value by value"
         self._whole: Callable[[Sequence[t.Any]], Sequence[t.Any]] = _as_they_are
         self._finish: Callable[[Sequence[t.Any]], Sequence[t.Any]] = self._made
         if fast and columns.are_records and not source.entity.entity_set.singleton:
             compiled = _compiled_codec(source, columns, exact, tenant)
             self._finish = compiled.trimmed if settings.trim_strings else _as_they_are
-            codec = compiled
+            codec, self._decoded = compiled, "column by column"
             if found_by := _found_by(source, columns, self.plan):
                 codec = skimming = _skimming_codec(source, compiled, found_by)
                 self._whole = skimming.whole
+                self._decoded += ", behind the next request where the service is slower"
         self._open = functools.partial(self._open_source, codec)
 
     def checked(self, batch: RowBatch) -> RowBatch:
@@ -166,6 +168,7 @@ class Extraction:
         logger.info("Reading %s%s", self.name, f" from {start} on" if start else "")
         if self._settings.verbosity >= _PLANS_VERBOSITY:
             logger.info("%s: %s", self.name, self.plan.described)
+            logger.info("%s: rows are decoded %s", self.name, self._decoded)
         self._check_zone()
         yield from self._reader().read(self._window)
         if self._settings.verbosity >= _PLANS_VERBOSITY:

@@ -82,6 +82,7 @@ def test_each_request_is_told_from_verbosity_3_on(
     told = REQUEST.findall(run.errors) if verbosity == 3 else re.findall("GET /", run.errors)
     assert len(told) == (len(site.requests) if verbosity == 3 else 0) or verbosity > 3
     assert ("what changed by LastModifiedDateTime, else sorted by" in run.errors) is (verbosity > 1)
+    assert ("rows are decoded column by column, behind" in run.errors) is (verbosity > 1)
     assert ("s behind this machine's" in run.errors or "s ahead of" in run.errors) is (
         verbosity > 1
     )
