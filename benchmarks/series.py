@@ -30,7 +30,11 @@ logger = logging.getLogger(__name__)
 _DELAY_SECONDS = 0.3
 _SEATS = 4
 _MEBIBYTE = 1 << 20
-_SDK = "import singer_sdk.tap_base, singer_sdk.streams, singer_sdk.mapper"
+# As the tap imports it: without numpy.
+_SDK = (
+    "import sys; sys.modules['numpy'] = None; "
+    "import singer_sdk.tap_base, singer_sdk.streams, singer_sdk.mapper"
+)
 
 
 def record(options: Options, folder: Path) -> Findings:
