@@ -6,6 +6,7 @@ The rest takes most of a second to import, so it is imported behind that.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -16,11 +17,13 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SIGNAL_EXIT = 128
+_ARENA_MAX = -8
 
 
 def singer() -> None:
     """``tap-acumatica``."""
     _end_quietly()
+    _keep_one_arena()
     gc.disable()  # modules are not garbage, neither now nor at the end
     with _without_numpy():
         from tap_acumatica.cli.main import main  # noqa: PLC0415
@@ -39,6 +42,16 @@ def login() -> None:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     command()
+
+
+def _keep_one_arena() -> None:
+    """Have all threads take memory from one place, where the C library is glibc.
+
+    By default each has its own, and what one thread frees of it another cannot use: memory then
+    grows with the pages that were read. See mallopt(3).
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 @contextlib.contextmanager
