@@ -198,8 +198,6 @@ def _decimal(value: t.Any) -> Decimal:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         _raise_mismatch("a number")
-    if isinstance(value, str) and (not value.isascii() or "_" in value):
-        _raise_mismatch("a number")  # which Python alone takes for one
     try:
         number = Decimal(str(value))
     except InvalidOperation:

@@ -52,11 +52,6 @@ class Division(t.Protocol):
         """A range to read, found with few small requests; None if nothing is worth dividing."""
 
 
-def rows_at(source: Source, plan: Plan, terms: Sequence[Term], skip: int) -> list[Row]:
-    """The rows at a position of the key and behind it, two at most: one small request."""
-    return source.get(plan.options(terms, plan.keys, skip=skip, top=2)).rows
-
-
 class _Span:
     """A range of tracking values; its end may come nearer while it is read."""
 
@@ -309,7 +304,8 @@ class KeyDivision:
 
     def _place_at(self, source: Source, distance: int) -> tuple[Place | None, Place | None]:
         for terms, _ in self.boxes(self._place, self._operator, None):
-            rows = rows_at(source, self._plan, terms, distance)
+            options = self._plan.options(terms, self._plan.keys, skip=distance, top=2)
+            rows = source.get(options).rows
             if len(rows) < 2:  # noqa: PLR2004  the last row within, and the first behind
                 continue
             inside, behind = (
