@@ -24,7 +24,7 @@ from tap_acumatica.reading.pages import MARGIN_SECONDS, Pages
 from tap_acumatica.reading.plan import Term
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tap_acumatica.reading.evidence import Evidence
     from tap_acumatica.reading.plan import Plan, Row, Source
@@ -163,14 +163,12 @@ class TimeDivision:
                 if span.stop is not None and span.stop <= stamps[0]:
                     continue
                 first = bisect.bisect_right(stamps, max(stamps[0], span.newest, span.start))
-                if span.finished or first == len(rows):
+                behind = stamps[first:]
+                if span.finished or not behind or (span.stop and span.stop <= behind[0]):
                     return None
-                if span.stop is not None and span.stop <= stamps[first]:
-                    return None
-                before = span.read + min(span.left / 2, PAGES_APART * self._largest)
-                if span is asked:
-                    before = place + first
-                new = _Span(stamps[first], span.stop, span.room - before)
+                guess = span.read + min(span.left / 2, PAGES_APART * self._largest)
+                before = place + first if span is asked else guess
+                new = _Span(behind[0], span.stop, span.room - before)
                 span.stop, span.room = new.start, before
                 self._spans.insert(position + 1, new)
                 return _TimeRange(self, new, rows[first:])
