@@ -20,6 +20,8 @@ _NO_SETTING = re.compile(r"[_$#/@]|x-|\Z")
 
 _VARIABLE = re.compile(rf"(export\s+)?{PREFIX.replace('_', '[-_.]')}(?P<name>.*)", re.IGNORECASE)
 _OF_THE_SDK = {"loglevel", "log_level", "log_config", "metrics_loglevel"}
+_READ_ALL_THE_SAME = {("batch_config", "batch_size")}
+"""Members that the SDK's schema does not know, and its code reads."""
 _INHERITED = re.compile(r"(no_)?refresh_(?P<name>.+)")
 """Settings of the plugins of ``meltano.yml`` that inherit from tap-acumatica."""
 
@@ -31,6 +33,8 @@ def warn_of_unknown_settings(config: Mapping[str, t.Any]) -> None:
         origin = origin_of(config, name)
         if name in known:
             for path, member, allowed in _unknown_members(value, known[name], f"'{name}'"):
+                if (name, member) in _READ_ALL_THE_SAME:
+                    continue
                 near = nearest(member, allowed)
                 advice = f"did you mean '{near}'?" if near else f"allowed: {', '.join(allowed)}"
                 _warn(f"{path}: '{member}' is unknown and has no effect; {advice}", origin)

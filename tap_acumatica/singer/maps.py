@@ -123,6 +123,8 @@ class ExpressionMap(_Flattening, CustomStreamMap):
                 self._trees[text] = self._checked(name, text)
                 if name != MAPPER_FILTER_OPTION:
                     self._computed[name] = text
+        if wanted.get(MAPPER_KEY_PROPERTIES_OPTION, ()) is None:
+            wanted[MAPPER_KEY_PROPERTIES_OPTION] = []  # a SCHEMA without that member is none
         made = super()._init_functions_and_schema(wanted)
         self._declared: dict[str, Schema] = (self._nested or made[2]).get("properties", {})
         return made

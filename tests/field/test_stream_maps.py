@@ -148,3 +148,22 @@ def test_maps_that_leave_out_everything_are_warned_of(run_tap: RunTap) -> None:
         run = run_tap({"url": service.url, "stream_maps": {"__else__": "__NULL__"}})
     assert not run.records("Orders")
     assert "'stream_maps' leaves out all streams that are selected" in run.errors
+
+
+def test_a_map_that_takes_the_key_away_leaves_an_empty_one(run_tap: RunTap) -> None:
+    service, _ = service_of()
+    with service.running():
+        maps = {"Orders": {"__key_properties__": None}}
+        run = run_tap({"url": service.url, "stream_maps": maps})
+    assert schema(run)["key_properties"] == []
+    assert len(run.records("Orders")) == 25
+
+
+def test_the_size_of_batch_files_is_no_unknown_setting(run_tap: RunTap, tmp_path: Path) -> None:
+    service, _ = service_of()
+    with service.running():
+        config = {"url": service.url, "batch_config": {**batches(tmp_path), "batch_size": 10}}
+        run = run_tap(config)
+    assert "'batch_size' is unknown" not in run.errors
+    assert len(in_files(run, tmp_path)) == 25
+    assert sum(m["type"] == "BATCH" for m in run.messages) == 3
