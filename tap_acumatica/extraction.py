@@ -10,7 +10,7 @@ import typing as t
 
 from tap_acumatica.acumatica.pool import CheckedSessions
 from tap_acumatica.columns import Columns, address_of, columns_of, plan_of
-from tap_acumatica.errors import AccessError, AnswerError, ValueMismatchError
+from tap_acumatica.errors import AccessError, AnswerError, NotFoundError, ValueMismatchError
 from tap_acumatica.odata import times
 from tap_acumatica.odata.query import QueryOptions
 from tap_acumatica.reading.batches import RowBatch
@@ -160,6 +160,16 @@ class Extraction:
         Raises:
             TapError: If they cannot be read.
         """
+        try:
+            yield from self._batches()
+        except NotFoundError as error:
+            name = self._tenant_source.entity.entity_set.name
+            if name in str(error):
+                raise
+            msg = f"{error} (its entity set was '{name}')"
+            raise NotFoundError(msg) from error
+
+    def _batches(self) -> Iterator[RowBatch]:
         if self._tenant_source.entity.entity_set.singleton:
             options = QueryOptions(select=self.plan.select, expand=self.plan.expand)
             yield RowBatch(self._open().get(options).rows, ascending=False)

@@ -334,12 +334,12 @@ class IdentityServer:
 
     def _tokens(self, answer: requests.Response, began: float, where: str) -> Tokens:
         try:
-            document = msgspec.json.decode(answer.content)
+            document = msgspec.json.decode(answer.content.removeprefix(b"\xef\xbb\xbf"))
         except (msgspec.DecodeError, UnicodeDecodeError):
             document = None
         found = document if isinstance(document, dict) else {}
         access, refresh = found.get("access_token"), found.get("refresh_token")
-        if not isinstance(access, str) or not access:
+        if not (isinstance(access, str) and access.isascii() and access.isprintable() and access):
             msg = f"the answer of {where} contains no access token; {self._address_advice}"
             if between(answer.status_code, answer.headers, answer.content) is not None:
                 msg += "; something between, such as a proxy or a sign-in page, may have answered"
@@ -373,7 +373,7 @@ def _seconds(value: object) -> float | None:
         return None
     try:
         seconds = float(value)  # type: ignore[arg-type]  # not a number: see below
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < math.inf else None
 

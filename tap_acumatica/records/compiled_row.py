@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing as t
+from decimal import Decimal
 from operator import attrgetter
 
 import msgspec
@@ -15,8 +16,9 @@ class CompiledRow(msgspec.Struct):
     """Base of the compiled rows: read by column name, like a dict."""
 
     def __getitem__(self, name: str) -> t.Any:
-        """The wire value of a column."""
-        return getattr(self, self.fields_by_name()[name])
+        """The wire value of a column; a number that was kept as text is one."""
+        value = getattr(self, self.fields_by_name()[name])
+        return _number(value) if type(value) is msgspec.Raw else value
 
     def whole(self) -> CompiledRow:
         """The row with all its columns: itself, if it was not only skimmed."""
@@ -44,3 +46,8 @@ def whole_rows(rows: Sequence[t.Any]) -> Sequence[t.Any]:
     """The rows with all their columns, where some were only skimmed."""
     codec = next((row.codec for row in rows if hasattr(row, "codec")), None)
     return t.cast("Sequence[t.Any]", codec.whole(rows)) if codec else rows
+
+
+def _number(raw: msgspec.Raw) -> Decimal | None:
+    text = bytes(raw).decode()
+    return None if text == "null" else Decimal(text)

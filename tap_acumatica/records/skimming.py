@@ -7,7 +7,10 @@ works on the next answer.
 
 from __future__ import annotations
 
+import threading
 import typing as t
+import weakref
+from collections import Counter
 
 import msgspec
 from typing_extensions import override
@@ -32,7 +35,7 @@ class SkimmedRow(CompiledRow, rename={"raw": "@raw", "codec": "@codec"}):
 
     Attributes:
         raw: The row as it was received.
-        codec: What decodes it.
+        codec: What decodes it: the answer that it came with.
     """
 
     raw: t.Any = None
@@ -46,6 +49,19 @@ class SkimmedRow(CompiledRow, rename={"raw": "@raw", "codec": "@codec"}):
     @override
     def whole(self) -> CompiledRow:
         return t.cast("CompiledRow", self.codec.whole([self])[0])
+
+
+class _Received:
+    """The rows of one answer, until all of them are decoded."""
+
+    def __init__(self, codec: SkimmingCodec, raws: Sequence[msgspec.Raw]) -> None:
+        self._codec = codec
+        self.raws = raws
+        self.left = len(raws)
+
+    def whole(self, rows: Sequence[t.Any]) -> Sequence[t.Any]:
+        """See :meth:`SkimmingCodec.whole`."""
+        return self._codec.whole(rows)
 
 
 class SkimmingCodec:
@@ -72,6 +88,8 @@ class SkimmingCodec:
         self._required = codec.required
         self._omits_nulls = omits_nulls
         self._found_lacking = found_lacking
+        self._received = weakref.WeakSet[_Received]()
+        self._lock = threading.Lock()
 
     def decode(self, body: bytes) -> Page:
         """Decode an answer; see :meth:`CompiledCodec.decode`."""
@@ -96,10 +114,26 @@ class SkimmingCodec:
             return self._codec.decode(body)
         raws = _RAWS.decode(body).value
         if not self._required <= self._members(raws[0]):
+            self._look_at_earlier_answers()
             return self._codec.decode(body)
+        received = _Received(self, raws)
+        with self._lock:
+            self._received.add(received)
         for row, raw in zip(page.rows, raws, strict=True):
-            row.raw, row.codec = raw, self
+            row.raw, row.codec = raw, received
         return page
+
+    def _look_at_earlier_answers(self) -> None:
+        """Find out whether rows that are still to be decoded lack columns: then nulls are left out.
+
+        So a column that this answer lacks is not taken for one that is gone.
+        """
+        with self._lock:
+            waiting = [received for received in self._received if received.left > 0]
+        for received in waiting:
+            if self._omits_nulls():
+                return
+            self._decoded(received.raws)
 
     @staticmethod
     def _members(raw: msgspec.Raw) -> set[str]:
@@ -117,16 +151,22 @@ class SkimmingCodec:
         Raises:
             ValueMismatchError: If a value does not fit its type.
         """
-        raws = [row.raw for row in rows if isinstance(row, SkimmedRow)]
-        if not raws:
+        skimmed = [row for row in rows if isinstance(row, SkimmedRow)]
+        if not skimmed:
             return rows
+        whole = self._decoded([row.raw for row in skimmed])
+        for received, count in Counter(row.codec for row in skimmed).items():
+            received.left -= count
+        if len(skimmed) == len(rows):
+            return whole
+        found = iter(whole)
+        return [next(found) if isinstance(row, SkimmedRow) else row for row in rows]
+
+    def _decoded(self, raws: Sequence[msgspec.Raw]) -> list[t.Any]:
         whole: list[t.Any] = []
         for start in range(0, len(raws), TOGETHER):
             page = self._codec.decode(b'{"value":[%b]}' % b",".join(raws[start : start + TOGETHER]))
             if page.lacking - page.absent:
                 self._found_lacking()
             whole += page.rows
-        if len(raws) == len(rows):
-            return whole
-        found = iter(whole)
-        return [next(found) if isinstance(row, SkimmedRow) else row for row in rows]
+        return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import typing as t
 
@@ -178,3 +179,22 @@ def test_both_ways_write_the_same_records(rows: list[dict[str, t.Any]]) -> None:
     whole, skimming, _ = codecs()
     body = body_of(*rows)
     assert lines(skimming.whole(skimming.skim(body).rows)) == lines(whole.decode(body).rows)
+
+
+def test_rows_that_wait_tell_that_nulls_are_left_out_before_a_column_is_missed() -> None:
+    codec = codecs()
+    first = codec.skimming.skim(body_of(ROW, {"Nbr": "2", "Changed": None, "raw": None}))
+    assert not codec.lacking
+    codec.skimming.skim(body_of({"Nbr": "3", "Changed": None}))
+    assert codec.lacking
+    assert len(codec.skimming.whole(first.rows)) == 2
+
+
+def test_answers_that_nobody_holds_are_not_kept() -> None:
+    codec = codecs()
+    page = codec.skimming.skim(body_of(ROW))
+    codec.skimming.whole(page.rows)
+    del page
+    gc.collect()
+    codec.skimming.skim(body_of({"Nbr": "3", "Changed": None}))
+    assert not codec.lacking
