@@ -34,7 +34,7 @@ class TenantSource:
         not_comparable: Columns that must not be filtered by.
         parameters: Wire values of an inquiry's parameters; None where they are not given.
         evidence: What is learned of the service in this run, shared by all that it holds.
-        proved: Whether no two rows have the same key: it is that of a table, or the user says so.
+        proved: Whether no two rows have the same key, since it is that of a table.
         nullable: Columns of the key that may be null.
         given: Whether the key is one that ``keys`` gives.
         definition: What the site says of it, for an inquiry; None where that is not known.
@@ -71,8 +71,7 @@ class TenantSource:
     def vouched(self, key: tuple[str, ...], stream: str) -> TenantSource:
         """The same with a key that the catalog gives instead.
 
-        Another one is a promise; a part of the declared one is not: the service says that it takes
-        the rest to identify a row, perhaps only since the catalog was made.
+        Another one is checked like one of ``keys``: perhaps the service's has grown since.
 
         Raises:
             IdentityError: If it names a column that is not there.
@@ -83,11 +82,10 @@ class TenantSource:
                 "service does not have; run discovery again"
             )
             raise IdentityError(msg)
-        part = set(key) <= set(self.shape.key)
         return replace(
             self,
             shape=replace(self.shape, key=key, hashed=False),
-            proved=not part or (len(key) == len(self.shape.key) and self.proved),
+            proved=self.proved and set(key) == set(self.shape.key),
             nullable=nullable_keys(self.entity, self.model, key),
         )
 

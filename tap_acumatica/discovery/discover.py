@@ -178,7 +178,7 @@ class Discovery:
                 entity, self._settings.inquiry_parameters, model.version, self._time_zone
             ),
             evidence=self._evidence[tenant],
-            proved=bool(given) or (given is None and (entity.dac or entity_set.singleton)),
+            proved=given is None and (entity.dac or entity_set.singleton),
             nullable=nullable,
             given=given is not None,
             definition=definition,

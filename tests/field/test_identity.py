@@ -313,3 +313,33 @@ def test_the_order_of_the_metadata_names_no_streams(run_tap: RunTap) -> None:
     for stream in streams:
         notes = {record["Note"] for run in (first, second) for record in run.records(stream)}
         assert len(notes) == 1
+
+
+@pytest.mark.parametrize("tracking", ["date", "none"])
+def test_keys_that_do_not_identify_a_row_lose_none_unseen(run_tap: RunTap, tracking: str) -> None:
+    rows = [
+        {"Branch": f"B{n % 5}", "Amount": Decimal(n) + Decimal("0.5"), "At": stamp(0)}
+        for n in range(40)
+    ]
+    columns = {"Branch": "Edm.String", "Amount": "Edm.Decimal", "At": "Edm.DateTimeOffset"}
+    service = Service(Table("Sales", columns, [], rows))
+    with service.running():
+        config = {"url": service.url, "keys": {"Sales": ["Branch"]}, "page_size": 7}
+        run = run_tap({**config, "tracking_type": tracking}, check=False)
+    found = run.records("Sales")
+    if run.exit_code == 0:
+        assert len({record["Amount"] for record in found}) == len(rows)
+        assert len({record["_key"] for record in found}) == len(rows)
+    else:
+        assert "several rows have the key Branch" in run.errors
+
+
+@pytest.mark.parametrize("page_size", [2, 7, 2000])
+def test_rows_without_a_key_may_hold_decimals(run_tap: RunTap, page_size: int) -> None:
+    rows = [{"Branch": f"B{n}", "Amount": Decimal(n) / 4, "At": stamp(n)} for n in range(30)]
+    columns = {"Branch": "Edm.String", "Amount": "Edm.Decimal", "At": "Edm.DateTimeOffset"}
+    service = Service(Table("Sales", columns, [], rows))
+    with service.running():
+        run = run_tap({"url": service.url, "page_size": page_size}, check=False)
+    assert run.exit_code == 0, run.errors
+    assert {record["Branch"] for record in run.records("Sales")} == {r["Branch"] for r in rows}
