@@ -85,6 +85,7 @@ _PAGE = re.compile(
 """Addresses of the site that are not its own, as people copy them from a browser or a REST client;
 ``/Main`` by itself may be the site's own path."""
 _OF_MAIN = re.compile(r"(?:^|&)(?:screenid|companyid)=", re.IGNORECASE)
+_TENANT = re.compile(r"/t/([^/]+)/")
 _SURPLUS = re.compile(
     r"/(?:main|frames|pages|entity|identity|api|odata|odatav4|t)(?:\.aspx)?(?:/.*)?$", re.IGNORECASE
 )
@@ -163,6 +164,26 @@ class Service:
             msg = (
                 f"{self.where}: the answer comes from tenant '{reached.tenant}'; check "
                 "'url', 'tenants' (login names, Tenants screen SM203520) and the credentials"
+            )
+            raise AddressError(msg)
+
+    def check_redirect(self, target: str) -> None:
+        """Make sure that a redirect leads to this tenant.
+
+        Args:
+            target: Where it leads.
+
+        Raises:
+            AddressError: If it is another tenant's address.
+        """
+        found = _TENANT.search(urlsplit(target).path)
+        if self.tenant is None or found is None:
+            return
+        names = unquote(found[1]), unquote_plus(found[1])
+        if self.tenant.casefold() not in {name.casefold() for name in names}:
+            msg = (
+                f"{self.where}: the request was redirected to tenant '{names[0]}'; check 'url', "
+                "'tenants' (login names, Tenants screen SM203520) and the credentials"
             )
             raise AddressError(msg)
 

@@ -306,6 +306,7 @@ class Session:
             target = redirect_target(answer.response)
             if target is None or answer.page or not stays_on_site(str(request.url), target):
                 return answer
+            self.service.check_redirect(target)
             request = moved(request, target)
         msg = f"{what}: the request is redirected in a circle, {MOST} times; check 'url'"
         raise AddressError(msg)

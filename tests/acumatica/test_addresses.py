@@ -206,3 +206,21 @@ def test_tenants_that_are_perhaps_not_those_that_were_meant_are_warned_of(
 ) -> None:
     services(url, "dac", tenants)
     assert said in caplog.text if said else not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("target", "refused"),
+    [
+        ("https://a.example/t/My%20Co/api/odata/dac/A", False),
+        ("https://a.example/t/my+co/api/odata/dac/A", False),
+        ("https://a.example/ERP/t/Other/api/odata/dac/A", True),
+        ("https://a.example/Frames/Login.aspx", False),
+    ],
+)
+def test_a_redirect_to_another_tenant_is_refused(target: str, *, refused: bool) -> None:
+    (service,) = services("https://a.example", "dac", ["My Co"]).values()
+    if not refused:
+        service.check_redirect(target)
+        return
+    with pytest.raises(AddressError, match="redirected to tenant 'Other'"):
+        service.check_redirect(target)
