@@ -1,7 +1,7 @@
 """Parquet files whose columns have the types of the stream's JSON Schema, whatever their values.
 
 Values are those of RECORD messages: dates and times stay the texts that they are there. Decimals
-have as many digits as they need.
+keep all their digits: those that the usual type does not hold make their file's column wider.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ Schema = t.Mapping[str, t.Any]
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 _INT64 = 2**63
 _DECIMAL128, _DECIMAL256 = 38, 76
+_PLACES = 18
+"""Places behind the point where the metadata does not say how many: all files of a stream have the
+same, since readers of several files take the type of the first one and round the others."""
 
 
 def encode_parquet(
@@ -76,17 +79,19 @@ def _kind(schema: Schema) -> str | None:
 def _numbers(values: Sequence[t.Any], schema: Schema) -> t.Any:
     arrow = _arrow()
     decimals = [_decimal(value) for value in values]
-    scale, whole = schema.get("scale") or 0, 0
-    if not isinstance(scale, int):
-        scale = 0
+    declared, places, whole = schema.get("scale"), 0, 0
     for value in (each for each in decimals if each is not None):
         exponent = t.cast("int", value.as_tuple().exponent)
-        scale = max(scale, -exponent)
+        places = max(places, -exponent)
         whole = max(whole, value.adjusted() + 1)
-    if scale + whole <= _DECIMAL128:
-        return arrow.array(decimals, arrow.decimal128(_DECIMAL128, scale))
-    if scale + whole <= _DECIMAL256:
-        return arrow.array(decimals, arrow.decimal256(_DECIMAL256, scale))
+    usual = declared if isinstance(declared, int) else _PLACES
+    if places <= usual and whole <= _DECIMAL128 - usual:
+        return arrow.array(decimals, arrow.decimal128(_DECIMAL128, usual))
+    wide = max(_DECIMAL256 // 2, places)
+    if whole <= _DECIMAL256 - wide:
+        return arrow.array(decimals, arrow.decimal256(_DECIMAL256, wide))
+    if places + whole <= _DECIMAL256:
+        return arrow.array(decimals, arrow.decimal256(_DECIMAL256, places))
     floats = [None if value is None else float(value) for value in decimals]
     return arrow.array(floats, arrow.float64())
 

@@ -24,14 +24,15 @@ def read(records: list[dict[str, t.Any]], columns: dict[str, t.Any]) -> tuple[t.
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        ([None, None], "decimal128(38, 0)"),
-        ([Decimal("0.1"), Decimal("12345678901234567890.123456789")], "decimal128(38, 9)"),
-        ([Decimal("1E+3"), None], "decimal128(38, 0)"),
-        ([Decimal("-0.00000001"), 5], "decimal128(38, 8)"),
-        ([0.1, Decimal("0.10")], "decimal128(38, 2)"),
-        ([Decimal(10**37), Decimal("0.0001")], "decimal256(76, 4)"),
+        ([None, None], "decimal128(38, 18)"),
+        ([Decimal("0.1"), Decimal("12345678901234567890.123456789")], "decimal128(38, 18)"),
+        ([Decimal("1E+3"), None], "decimal128(38, 18)"),
+        ([Decimal("-0.00000001"), 5], "decimal128(38, 18)"),
+        ([0.1, Decimal("0.10")], "decimal128(38, 18)"),
+        ([Decimal(10**37), Decimal("0.0001")], "decimal256(76, 38)"),
         ([Decimal("1e300"), Decimal("1e-300")], "double"),
-        ([Decimal(0), Decimal("0.000")], "decimal128(38, 3)"),
+        ([Decimal(0), Decimal("0.000")], "decimal128(38, 18)"),
+        ([Decimal("1e-40"), 1], "decimal256(76, 40)"),
     ],
 )
 def test_numbers_keep_their_digits(values: list[t.Any], kind: str) -> None:
@@ -44,6 +45,15 @@ def test_numbers_keep_their_digits(values: list[t.Any], kind: str) -> None:
 def test_a_declared_scale_is_kept_whatever_the_values() -> None:
     _, schema = read([{"A": None}], {"A": {**MONEY, "precision": 19, "scale": 4}})
     assert str(schema.field("A").type) == "decimal128(38, 4)"
+
+
+def test_a_column_has_one_type_in_all_files_of_a_stream() -> None:
+    inner = {"type": ["object", "null"], "properties": {"N": MONEY}}
+    kinds = {
+        str(read([{"A": value, "B": {"N": value}}], {"A": MONEY, "B": inner})[1])
+        for value in (1, Decimal("1.5"), Decimal("1.25"), 0.1, None, Decimal("1E+9"))
+    }
+    assert len(kinds) == 1
 
 
 def test_a_whole_number_beyond_64_bits_is_kept() -> None:
