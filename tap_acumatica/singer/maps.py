@@ -322,6 +322,7 @@ class StreamMapper(PluginMapper):
                 maps.append(made)
             else:
                 maps[0] = made
+        _refuse_lost_keys(stream_name, maps)
         self.stream_maps[stream_name] = maps
 
     def _warn_of_absent(self, stream: str, wanted: Mapping[str, t.Any], schema: Schema) -> None:
@@ -364,6 +365,23 @@ class StreamMapper(PluginMapper):
                         f"{taken}; give each a name of its own"
                     )
                     self.errors[stream] = MapError(msg)
+
+
+def _refuse_lost_keys(stream: str, maps: Sequence[StreamMap]) -> None:
+    """Refuse to give columns of the key other names than the key has.
+
+    Raises:
+        MapError: If flattening shortens a name.
+    """
+    for each in maps:
+        columns = each.transformed_schema.get("properties", {})
+        lost = [key for key in each.transformed_key_properties or () if key not in columns]
+        if lost and not isinstance(each, RemoveRecordTransform):
+            msg = (
+                f"{stream}: 'flattening_max_key_length' shortens {', '.join(lost)}, which is part "
+                "of its key, so no loader would find it; set a larger one"
+            )
+            raise MapError(msg)
 
 
 def _alias(text: str, stream: str) -> str:

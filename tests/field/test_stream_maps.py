@@ -167,3 +167,18 @@ def test_the_size_of_batch_files_is_no_unknown_setting(run_tap: RunTap, tmp_path
     assert "'batch_size' is unknown" not in run.errors
     assert len(in_files(run, tmp_path)) == 25
     assert sum(m["type"] == "BATCH" for m in run.messages) == 3
+
+
+def test_flattening_that_shortens_a_column_of_the_key_is_an_error(run_tap: RunTap) -> None:
+    service, _ = service_of()
+    with service.running():
+        config = {
+            "url": service.url,
+            "keys": {"Orders": ["LastModifiedDateTime", "Id"]},
+            "flattening_enabled": True,
+            "flattening_max_depth": 2,
+        }
+        fine = run_tap(config)
+        run = run_tap({**config, "flattening_max_key_length": 5}, check=False)
+    assert len(fine.records("Orders")) == 25
+    assert_one_error(run, "'flattening_max_key_length' shortens LastModifiedDateTime")
