@@ -368,14 +368,10 @@ class StreamMapper(PluginMapper):
 
 
 def _refuse_lost_keys(stream: str, maps: Sequence[StreamMap]) -> None:
-    """Refuse to give columns of the key other names than the key has.
-
-    Raises:
-        MapError: If flattening shortens a name.
-    """
+    """Refuse flattening that shortens the name of a column of the key, by a ``MapError``."""
     for each in maps:
-        columns = each.transformed_schema.get("properties", {})
-        lost = [key for key in each.transformed_key_properties or () if key not in columns]
+        held = each.transformed_schema.get("properties", {})
+        lost = [name for name in each.transformed_key_properties or () if name not in held]
         if lost and not isinstance(each, RemoveRecordTransform):
             msg = (
                 f"{stream}: 'flattening_max_key_length' shortens {', '.join(lost)}, which is part "
