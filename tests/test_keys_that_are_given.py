@@ -96,7 +96,7 @@ def test_the_setting_is_newer_than_the_key_of_a_catalog(run_tap: RunTap) -> None
         assert catalog["streams"][0]["key_properties"] == ["_key"]
         run = run_tap({**config, "keys": {"Spare Parts": ["Id"]}}, catalog=catalog)
         back = run_tap({**config, "keys": {"Spare Parts": ["Id"]}}, "--discover").document
-        hashed = run_tap({**config, "keys": {"Spare Parts": ["Note", "Code"]}}, catalog=back)
+        hashed = run_tap({**config, "keys": {"Spare Parts": ["Note", "Code", "Id"]}}, catalog=back)
     assert schema(run, "Spare_Parts")["key_properties"] == ["Id"]
     assert schema(hashed, "Spare_Parts")["key_properties"] == ["_key"]
     assert all(record["_key"] for record in hashed.records("Spare_Parts"))
