@@ -138,8 +138,8 @@ def purpose(asked: Asked) -> str:
 def floor(options: Options, folder: Path) -> Findings:
     """Requests of a first load, and of a run in which nothing has changed."""
     findings = Findings(notes=[_METHOD])
-    # By default 5,000, as many as the sandbox itself has by default.
-    rows = options.share(1, 100)
+    # By default 20,000, so that tables of one page and of many are read.
+    rows = options.share(1, 25)
     with sandbox(folder, rows) as site:
         settings = {**site.config(), "tenants": site.config()["tenants"][:1]}
         for interface in INTERFACES:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
-import subprocess
-import sys
-import threading
 import typing as t
+from types import SimpleNamespace
 
 import pytest
+from typing_extensions import override
 
+from tap_acumatica.singer import messages
+from tap_acumatica.tap import TapAcumatica
 from tests.field.orders import lines, orders, service_of
 from tests.field.service import Service
 from tests.sandbox_site import OTHER, TENANT, settings
@@ -203,21 +206,27 @@ def test_the_waits_of_several_sessions_add_up_and_the_line_says_so(
     assert line.service >= 0.05 * line.requests
 
 
-def test_the_line_at_the_end_says_how_long_the_target_took(tmp_path: Path) -> None:
-    service, _ = service_of(2000)
-    path = tmp_path / "config.json"
-    with service.running():
-        path.write_text(json.dumps({"url": service.url, "page_size": 500}), encoding="utf-8")
-        command = [sys.executable, "-m", "tap_acumatica", "--config", str(path)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tap:
-            assert tap.stdout is not None
-            assert tap.stderr is not None
-            while b'"RECORD"' not in tap.stdout.readline():
-                pass
-            threading.Event().wait(0.7)  # the pipe fills, and the target takes its time
-            tap.stdout.read()
-            errors = tap.stderr.read().decode()
-            assert tap.wait(60) == 0
+def test_the_line_at_the_end_says_how_long_the_target_took(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, _ = service_of(30)
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(messages, "time", SimpleNamespace(monotonic=lambda: clock.now))
 
-    (line,) = ended(errors)
-    assert line.target >= 0.5
+    class SlowTarget(io.BytesIO):
+        @override
+        def write(self, lines: t.Any) -> int:
+            clock.now += 0.7
+            return super().write(lines)
+
+    caplog.set_level("INFO")
+    with service.running(), contextlib.redirect_stdout(io.TextIOWrapper(SlowTarget())):
+        tap = TapAcumatica(config={"url": service.url, "page_size": 10})
+        try:
+            tap.sync_streams()
+        finally:
+            tap.close()
+
+    (line,) = ended(caplog.text)
+    assert line.rows == 30
+    assert line.target >= 0.7 * 3

@@ -1,4 +1,4 @@
-"""What a session was answered before: by it, a 401 for one address is told from one for all."""
+"""What a session has been answered so far: it tells a 401 for one address from a 401 for all."""
 
 from __future__ import annotations
 

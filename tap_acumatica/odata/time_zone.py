@@ -95,7 +95,7 @@ class ServiceTimeZone:
         else:
             self.found_by = ConversionCache(self.to_comparable)
         self.emitted = (
-            TimestampCache(self.to_output, times.kept_column)
+            TimestampCache(self.to_output, times.plain_utc_column)
             if self.convert_to_utc
             else ConversionCache(self.to_output)
         )
@@ -124,12 +124,12 @@ class ServiceTimeZone:
     def to_output(self, text: str) -> str:
         """Convert a date-time as received to the form in which it is emitted.
 
-        An instant in UTC leaves as it came, unless it has more digits than databases take.
+        An instant in UTC is emitted as received, unless it has more than six digits of fraction.
 
         Raises:
             ValueMismatchError: If the text is not a date-time.
         """
-        if self.convert_to_utc and times.can_leave(text):
+        if self.convert_to_utc and times.is_plain_utc(text):
             return text
         return self.to_comparable(text)
 

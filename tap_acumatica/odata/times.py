@@ -21,7 +21,7 @@ _DATE_TIME = re.compile(
 )
 _OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d)$", re.ASCII)
 _REST = re.compile(r"([0-5]\d)(?:\.(\d+))?(?:Z|[+-]00:00)?", re.ASCII)
-_KEPT_REST = re.compile(r"[0-5]\d(?:\.\d{1,6})?(?:Z|\+00:00)", re.ASCII)
+_PLAIN_REST = re.compile(r"[0-5]\d(?:\.\d{1,6})?(?:Z|\+00:00)", re.ASCII)
 _MINUTE_LENGTH = len("2024-03-01T10:11:")
 _UTC_NAMES = frozenset({"Z", "z", "+00:00", "-00:00", "+0000", "-0000"})
 _MAX_OFFSET_HOURS = 23
@@ -103,14 +103,14 @@ def _after_minute(text: str) -> str | None:
     return f"{match[1]}.{(match[2] or '')[:6]:0<6}+00:00" if match else None
 
 
-def _kept_after_minute(text: str) -> str | None:
-    """The seconds and the offset of a date-time that can leave as it came."""
-    return text if _KEPT_REST.fullmatch(text) else None
+def _plain_after_minute(text: str) -> str | None:
+    """The seconds and the offset of a date-time that is emitted as received; None for others."""
+    return text if _PLAIN_REST.fullmatch(text) else None
 
 
 _MINUTES = _PieceCache(_up_to_minute, 5_000)
 _RESTS = _PieceCache(_after_minute, 20_000)
-_KEPT_RESTS = _PieceCache(_kept_after_minute, 20_000)
+_PLAIN_RESTS = _PieceCache(_plain_after_minute, 20_000)
 
 
 def utc_column(texts: Iterable[str]) -> list[str]:
@@ -123,25 +123,25 @@ def utc_column(texts: Iterable[str]) -> list[str]:
     return [_MINUTES[text[:_MINUTE_LENGTH]] + _RESTS[text[_MINUTE_LENGTH:]] for text in texts]
 
 
-def can_leave(text: str) -> bool:
-    """Whether a date-time can be emitted as it came: in UTC, with at most six digits of fraction.
+def is_plain_utc(text: str) -> bool:
+    """Whether a date-time is emitted as received: in UTC, with at most six digits of fraction.
 
     The form is that of RFC 3339, with seconds and upper-case letters, which all loaders read.
     """
     try:
-        return bool(_MINUTES[text[:_MINUTE_LENGTH]] and _KEPT_RESTS[text[_MINUTE_LENGTH:]])
+        return bool(_MINUTES[text[:_MINUTE_LENGTH]] and _PLAIN_RESTS[text[_MINUTE_LENGTH:]])
     except KeyError:
         return False
 
 
-def kept_column(texts: Sequence[str]) -> Sequence[str]:
-    """Many texts that rarely repeat, if each of them can leave as it came.
+def plain_utc_column(texts: Sequence[str]) -> Sequence[str]:
+    """Return many texts that rarely repeat, if :func:`is_plain_utc` holds for each.
 
     Raises:
-        KeyError: If one of them cannot.
+        KeyError: If it does not.
         TypeError: If a text is None.
     """
-    minutes, rests = _MINUTES, _KEPT_RESTS
+    minutes, rests = _MINUTES, _PLAIN_RESTS
     for text in texts:
         minutes[text[:_MINUTE_LENGTH]]
         rests[text[_MINUTE_LENGTH:]]
