@@ -107,7 +107,8 @@ class Pipe:
 
 
 def jsonl_rows(folder: Path) -> list[dict[str, t.Any]]:
-    files = folder.glob("Orders*.jsonl")
+    """What all runs stored, in their order: each one's files bear the time."""
+    files = sorted(folder.glob("Orders*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
 
 
