@@ -148,6 +148,18 @@ def plain_utc_column(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
+def are_plain_utc(texts: Iterable[str]) -> bool:
+    """Whether :func:`is_plain_utc` holds for each text."""
+    try:
+        for part in {text[:_MINUTE_LENGTH] for text in texts}:
+            _MINUTES[part]
+        for part in {text[_MINUTE_LENGTH:] for text in texts}:
+            _PLAIN_RESTS[part]
+    except KeyError:
+        return False
+    return True
+
+
 def is_local(text: str) -> bool:
     """Whether a date-time has no offset."""
     return _OFFSET.search(text) is None

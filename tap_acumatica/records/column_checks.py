@@ -9,8 +9,10 @@ import re
 import typing as t
 from decimal import Decimal
 
+from tap_acumatica.odata.times import are_plain_utc
+
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 _NUMBER_CHARACTERS = b"0123456789.-+eEnul,"
 """The characters of JSON numbers and null, and what they are joined by."""
@@ -20,6 +22,7 @@ _GUID_HYPHENS = (8, 13, 18, 23)
 _HEXADECIMAL = b"0123456789abcdefABCDEF"
 _BASE64_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _BASE64_BLOCK = 4
+_MOST_KNOWN = 10_000
 
 
 def are_json_numbers(raws: Iterable[t.Any]) -> bool:
@@ -56,3 +59,36 @@ def are_base64(texts: Sequence[str]) -> bool:
     ends = [text[-2:] for text in texts]
     padded = "".join(ends).count("=") == joined.count("=")
     return padded and not any(end[:1] == "=" != end[1:] for end in set(ends))
+
+
+TEXT_FORMS: dict[str, Callable[[Collection[str]], bool]] = {
+    "Edm.DateTimeOffset": are_plain_utc,
+    "Edm.DateTime": are_plain_utc,
+    "Edm.Guid": lambda texts: are_guids("".join(texts)),
+    "Edm.Binary": lambda texts: are_base64([*texts]),
+}
+"""By Edm type, whether texts are in the form in which they are emitted as received."""
+
+
+class KnownTexts:
+    """Texts of one column that are known to be in the right form: in most columns they repeat."""
+
+    def __init__(self, fit: Callable[[Collection[str]], bool]) -> None:
+        """Know only null.
+
+        Args:
+            fit: Whether all of some texts are in that form.
+        """
+        self._fit = fit
+        self._known: set[str | None] = {None}
+
+    def fit(self, texts: Sequence[str | None]) -> bool:
+        """Whether each text is in the right form, or null."""
+        if self._known.issuperset(texts):
+            return True
+        others = t.cast("set[str]", {*texts} - self._known)
+        if not self._fit(others):
+            return False
+        if len(others) < len(texts) // 2 and len(self._known) < _MOST_KNOWN:
+            self._known |= others
+        return True

@@ -9,7 +9,6 @@ that the struct does not fit, and raises the error that names a wrong value.
 from __future__ import annotations
 
 import copy
-import itertools
 import typing as t
 from decimal import Decimal
 from functools import partial
@@ -24,12 +23,12 @@ from tap_acumatica.odata.time_zone import ConversionCache
 from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
 from tap_acumatica.records.codec import Page, RowCodec
-from tap_acumatica.records.column_checks import are_base64, are_guids
+from tap_acumatica.records.column_checks import TEXT_FORMS, KnownTexts
 from tap_acumatica.records.compiled_row import CompiledRow
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.envelope import decoder, holds_error, link_and_context
 from tap_acumatica.records.record_maker import hashed_key
-from tap_acumatica.records.row_form import RowForm, compile_getter, compile_setter
+from tap_acumatica.records.row_form import RowForm, TextForm
 from tap_acumatica.records.schema import KEY_COLUMN, TENANT_COLUMN
 
 if t.TYPE_CHECKING:
@@ -37,6 +36,7 @@ if t.TYPE_CHECKING:
 
     from tap_acumatica.odata.atom import ResponseBody
     from tap_acumatica.odata.model import Property
+    from tap_acumatica.records.row_form import ConvertColumn
 
 _GUID_LENGTH = 36
 _DECIMAL = frozenset({"Edm.Decimal", "Edm.Double", "Edm.Single"})
@@ -98,15 +98,11 @@ class CompiledCodec:
         self._fields = {name: numbers[name] for name in columns}
         self._properties = properties
         self._form = self._compile(self._passthrough_columns(exact))
-        dates = ConversionCache(date_part)
-        self._time_fields = [
-            (self._fields[name], dates if name in exact.dates else exact.times_of(name))
+        self._text_forms = [
+            TextForm(self._fields[name], *self._form_of(name, prop))
             for name, prop in properties.items()
-            if name in self._fields and is_timestamp(prop.type) and not prop.collection
+            if name in self._fields and prop.type in TEXT_FORMS and not prop.collection
         ]
-        times = [field for field, _ in self._time_fields]
-        self._get_times = compile_getter(times)
-        self._set_times = compile_setter(times) if times else None
         self._converted_fields = [
             (self._fields[name], exact.converter(name))
             for name in columns
@@ -118,10 +114,6 @@ class CompiledCodec:
             name.isidentifier() and decode_name(name) == name for name in columns
         )
         self._exact_codec_marks = tuple(link.encode() for link in exact.nested_links)
-        # Most binary values can be emitted as received: only the others are converted.
-        self._binary_fields = self._fields_of({"Edm.Binary"})
-        self._guid_fields = self._fields_of({"Edm.Guid"})
-        self._get_guids = compile_getter(self._guid_fields)
         self._text_fields = [
             field
             for name, field in self._fields.items()
@@ -225,6 +217,18 @@ class CompiledCodec:
             return t.Annotated[int, msgspec.Meta(ge=schema["minimum"], le=schema["maximum"])]
         return t.Any
 
+    def _form_of(self, name: str, prop: Property) -> tuple[KnownTexts | None, ConvertColumn]:
+        """What tells which texts of a column are emitted as received, and what converts others."""
+        if not is_timestamp(prop.type):
+            convert = ConversionCache(edm_type(prop.type).parse)
+            return KnownTexts(TEXT_FORMS[prop.type]), convert.column
+        if name in self._exact.dates:
+            return None, ConversionCache(date_part).column
+        forms = self._exact.times_of(name)
+        zone = self._exact.time_zone
+        stay = zone.convert_to_utc and forms is zone.emitted
+        return KnownTexts(TEXT_FORMS[prop.type]) if stay else None, forms.column
+
     def decode(self, body: bytes) -> Page:
         """Decode a response.
 
@@ -304,19 +308,8 @@ class CompiledCodec:
         return self._compile_page(next_part())
 
     def _convert_columns(self, rows: list[t.Any]) -> None:
-        if rows and self._set_times:
-            columns = zip(*map(self._get_times, rows), strict=True)
-            forms = (
-                forms.column(texts)
-                for (_, forms), texts in zip(self._time_fields, columns, strict=True)
-            )
-            self._set_times(rows, *forms)
-        if self._guid_fields and not are_guids(_joined(map(self._get_guids, rows))):
-            for field in self._guid_fields:
-                _convert_field(rows, field, edm_type("Edm.Guid").parse)
-        for field in self._binary_fields:
-            if not are_base64(list(filter(None, map(attrgetter(field), rows)))):
-                _convert_field(rows, field, edm_type("Edm.Binary").parse)
+        for form in self._text_forms:
+            form.apply(rows)
         for field, convert in self._converted_fields:
             _convert_field(rows, field, convert)
         self._add_tap_columns(rows)
@@ -371,15 +364,6 @@ class CompiledCodec:
 
 def _is_null(value: t.Any) -> bool:
     return value is None or (type(value) is msgspec.Raw and bytes(value) == _NULL_TEXT)
-
-
-def _joined(rows: Iterable[Sequence[str | None]]) -> str:
-    """The texts of all rows as one."""
-    texts = list(itertools.chain.from_iterable(rows))
-    try:
-        return "".join(t.cast("list[str]", texts))
-    except TypeError:  # some are null
-        return "".join(filter(None, texts))
 
 
 def _convert_field(rows: Sequence[t.Any], field: str, convert: Callable[[t.Any], t.Any]) -> None:

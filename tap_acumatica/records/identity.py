@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import itertools
 import typing as t
 from array import array
 
@@ -235,12 +234,14 @@ class DistinctRows(Identity):
         stamps = self._stamps(rows) if self._stamps else [None] * len(rows)
         keys = self.keys(rows)
         if len(set(keys)) == len(keys) and self._before.keys().isdisjoint(keys):
-            here = dict(zip(keys, zip(rows, stamps, strict=True), strict=True))
             self._look_for_doubts(keys, stamps)
         else:
             here = self._compared(keys, rows, stamps)
-        last = itertools.islice(reversed(here.items()), _LAST if self._stamps else 0)
-        self._before = dict(last)
+            keys, stamps = list(here), [stamp for _, stamp in here.values()]
+            rows = [row for row, _ in here.values()]
+        start = max(len(rows) - _LAST, 0) if self._stamps else len(rows)
+        last = zip(rows[start:], stamps[start:], strict=True)
+        self._before = dict(zip(keys[start:], last, strict=True))
 
     def _compared(
         self, keys: Sequence[t.Any], rows: Sequence[Row], stamps: Sequence[str | None]

@@ -14,6 +14,10 @@ if t.TYPE_CHECKING:
 
     import msgspec
 
+    from tap_acumatica.records.column_checks import KnownTexts
+
+    ConvertColumn = Callable[[Sequence[str | None]], Sequence[str | None]]
+
 
 class RowForm(t.NamedTuple):
     """How rows are decoded.
@@ -53,6 +57,33 @@ class RowForm(t.NamedTuple):
             if not are_finite(map(attrgetter(field), rows)):
                 msg = "is not a finite number"
                 raise ValueMismatchError(msg)
+
+
+class TextForm:
+    """The form in which the texts of one column are emitted."""
+
+    def __init__(self, field: str, known: KnownTexts | None, convert: ConvertColumn) -> None:
+        """Prepare.
+
+        Args:
+            field: Attribute of a row.
+            known: Tells which texts are emitted as received; None if all are converted.
+            convert: Converts the values of the column.
+        """
+        self._get = attrgetter(field)
+        self._put = compile_setter([field])
+        self._known = known
+        self._convert = convert
+
+    def apply(self, rows: Sequence[t.Any]) -> None:
+        """Bring the values of some rows into that form.
+
+        Raises:
+            ValueMismatchError: If one has another type than its column.
+        """
+        texts = list(map(self._get, rows))
+        if self._known is None or not self._known.fit(texts):
+            self._put(rows, self._convert(texts))
 
 
 def compile_getter(fields: Sequence[str]) -> Callable[[t.Any], tuple[t.Any, ...]]:
