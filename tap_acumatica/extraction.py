@@ -13,6 +13,7 @@ from tap_acumatica.columns import Columns, address_of, columns_of, plan_of
 from tap_acumatica.errors import AccessError, AnswerError, NotFoundError, ValueMismatchError
 from tap_acumatica.odata import times
 from tap_acumatica.odata.query import QueryOptions
+from tap_acumatica.odata.types import is_timestamp
 from tap_acumatica.reading.batches import RowBatch
 from tap_acumatica.reading.parallel import ParallelReader
 from tap_acumatica.reading.progress import Progress
@@ -107,6 +108,7 @@ class Extraction:
             trim=settings.trim_strings,
             overrides=columns.overrides,
             origins=columns.origins,
+            received=_received(source, columns),
         )
         self._window = Window(
             reached or Reached(),
@@ -276,10 +278,18 @@ def _exact_codec(
         omits_nulls=lambda: source.connection.omits_nulls,
         optional=() if plan.select else source.entity.restricted - {*source.shape.key},
         certain=[*source.order, *([columns.tracking] if columns.tracking else [])],
+        received=_received(source, columns),
         typed=columns.typed,
         policy=policy,
         repairs=repairs,
     )
+
+
+def _received(source: TenantSource, columns: Columns) -> set[str]:
+    """The date-times that are emitted as they came, though rows are found by them."""
+    found_by = {*source.shape.key, *source.order, *filter(None, [columns.tracking])}
+    declared = source.shape.properties
+    return {name for name in found_by & declared.keys() if is_timestamp(declared[name].type)}
 
 
 def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
@@ -299,10 +309,11 @@ def _check(name: str, source: TenantSource, settings: Settings) -> AnswerCheck:
 
 def _found_by(source: TenantSource, columns: Columns, plan: Plan) -> set[str]:
     """The columns that rows are found by; none where that takes whole rows."""
-    if not (plan.seek or plan.tracking) or KEY_COLUMN in columns.emitted:
+    if not (plan.seek or plan.tracking):
         return set()
     tracking = (plan.tracking,) if plan.tracking else ()
-    return {*source.shape.key, *(column.name for column in (*plan.seek, *tracking))}
+    hashed = {KEY_COLUMN} & {*columns.emitted}
+    return {*source.shape.key, *(column.name for column in (*plan.seek, *tracking)), *hashed}
 
 
 def _skimming_codec(

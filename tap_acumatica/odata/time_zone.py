@@ -129,9 +129,11 @@ class ServiceTimeZone:
         Raises:
             ValueMismatchError: If the text is not a date-time.
         """
-        if self.convert_to_utc and times.is_plain_utc(text):
-            return text
-        return self.to_comparable(text)
+        return text if self.is_emitted_as_received(text) else self.to_comparable(text)
+
+    def is_emitted_as_received(self, text: str) -> bool:
+        """Whether a date-time is an instant in UTC with at most six digits of fraction."""
+        return self.convert_to_utc and times.is_plain_utc(text)
 
     def to_comparable(self, text: str) -> str:
         """As :meth:`to_output`, in the one form of the columns that rows are found by.

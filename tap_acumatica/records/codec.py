@@ -70,6 +70,11 @@ class Page(t.NamedTuple):
     lacking: frozenset[str] = frozenset()
 
 
+def as_received(name: str) -> str:
+    """Name under which a row has what is emitted of a column whose value rows are found by."""
+    return f"@{name}"
+
+
 def content(row: t.Any) -> bytes:
     """The content of a row, however it was decoded, to recognize it again."""
     return _CONTENT.encode(row if isinstance(row, dict) else row.whole())
@@ -93,6 +98,7 @@ class RowCodec:
         omits_nulls: Callable[[], bool] = lambda: False,
         optional: Collection[str] = (),
         certain: Collection[str] = (),
+        received: Collection[str] = (),
         typed: Mapping[str, Mapping[str, t.Any]] | None = None,
         policy: Policy = Policy.FAIL,
         repairs: Repairs | None = None,
@@ -112,12 +118,15 @@ class RowCodec:
             omits_nulls: Whether the service is known to leave nulls out.
             optional: Columns that rows often lack.
             certain: Columns whose values rows are found by: those that are none always fail.
+            received: Date-times among them that are emitted as they came; a row has that form
+                under :func:`as_received`.
             typed: JSON Schemas of columns that the catalog types otherwise than the metadata.
             policy: What to do with other values that are none of their column.
             repairs: Takes note of values that were not in the form of their type.
         """
         self._key = tuple(key)
         self._certain = frozenset({*key, *certain})
+        self.received = frozenset(received)
         self._typed = typed or {}
         self._policy = policy
         self._remarks = Remarks()
@@ -181,8 +190,18 @@ class RowCodec:
         return self._conversions(strict=True)
 
     def times_of(self, name: str) -> ConversionCache:
-        """The conversions of a column's date-times."""
+        """The conversions of a column's date-times to what is emitted."""
+        by_value = self._certain - self.received
+        return self.time_zone.found_by if name in by_value else self.time_zone.emitted
+
+    def found_by(self, name: str) -> ConversionCache:
+        """The conversions of a column's date-times to the form in which rows are found."""
         return self.time_zone.found_by if name in self._certain else self.time_zone.emitted
+
+    def in_found_form(self, values: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Values as they are emitted, in the form in which rows are found."""
+        found_by = self.time_zone.found_by
+        return {n: found_by[v] if n in self.received else v for n, v in values.items()}
 
     def converter(self, name: str) -> Convert:
         """The conversion of a column's JSON value in the form of its type to its wire value."""
@@ -273,9 +292,18 @@ class RowCodec:
             if value is not None:
                 value = self._converted(raw, name, value, convert, marked=marked)
             row[name] = value
+            if name in self.received:
+                text = raw.get(names[name] if names else name)
+                row[as_received(name)] = self._received(text, value)
         if self.deletion:
             row[self.deletion.name] = self.deletion.deleted_at(row)
         return row
+
+    def _received(self, text: t.Any, value: str | None) -> str | None:
+        """What is emitted of a date-time: the text as it came, if that is one in UTC."""
+        if value is None or not isinstance(text, str):
+            return value
+        return text if self.time_zone.is_emitted_as_received(text) else value
 
     def _converted(
         self, raw: Row, name: str, value: t.Any, convert: Convert, *, marked: bool

@@ -22,9 +22,9 @@ from tap_acumatica.odata.repair import has_nul
 from tap_acumatica.odata.time_zone import ConversionCache
 from tap_acumatica.odata.times import date_part
 from tap_acumatica.odata.types import edm_type, is_timestamp
-from tap_acumatica.records.codec import Page, RowCodec
+from tap_acumatica.records.codec import Page, RowCodec, as_received
 from tap_acumatica.records.column_checks import TEXT_FORMS, KnownTexts
-from tap_acumatica.records.compiled_row import CompiledRow
+from tap_acumatica.records.compiled_row import CompiledRow, column_of
 from tap_acumatica.records.deletion import DELETED_COLUMN
 from tap_acumatica.records.envelope import decoder, holds_error, link_and_context
 from tap_acumatica.records.record_maker import hashed_key
@@ -73,6 +73,7 @@ class CompiledCodec:
         tenant: str | None = None,
         int64_as_text: bool = False,
         base: type[CompiledRow] = CompiledRow,
+        found_by: bool = False,
         fields: Mapping[str, str] | None = None,
     ) -> None:
         """Compile the row type.
@@ -85,9 +86,11 @@ class CompiledCodec:
             tenant: Login name for ``_tenant``.
             int64_as_text: Whether JSON has ``Edm.Int64`` values as strings, as in OData 3.0.
             base: Base of the row type.
+            found_by: Whether date-times are in the form that rows are found by, not as emitted.
             fields: Attributes of a row by column; None to number them.
         """
         self._base = base
+        self._is_partial = found_by
         self._converted_types = frozenset({"Edm.Int64"} if int64_as_text else ())
         self._exact = exact
         self._key = tuple(key)
@@ -121,6 +124,17 @@ class CompiledCodec:
         ]
 
     @property
+    def row_type(self) -> type[CompiledRow]:
+        """Type of the rows."""
+        return t.cast("type[CompiledRow]", self._form.row_type)
+
+    def places(self, name: str, rows: Sequence[t.Any]) -> Sequence[t.Any]:
+        """A column of whole rows, in the form in which they are found by it."""
+        values = column_of(rows, name)
+        received = name in self._exact.received
+        return self._exact.found_by(name).column(values) if received else values
+
+    @property
     def required(self) -> frozenset[str]:
         """Columns that every row has, unless the service leaves nulls out."""
         own = {TENANT_COLUMN, KEY_COLUMN, DELETED_COLUMN}
@@ -135,6 +149,7 @@ class CompiledCodec:
             key=self._key,
             int64_as_text=bool(self._converted_types),
             base=base,
+            found_by=True,
             fields=self._fields,
         )
 
@@ -224,7 +239,7 @@ class CompiledCodec:
             return KnownTexts(TEXT_FORMS[prop.type]), convert.column
         if name in self._exact.dates:
             return None, ConversionCache(date_part).column
-        forms = self._exact.times_of(name)
+        forms = (self._exact.found_by if self._is_partial else self._exact.times_of)(name)
         zone = self._exact.time_zone
         stay = zone.convert_to_utc and forms is zone.emitted
         return KnownTexts(TEXT_FORMS[prop.type]) if stay else None, forms.column
@@ -345,17 +360,28 @@ class CompiledCodec:
         return found
 
     def _hashed_key(self, row: CompiledRow) -> str:
-        if any(row[name] is not None for name in self._key):
-            return hashed_key(row, self._key)
-        return hashed_key(self._as_dict(row), self._key)
+        """The ``_key`` of a row.
 
-    def _as_dict(self, row: CompiledRow) -> dict[str, t.Any]:
+        Raises:
+            ValueMismatchError: If that takes columns which are not decoded.
+        """
+        values: t.Any = row
+        if not self._exact.received.isdisjoint(self._key):
+            values = self._exact.in_found_form({name: row[name] for name in self._key})
+        if any(values[name] is not None for name in self._key):
+            return hashed_key(values, self._key)
+        if self._is_partial:
+            msg = "is null in the whole key"
+            raise ValueMismatchError(msg)
         own = {TENANT_COLUMN, KEY_COLUMN}
-        return {name: row[name] for name in self._columns if name not in own}
+        values = {name: row[name] for name in self._columns if name not in own}
+        return hashed_key(self._exact.in_found_form(values), self._key)
 
     def _compiled_row(self, values: Mapping[str, t.Any]) -> CompiledRow:
         fields = self._fields
-        held = {fields[name]: value for name, value in values.items() if name in fields}
+        held = {field: values[name] for name, field in fields.items() if name in values}
+        for name in self._exact.received & fields.keys():
+            held[fields[name]] = values[as_received(name)]
         row = t.cast("CompiledRow", self._form.row_type(**held))
         if self._has_key_column:
             setattr(row, self._fields[KEY_COLUMN], self._hashed_key(row))

@@ -8,11 +8,12 @@ import typing as t
 import msgspec
 
 from tap_acumatica.errors import ValueMismatchError
+from tap_acumatica.records.codec import as_received
 from tap_acumatica.records.schema import KEY_COLUMN, ROW_KEY, TENANT_COLUMN
 from tap_acumatica.records.second_reading import json_type
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tap_acumatica.records.conversions import Convert
 
@@ -31,6 +32,7 @@ class RecordMaker:
         trim: bool = False,
         overrides: Mapping[str, Convert] | None = None,
         origins: Mapping[str, str] | None = None,
+        received: Collection[str] = (),
     ) -> None:
         """Configure the records.
 
@@ -42,6 +44,7 @@ class RecordMaker:
             overrides: Conversions to the types in the catalog; see ``catalog_types.py``.
             origins: What a column is called in rows, where that differs from its name or the
                 service has a property with a name of the tap's own.
+            received: What rows call those that are emitted as they came; see ``codec.py``.
         """
         wanted, origins = dict.fromkeys(columns), origins or {}
         own = {TENANT_COLUMN, KEY_COLUMN} - origins.keys()
@@ -49,7 +52,9 @@ class RecordMaker:
         self._hash = KEY_COLUMN in own & wanted.keys()
         self._row_key = ROW_KEY if KEY_COLUMN in origins.values() else KEY_COLUMN
         self._key = tuple(key)
-        self._columns = tuple((n, origins.get(n, n)) for n in wanted if n not in own)
+        named = {name: as_received(name) for name in received}
+        rows_call = {name: origins.get(name, name) for name in wanted if name not in own}
+        self._columns = tuple((name, named.get(o, o)) for name, o in rows_call.items())
         self._trim = trim
         self._overrides = dict(overrides or {})
 
@@ -91,5 +96,8 @@ def hashed_key(row: t.Any, key: Sequence[str]) -> str:
     In grouped or outer-joined inquiries, all key values may be null; then all values are hashed.
     """
     values = [row[name] for name in key]
-    hashed = values if any(value is not None for value in values) else sorted(row.items())
+    if any(value is not None for value in values):
+        hashed: t.Any = values
+    else:
+        hashed = sorted(item for item in row.items() if not item[0].startswith("@"))
     return hashlib.blake2b(msgspec.json.encode(hashed), digest_size=16).hexdigest()

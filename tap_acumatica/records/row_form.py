@@ -114,3 +114,17 @@ def compile_setter(fields: Sequence[str]) -> Callable[..., None]:
     made: dict[str, t.Any] = {}
     exec(source, made)  # noqa: S102  contains only the attributes above
     return t.cast("Callable[..., None]", made["put"])
+
+
+def compile_maker(row_type: type[t.Any], fields: Sequence[str]) -> Callable[..., t.Any]:
+    """Create a function that makes an object of values for some of its fields.
+
+    Args:
+        row_type: A type that takes its fields by name.
+        fields: Their names, in the order of the values.
+    """
+    named = ", ".join(f"{field}={field}" for field in fields)
+    made: dict[str, t.Any] = {"row_type": row_type}
+    source = f"def make({', '.join(fields)}):\n    return row_type({named})\n"
+    exec(source, made)  # noqa: S102  contains only the names of fields
+    return t.cast("Callable[..., t.Any]", made["make"])

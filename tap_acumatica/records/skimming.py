@@ -7,10 +7,12 @@ works on the next answer.
 
 from __future__ import annotations
 
+import copy
 import threading
 import typing as t
 import weakref
 from collections import Counter
+from itertools import repeat
 
 import msgspec
 from typing_extensions import override
@@ -19,9 +21,11 @@ from tap_acumatica.records.compiled import NOT_FOR_STRUCTS, CompiledCodec
 from tap_acumatica.records.compiled_row import CompiledRow
 from tap_acumatica.records.envelope import decoder
 from tap_acumatica.records.lines import TOGETHER
+from tap_acumatica.records.row_form import compile_maker
+from tap_acumatica.records.schema import KEY_COLUMN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from tap_acumatica.odata.atom import ResponseBody
     from tap_acumatica.records.codec import Page
@@ -30,16 +34,18 @@ _RAWS = decoder(msgspec.Raw)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class SkimmedRow(CompiledRow, rename={"raw": "@raw", "codec": "@codec"}):
+class SkimmedRow(CompiledRow, rename={"raw": "@raw", "codec": "@codec", "made": "@made"}):
     """A row of which some columns are decoded; reading another one decodes all.
 
     Attributes:
-        raw: The row as it was received.
-        codec: What decodes it: the answer that it came with.
+        raw: The row as it was received; None if it was decoded in another way.
+        codec: What decodes it.
+        made: The whole row, if it was decoded already.
     """
 
     raw: t.Any = None
     codec: t.Any = None
+    made: t.Any = None
 
     @override
     def __getitem__(self, name: str) -> t.Any:
@@ -90,14 +96,19 @@ class SkimmingCodec:
         self._found_lacking = found_lacking
         self._received = weakref.WeakSet[_Received]()
         self._lock = threading.Lock()
+        row_type = self._skimmed.row_type
+        self._found_by = row_type.fields_by_name()
+        self._key_field = self._found_by.get(KEY_COLUMN)
+        fields = list(self._found_by.values())
+        self._made = compile_maker(row_type, [*fields, "made", "codec"])
 
     def decode(self, body: bytes) -> Page:
         """Decode an answer; see :meth:`CompiledCodec.decode`."""
-        return self._codec.decode(body)
+        return self._with_places(self._codec.decode(body))
 
     def decode_stream(self, body: ResponseBody) -> Page:
         """Decode an answer while it arrives; see :meth:`CompiledCodec.decode_stream`."""
-        return self._codec.decode_stream(body)
+        return self._with_places(self._codec.decode_stream(body))
 
     def skim(self, body: bytes) -> Page:
         """Read the columns that rows are found by.
@@ -111,17 +122,27 @@ class SkimmingCodec:
         """
         page = None if self._omits_nulls() else self._skimmed.quick_page(body)
         if page is None or not page.rows:
-            return self._codec.decode(body)
+            return self._with_places(self._codec.decode(body))
         raws = _RAWS.decode(body).value
         if not self._required <= self._members(raws[0]):
             self._look_at_earlier_answers()
-            return self._codec.decode(body)
+            return self._with_places(self._codec.decode(body))
         received = _Received(self, raws)
         with self._lock:
             self._received.add(received)
         for row, raw in zip(page.rows, raws, strict=True):
             row.raw, row.codec = raw, received
         return page
+
+    def _with_places(self, page: Page) -> Page:
+        """A page of whole rows, each beside the columns that it is found by."""
+        rows: list[t.Any] = []
+        if page.rows:
+            columns = [self._codec.places(name, page.rows) for name in self._found_by]
+            rows = list(map(self._made, *columns, page.rows, repeat(self)))
+        following = page.next_part
+        next_part = (lambda: self._with_places(following())) if following else None
+        return page._replace(rows=rows, next_part=next_part)
 
     def _look_at_earlier_answers(self) -> None:
         """Find out whether rows that are still to be decoded lack columns: then nulls are left out.
@@ -151,16 +172,22 @@ class SkimmingCodec:
         Raises:
             ValueMismatchError: If a value does not fit its type.
         """
-        skimmed = [row for row in rows if isinstance(row, SkimmedRow)]
-        if not skimmed:
-            return rows
-        whole = self._decoded([row.raw for row in skimmed])
-        for received, count in Counter(row.codec for row in skimmed).items():
+        waiting = [row for row in rows if isinstance(row, SkimmedRow) and row.made is None]
+        decoded = iter(self._decoded([row.raw for row in waiting]))
+        for received, count in Counter(row.codec for row in waiting).items():
             received.left -= count
-        if len(skimmed) == len(rows):
+        return [self._keyed(row, decoded) if isinstance(row, SkimmedRow) else row for row in rows]
+
+    def _keyed(self, row: SkimmedRow, decoded: Iterator[t.Any]) -> t.Any:
+        """The whole row, under the ``_key`` that it may have been given meanwhile."""
+        made = row.made is not None
+        whole = row.made if made else next(decoded)
+        field = self._key_field
+        if field is None or getattr(row, field) == getattr(whole, field):
             return whole
-        found = iter(whole)
-        return [next(found) if isinstance(row, SkimmedRow) else row for row in rows]
+        whole = copy.copy(whole) if made else whole
+        setattr(whole, field, getattr(row, field))
+        return whole
 
     def _decoded(self, raws: Sequence[msgspec.Raw]) -> list[t.Any]:
         whole: list[t.Any] = []

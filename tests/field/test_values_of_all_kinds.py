@@ -11,6 +11,7 @@ from tests.field.orders import (
     COLUMNS,
     assert_complete,
     assert_one_error,
+    bookmark,
     latest,
     order,
     service_of,
@@ -192,3 +193,38 @@ def test_the_catalog_decides_how_a_value_is_read(
         run = run_tap(config, catalog=catalog)
     found = {record["Id"]: record["Free"] for record in run.records("Orders")}
     assert found == {1: None, 2: read, 3: None}
+
+
+FORMS = ["2024-03-01T08:07:00Z", "2024-03-01T08:08:00.5Z", "2024-03-01T08:09:00.123456Z"]
+"""Instants in UTC as services write them."""
+EVENTS = {
+    "At": 'Edm.DateTimeOffset Nullable="false"',
+    "Nbr": 'Edm.Int32 Nullable="false"',
+    "Note": "Edm.String",
+    "LastModifiedDateTime": "Edm.DateTimeOffset",
+}
+
+
+MAPS = {"Events": {"Twice": "Nbr * 2"}}
+
+
+@pytest.mark.parametrize("note", ["n", 5], ids=["as declared", "read one by one"])
+@pytest.mark.parametrize("settings", [{}, {"stream_maps": MAPS}], ids=["as they are", "mapped"])
+def test_instants_in_utc_leave_as_they_came_also_where_rows_are_found_by_them(
+    run_tap: RunTap, settings: dict[str, t.Any], note: t.Any
+) -> None:
+    rows = [
+        {"At": form, "Nbr": number, "Note": note, "LastModifiedDateTime": form}
+        for number, form in enumerate(FORMS)
+    ]
+    service = Service(Table("Events", EVENTS, ["At", "Nbr"], rows))
+    with service.running():
+        run = run_tap({"url": service.url, "page_size": 2, **settings})
+        again = run_tap({"url": service.url, **settings}, state=run.state)
+    found = {
+        (record["Nbr"], record["At"], record["LastModifiedDateTime"])
+        for record in run.records("Events")
+    }
+    assert found == {(number, form, form) for number, form in enumerate(FORMS)}
+    assert bookmark(run, "Events") == "2024-03-01T08:09:00.123456+00:00"
+    assert {record["At"] for record in again.records("Events")} <= {*FORMS}
