@@ -65,7 +65,7 @@ def test_deleted_rows_arrive_with_the_time_of_their_deletion(
     assert "_sdc_deleted_at" not in str(before.messages)
     assert sorted(row["Id"] for row in before.records("Orders")) == [0, 1, 2, 4, 6, 8, 9]
     found = {row["Id"]: row["_sdc_deleted_at"] for row in run.records("Orders")}
-    assert found.pop(3) == "2024-03-01T00:00:03.000000+00:00"
+    assert found.pop(3) == "2024-03-01T00:00:03.000Z"
     assert found.pop(5) >= began  # it does not say when; the run's own time is taken
     assert found == dict.fromkeys([0, 1, 2, 4, 6, 8, 9])
     schema = next(m["schema"] for m in run.messages if m["type"] == "SCHEMA")

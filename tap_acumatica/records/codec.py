@@ -296,7 +296,8 @@ class RowCodec:
                 text = raw.get(names[name] if names else name)
                 row[as_received(name)] = self._received(text, value)
         if self.deletion:
-            row[self.deletion.name] = self.deletion.deleted_at(row)
+            emitted = {name: row[as_received(name)] for name in self.received}
+            row[self.deletion.name] = self.deletion.deleted_at({**row, **emitted})
         return row
 
     def _received(self, text: t.Any, value: str | None) -> str | None:
