@@ -18,8 +18,6 @@ if t.TYPE_CHECKING:
     import click
 
 _SIGNAL_EXIT = 128
-_SWITCH_SECONDS = 0.0005
-"""After which a thread that computes lets another one send its request."""
 
 
 class TapCommand(SingerCommand):
@@ -66,5 +64,4 @@ def command() -> click.Command:
 
 def main() -> None:
     """Run the command with the process's arguments."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
     command()()

@@ -13,6 +13,7 @@ import typing as t
 import weakref
 from collections import Counter
 from itertools import repeat
+from operator import attrgetter
 
 import msgspec
 from typing_extensions import override
@@ -31,6 +32,7 @@ if t.TYPE_CHECKING:
     from tap_acumatica.records.codec import Page
 
 _RAWS = decoder(msgspec.Raw)
+_MADE = attrgetter("made")
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -172,6 +174,13 @@ class SkimmingCodec:
         Raises:
             ValueMismatchError: If a value does not fit its type.
         """
+        try:
+            made = list(map(_MADE, rows))
+        except AttributeError:
+            pass  # some were never skimmed
+        else:
+            if self._key_field is None and None not in made:
+                return made
         waiting = [row for row in rows if isinstance(row, SkimmedRow) and row.made is None]
         decoded = iter(self._decoded([row.raw for row in waiting]))
         for received, count in Counter(row.codec for row in waiting).items():
