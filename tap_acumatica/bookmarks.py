@@ -14,7 +14,9 @@ from tap_acumatica.odata import times
 from tap_acumatica.reading.by_time import CLOCK_ERROR_SECONDS
 from tap_acumatica.reading.window import Reached, reached_by
 from tap_acumatica.records.schema import TENANT_COLUMN
+from tap_acumatica.singer import UNFINISHED
 from tap_acumatica.state_input import (
+    COMPLETE_ROWS,
     EXPECTED,
     PARTITIONS,
     PROGRESS,
@@ -29,11 +31,22 @@ if t.TYPE_CHECKING:
 
 STATE_SOURCE = "entity_set"
 """Where the state of a stream keeps which entity set it is."""
+STATE_FILTER = "filter"
+"""Where it keeps what 'filters' said of the stream."""
 
 _BOOKMARKS = "bookmarks"
 _KEY = "replication_key"
 _LEFT_OVER = {_KEY, VALUE, PROGRESS, "starting_replication_value", "replication_key_signpost"}
-_UNDERSTOOD = {*_LEFT_OVER, *RUN_OF_ITS_OWN, PARTITIONS, STATE_SOURCE, "context", "version"}
+_UNDERSTOOD = {
+    *_LEFT_OVER,
+    *RUN_OF_ITS_OWN,
+    PARTITIONS,
+    STATE_SOURCE,
+    STATE_FILTER,
+    COMPLETE_ROWS,
+    UNFINISHED,
+}
+_UNDERSTOOD |= {"context", "version"}
 _DAY = 86_400.0
 _NAMED = 5
 _FAULTS = 3

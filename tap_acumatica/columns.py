@@ -115,10 +115,11 @@ def columns_of(
     )
 
 
-def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
+def plan_of(name: str, source: TenantSource, columns: Columns, settings: Settings) -> Plan:
     """How a stream is read, as far as that is known before the first request.
 
     Args:
+        name: Name of the stream.
         source: What the tenant has of the stream.
         columns: Its columns.
         settings: Settings.
@@ -144,6 +145,8 @@ def plan_of(source: TenantSource, columns: Columns, settings: Settings) -> Plan:
         version=source.model.version,
         time_zone=time_zone,
         custom=tuple(custom.items()),
+        condition=settings.filter_of({name, *source.entity.aliases}),
+        end=settings.canonical_end_date if tracking else None,
     )
 
 

@@ -19,6 +19,8 @@
             * ``EmptyPayloadError``  an empty body
         * ``ValueMismatchError``  a value that does not fit its Edm type
         * ``IdentityError``       a key that does not tell rows apart, or is null
+        * ``TimeLimitError``      the time of 'time_limit_minutes' is over
+        * ``ShrunkError``         a full read with far fewer rows than the one before
         * ``BookmarkError``       a bookmark that is not a date-time
         * ``MapError``            a stream map that cannot be used, or fails on a row
         * ``BatchFileError``      a file of rows that cannot be written
@@ -114,6 +116,16 @@ class ColumnsRefusedError(StreamError):
 
 class AnswerError(StreamError):
     """The service sent something that cannot be taken as an answer."""
+
+
+class TimeLimitError(StreamError):
+    """The time that the run may take is over; the next one goes on."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class ShrunkError(StreamError):
+    """A full read holds so many fewer rows than the last one that the others are not given up."""
 
 
 class EmptyAnswerError(AnswerError):

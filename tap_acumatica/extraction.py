@@ -69,6 +69,7 @@ class Extraction:
         reached: Reached | None = None,
         key: tuple[str, ...] | None = None,
         fast: bool = True,
+        check_time: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -82,6 +83,7 @@ class Extraction:
             reached: What earlier runs have read.
             key: Columns that identify a row, by the catalog; None: as discovered.
             fast: Whether rows may be decoded straight into records.
+            check_time: Raises once no more may be asked for.
 
         Raises:
             AccessError: If it is an inquiry whose parameters are not given.
@@ -98,9 +100,9 @@ class Extraction:
         source = source.vouched(key, self.name) if key else source
         self._tenant_source = source
         self._settings = settings
-        self.requests = RequestCount(source.connection.page_limit)
+        self.requests = RequestCount(source.connection.page_limit, check_time=check_time)
         columns = columns_of(source, wanted, settings, tracking)
-        self.plan = plan_of(source, columns, settings)
+        self.plan = plan_of(stream, source, columns, settings)
         self.maker = RecordMaker(
             wanted,
             key=source.shape.key,
@@ -116,6 +118,7 @@ class Extraction:
             time_offset=max(settings.time_offset, source.stale_seconds),
             look_back_hours=settings.daily_lookback_hours,
             start_date=settings.canonical_start_date,
+            is_limited=self.plan.end is not None,
         )
         self.progress = Progress(
             self._window,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import typing as t
 import weakref
 
@@ -14,6 +15,7 @@ from tap_acumatica.errors import (
     RunError,
     TapError,
     TenantError,
+    TimeLimitError,
     UnexpectedError,
 )
 from tap_acumatica.reading.read_ahead import ReadAhead
@@ -28,6 +30,9 @@ if t.TYPE_CHECKING:
     from tap_acumatica.singer import MessageWriter
 
 logger = logging.getLogger(__name__)
+
+_MINUTE = 60.0
+_OUT_OF_TIME = "the time of 'time_limit_minutes' is over, and what is left comes first next time"
 
 Key = tuple[str, "str | None"]
 """What is read in one go: a stream's name and a tenant, None where there are no tenants."""
@@ -81,6 +86,7 @@ class Run:
     Attributes:
         site: Settings, services and connections.
         writer: Writes all messages.
+        is_out_of_time: Whether some of it was not read for lack of time.
     """
 
     def __init__(self, site: Site, writer: MessageWriter) -> None:
@@ -93,6 +99,9 @@ class Run:
         self.site = site
         self.writer = writer
         self._failures: dict[str, ExitCode] = {}
+        limit = site.settings.time_limit_minutes
+        self._deadline = time.monotonic() + limit * _MINUTE if limit else None
+        self.is_out_of_time = False
         self._warned: set[str] = set()
         self._queue: dict[Key, Callable[[], Extraction]] = {}
         self._prefetched: dict[Key, Prefetch] = {}
@@ -173,6 +182,18 @@ class Run:
         place = keys.index(key) + 1 if key in self._queue else len(keys)
         return [each for each in keys[place : place + most] if each not in self._prefetched]
 
+    # Time
+
+    def check_time(self) -> None:
+        """Raise once no more rows may be asked for.
+
+        Raises:
+            TimeLimitError: If the time of the run is over.
+        """
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            msg = "the time of 'time_limit_minutes' is over"
+            raise TimeLimitError(msg)
+
     # Failures
 
     def warn_once(self, message: str) -> None:
@@ -195,6 +216,11 @@ class Run:
         if isinstance(error, RunError):
             raise error
         where = stream or connection.service.where
+        if isinstance(error, TimeLimitError):
+            logger.info("%s: %s", where, error)
+            self._failures[where] = error.exit_code
+            self.is_out_of_time = True
+            return
         if isinstance(error, TenantError):
             if connection.failure is None:
                 connection.failure = error
@@ -233,6 +259,8 @@ class Run:
         """
         if self._failures:
             names = ", ".join(self._failures)
+            if self.is_out_of_time:
+                rest = f"{_OUT_OF_TIME}; {rest}"
             msg = f"not read completely: {names}; {rest}"
             raise IncompleteError(msg, code or ExitCode.of_all(self._failures.values()))
 

@@ -26,6 +26,8 @@ PROGRESS = "progress_markers"
 VALUE = "replication_key_value"
 RUN_OF_ITS_OWN = ("completed_run", "completed_bookmark", "completed_look_back")
 """What this tap keeps beside a bookmark."""
+COMPLETE_ROWS = "complete_rows"
+"""Where the state of a stream keeps how many rows the last complete full read had, by tenant."""
 
 _BOOKMARKS = "bookmarks"
 _COMPLETED = ("completed", "completed_state")

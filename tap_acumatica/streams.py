@@ -8,7 +8,7 @@ import typing as t
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_acumatica.bookmarks import STATE_SOURCE, StreamBookmarks
+from tap_acumatica.bookmarks import STATE_FILTER, STATE_SOURCE, StreamBookmarks
 from tap_acumatica.catalog_entry import EntryReader, stated_in
 from tap_acumatica.extraction import Extraction
 from tap_acumatica.reading.window import keep
@@ -54,6 +54,7 @@ class EntitySetStream(SyncedStream):
         self._stated = stated
         self._vouched: tuple[str, ...] | None = None
         self._run = run
+        self._rows = {}
 
     # Catalog
 
@@ -159,6 +160,7 @@ class EntitySetStream(SyncedStream):
             reached=self.bookmarks.reached(tenant),
             key=self._vouched,
             fast=self.uses_fast_path if fast is None else fast,
+            check_time=self._run.check_time,
         )
 
     # State
@@ -176,6 +178,23 @@ class EntitySetStream(SyncedStream):
             self._run.warn_once,
         )
 
+    @property
+    def _condition(self) -> str | None:
+        """What ``filters`` says of the stream."""
+        return self._run.site.settings.filter_of(self.definition.names)
+
+    def _warn_of_another_filter(self) -> None:
+        held = (self.tap_state.get("bookmarks") or {}).get(self.name) or {}
+        was, now = held.get(STATE_FILTER), self._condition
+        if was != now and any(
+            self.bookmarks.reached(tenant).bookmark for tenant in self.definition.sources
+        ):
+            self._run.warn_once(
+                f"{self.name}: 'filters' has changed since the bookmark was written "
+                f"({was or 'none'}, now {now or 'none'}): rows that match only now are not read "
+                "until they change; take the stream out of the state to read all of them."
+            )
+
     def check_bookmarks(self) -> None:
         """Refuse a state that cannot be used, before anything is read.
 
@@ -184,10 +203,15 @@ class EntitySetStream(SyncedStream):
             SettingsError: If it is not clear what the state means.
         """
         self.bookmarks.check(lambda tenant: self.definition.sources[tenant].connection.began)
+        self._warn_of_another_filter()
 
     @override
     def save(self, tenant: str | None, progress: Progress) -> None:
         self.stream_state[STATE_SOURCE] = self.definition.entity_set
+        if condition := self._condition:
+            self.stream_state[STATE_FILTER] = condition
+        else:
+            self.stream_state.pop(STATE_FILTER, None)
         if self.replication_method == REPLICATION_INCREMENTAL:
             state = self.get_context_state({TENANT_COLUMN: tenant} if tenant else None)
             keep(state, self.replication_key, progress.reached)

@@ -11,14 +11,16 @@ from singer_sdk.metrics import Status, Tag
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
-from tap_acumatica.errors import ColumnsRefusedError, RefusedError
+from tap_acumatica.activation import check_rows, narrowed_by
+from tap_acumatica.errors import ColumnsRefusedError, RefusedError, ShrunkError
 from tap_acumatica.reading.batches import blocks
 from tap_acumatica.records.batches import BatchFiles, gzipped
 from tap_acumatica.records.lines import RecordLines
 from tap_acumatica.records.parquet import encode_parquet
 from tap_acumatica.records.schema import TENANT_COLUMN
 from tap_acumatica.records.writers import BatchFileWriter, MappedWriter, RecordLineWriter
-from tap_acumatica.singer import BatchFileFormat, SingerStream, log_requests
+from tap_acumatica.singer import UNFINISHED, BatchFileFormat, SingerStream, log_requests
+from tap_acumatica.state_input import COMPLETE_ROWS
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +49,7 @@ class SyncedStream(SingerStream):
 
     definition: StreamDefinition
     _run: Run
+    _rows: dict[str, int]
     _has_written = False
 
     @abc.abstractmethod
@@ -83,8 +86,40 @@ class SyncedStream(SingerStream):
                 complete &= self._sync_tenant(tenant, batch_config, counter)
             if not complete:
                 timer.tags[Tag.STATUS] = Status.FAILED
-        if complete and self.record_limit is None:
-            self.activate_version()
+        if complete and self.record_limit is None and full:
+            self._end_full_read()
+        self._keep_whether_unfinished(complete=complete)
+
+    def _keep_whether_unfinished(self, *, complete: bool) -> None:
+        """Note in the state what the next run begins with."""
+        is_unfinished = self._run.is_out_of_time and not complete
+        if is_unfinished != bool(self.stream_state.get(UNFINISHED)):
+            self.stream_state[UNFINISHED] = True
+            if not is_unfinished:
+                del self.stream_state[UNFINISHED]
+            self.write_state()
+
+    def _end_full_read(self) -> None:
+        """Keep how many rows there were, and let the loader delete all others, if that is safe."""
+        settings, held = self._run.site.settings, self.stream_state.get(COMPLETE_ROWS)
+        before = held if isinstance(held, dict) else {}
+        if narrowed := narrowed_by(self.definition, settings):
+            if self.version is not None:
+                self._run.warn_once(
+                    f"{self.name}: {narrowed}, so the loader is not told to delete what was not "
+                    "read (no ACTIVATE_VERSION)."
+                )
+            return
+        try:
+            if self.version is not None:
+                check_rows(self.name, before, self._rows, settings.max_drop_percent)
+        except ShrunkError as error:
+            connection = next(iter(self.definition.sources.values())).connection
+            self._run.fail(self.name, connection, error)
+            return
+        self.activate_version()
+        self.stream_state[COMPLETE_ROWS] = {**before, **self._rows}
+        self.write_state()
 
     def _sync_tenant(
         self, tenant: str | None, batch_config: BatchConfig | None, counter: Counter
@@ -160,6 +195,7 @@ class SyncedStream(SingerStream):
         if limit is None:
             progress.complete(_waits(extraction, self._run.writer.waited - before))
             self._report(extraction)
+            self._rows[tenant or ""] = progress.rows_of_one_reading
         self.save(tenant, progress)
 
     def _log_requests(

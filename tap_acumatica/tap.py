@@ -37,7 +37,7 @@ from tap_acumatica.settings.documents import document, json_text, name_of, not_j
 from tap_acumatica.settings.given import as_given
 from tap_acumatica.settings.sources import ENVIRONMENT, prepared, read_files, with_environment
 from tap_acumatica.settings.table import config_jsonschema
-from tap_acumatica.settings.unmatched import warn_of_maps
+from tap_acumatica.settings.unmatched import warn_of_filters, warn_of_maps
 from tap_acumatica.singer import ConfigInput, SingerTap
 from tap_acumatica.state_input import state_of
 from tap_acumatica.streams import EntitySetStream
@@ -198,7 +198,10 @@ class TapAcumatica(SingerTap):
             writes_catalog=self._writes_catalog,
         )
         definitions = discovery.definitions(None if selected is None else selected.__contains__)
-        warn_of_maps(self.config.get("stream_maps"), {one.stream for one in discovery.offered})
+        streams = {one.stream for one in discovery.offered}
+        warn_of_maps(self.config.get("stream_maps"), streams)
+        aliases = (one.aliases for one in discovery.offered)
+        warn_of_filters(self.run.site.settings, streams.union(*aliases))
         missing = sorted((selected or set()) - {definition.name for definition in definitions})
         failed = any(each.failure for each in self.run.site.connections.values())
         if missing and not definitions and not failed:

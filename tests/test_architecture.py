@@ -37,14 +37,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "catalog_input": {"errors", "catalog"},
     "catalog_entry": {"records", "discovery"},
     "state_input": {"errors", "records", "reading"},
-    "bookmarks": {*LOWER, "records", "reading", "state_input"},
+    "bookmarks": {*LOWER, "records", "reading", "state_input", "singer"},
+    "activation": {"errors", "settings", "discovery"},
     "columns": {*LOWER, "records", "reading", "settings", "discovery"},
     "extraction": {
         *LOWER,
         *("records", "reading", "acumatica", "settings", "discovery", "columns"),
     },
     "run": {"errors", "reading", "acumatica", "settings", "singer", "extraction"},
-    "sync": {"errors", "records", "reading", "singer", "discovery", "extraction", "run"},
+    "sync": {
+        *("errors", "records", "reading", "singer", "discovery", "extraction", "run"),
+        *("activation", "state_input"),
+    },
     "streams": {
         *("errors", "records", "reading", "singer", "discovery", "extraction", "run", "sync"),
         *("bookmarks", "catalog_entry"),

@@ -158,3 +158,23 @@ def _files() -> list[Path]:
         check=True,
     ).stdout
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("name", ["guarantees.md", "drift.md"])
+def test_what_the_documents_name_is_there(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    tests = re.findall(r"`(tests/[\w/]+\.py)`", text)
+    modules = re.findall(r"`((?!tests/)\w+(?:/\w+)?\.py)`", text)
+
+    assert tests
+    for path in (*tests, *(f"tap_acumatica/{module}" for module in modules)):
+        assert (ROOT / path).is_file(), path
+
+
+def test_each_guarantee_says_where_it_is_kept_and_what_attacks_it() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    stated = re.findall(r"^(\d+)\. \*\*", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (.+) \| (.+) \| (.+) \|$", text, flags=re.MULTILINE)
+
+    assert [row[0] for row in rows] == stated
+    assert all("`tests/" in attacked and ".py`" in kept for _, kept, _, attacked in rows)

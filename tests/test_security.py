@@ -7,7 +7,10 @@ import re
 import typing as t
 from pathlib import Path
 
+import pytest
 import yaml
+
+from tap_acumatica.settings.connections import connect
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +41,11 @@ def requests_sent() -> set[tuple[str, str]]:
     """The module and HTTP method of each call that makes a request."""
     found = set()
     for path, node in nodes():
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name) and node.func.id == "send_alone":
+            found.add((path, ast.literal_eval(node.args[0])))
+        if not isinstance(node.func, ast.Attribute):
             continue
         name, sender = node.func.attr, ast.unparse(node.func.value).rpartition(".")[2]
         if name in {"Request", "request"} and sender in SENDERS:
@@ -84,3 +91,33 @@ def test_meltano_sends_no_usage_statistics() -> None:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 
     assert project["send_anonymous_usage_stats"] is False
+
+
+@pytest.mark.parametrize(
+    ("address", "is_warned_of"),
+    [
+        ("http://site.invalid/odata", True),
+        ("http://192.0.2.1:9/odata", True),
+        ("https://site.invalid/odata", False),
+        ("http://localhost:9/odata", False),
+        ("http://127.0.0.2:9/odata", False),
+        ("http://[::1]:9/odata", False),
+    ],
+)
+def test_an_address_that_others_can_read_along_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture, address: str, *, is_warned_of: bool
+) -> None:
+    connect({"url": address}, user_agent="")
+    assert len([r for r in caplog.records if "begins with http://" in r.message]) == is_warned_of
+
+
+def test_what_security_md_promises_is_kept_and_tested_where_it_says() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 10
+    for promise, kept, tested in rows:
+        modules = re.findall(r"`(\w+/\w+\.py)`", kept)
+        tests = re.findall(r"`(tests/[\w/]+\.py)`", tested)
+        assert tests, promise
+        for path in (*(f"tap_acumatica/{module}" for module in modules), *tests):
+            assert (ROOT / path).is_file(), path

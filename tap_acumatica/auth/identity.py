@@ -36,9 +36,10 @@ from tap_acumatica.http.intermediaries import between, described
 from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.redirects import MOST, redirect_target, stays_on_site
 from tap_acumatica.http.retry import RetryableError, reason, retry_after
-from tap_acumatica.http.transport import unsigned
+from tap_acumatica.http.transport import send_alone
 
 if t.TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
     from tap_acumatica.errors import TapError
@@ -110,6 +111,7 @@ class IdentityServer:
         *,
         user_agent: str = "tap-acumatica",
         source: str = "'username' and 'password'",
+        trust: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -118,6 +120,7 @@ class IdentityServer:
             application: The connected application.
             user_agent: Name to send.
             source: The settings that a password comes from, for errors.
+            trust: Further certificate authorities that may vouch for the server.
             clock: Seconds since the epoch.
         """
         self.application = application
@@ -127,6 +130,7 @@ class IdentityServer:
             "Accept-Encoding": AS_IT_IS,
         }
         self._source = source
+        self._trust = trust
         self._clock = clock
         self._endpoints: Endpoints | None = None
 
@@ -209,11 +213,11 @@ class IdentityServer:
         """The OpenID document, also where the site redirects to another place of its own."""
         address: str | None = f"{site}/identity/.well-known/openid-configuration"
         for _ in range(MOST):
-            answer = requests.get(
+            answer = send_alone(
+                "GET",
                 str(address),
+                self._trust,
                 headers=self._headers,
-                auth=unsigned,
-                allow_redirects=False,
                 timeout=(_CONNECT_SECONDS, _DOCUMENT_SECONDS),
             )
             address = redirect_target(answer)
@@ -232,12 +236,12 @@ class IdentityServer:
             form["client_secret"] = own.client_secret
         began = self._clock()
         try:
-            answer = requests.post(
+            answer = send_alone(
+                "POST",
                 address,
+                self._trust,
                 data=form,
                 headers=self._headers,
-                auth=unsigned,
-                allow_redirects=False,
                 timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS),
             )
         except NO_ANSWER as error:

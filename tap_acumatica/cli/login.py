@@ -168,7 +168,9 @@ def _chosen(site: Site, only: Sequence[str]) -> list[Service]:
 
 
 def _sign_in(site: Site, service: Service, *, no_browser: bool, wait: int) -> None:
-    server = IdentityServer(site.application(service), user_agent=site.user_agent)
+    server = IdentityServer(
+        site.application(service), user_agent=site.user_agent, trust=site.settings.trust
+    )
     if not server.endpoints().authorization:
         msg = (
             "'authorization_url' is missing: 'url' is not an Acumatica site, so the address cannot "

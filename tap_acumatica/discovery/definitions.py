@@ -122,6 +122,12 @@ class StreamDefinition:
         return next(iter(self.sources.values())).entity.entity_set.name
 
     @property
+    def names(self) -> set[str]:
+        """What people may call it: the stream, and the entity set in each of its spellings."""
+        aliases = (source.entity.aliases for source in self.sources.values())
+        return {self.name}.union(*aliases)
+
+    @property
     def has_given_key(self) -> bool:
         """Whether its key is one that the setting ``keys`` gives."""
         return any(source.given for source in self.sources.values())

@@ -40,7 +40,7 @@ _NO_HTTP = re.compile(r"BadStatusLine|reset|RemoteDisconnected|Connection aborte
 
 _TRUST = (
     "check that this machine trusts the site's certificate authority, or that of a proxy that "
-    "inspects TLS: set REQUESTS_CA_BUNDLE to a file that holds it"
+    "inspects TLS: set 'ca_file', or REQUESTS_CA_BUNDLE, to a file that holds it"
 )
 _SCHEME = "check that 'url' starts with https:// or http:// as the site requires"
 _TLS: tuple[tuple[str, str, str], ...] = (

@@ -7,6 +7,7 @@ or from http to https of the same host on the usual ports. The reverse is never 
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
@@ -60,3 +61,14 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(scheme)
+
+
+def is_open_to_others(url: str) -> bool:
+    """Whether what is sent to an address can be read on the way: http to another machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return (parts.hostname or "").casefold() != "localhost"

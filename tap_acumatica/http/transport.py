@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from typing_extensions import override
 
 from tap_acumatica.http.additions import RequestAdditions
@@ -22,15 +21,17 @@ from tap_acumatica.http.content_coding import (
 from tap_acumatica.http.encoding import in_utf8
 from tap_acumatica.http.redaction import Redactor
 from tap_acumatica.http.request_log import RequestLog
+from tap_acumatica.http.trust import TrustingAdapter
 
 if t.TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
 
 _CHUNK = 65536
 
 
-class Transport(HTTPAdapter):
+class Transport(TrustingAdapter):
     """Carries the requests of one session.
 
     Attributes:
@@ -46,6 +47,7 @@ class Transport(HTTPAdapter):
         verbosity: int = 1,
         keep: bool = True,
         idle_seconds: float = 60,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         """Prepare.
 
@@ -56,8 +58,9 @@ class Transport(HTTPAdapter):
             verbosity: How much is logged of each request.
             keep: Whether a connection is used for more than one request.
             idle_seconds: How long a connection may have been idle to be used again.
+            trust: Further certificate authorities that may vouch for the site.
         """
-        super().__init__()
+        super().__init__(trust)
         self._origin = urlsplit(root).netloc.lower()
         self._additions = additions or RequestAdditions()
         self.redactor = redactor or Redactor()
@@ -210,3 +213,22 @@ def mount(session: requests.Session, transport: Transport) -> None:
     """Let a session send everything by a transport."""
     for scheme in ("https://", "http://"):
         session.mount(scheme, transport)
+
+
+def send_alone(
+    method: str, url: str, trust: ssl.SSLContext | None = None, **options: t.Any
+) -> requests.Response:
+    """Send one request that stands alone, with nothing that was not given; follow no redirect.
+
+    Args:
+        method: Its method.
+        url: Its address.
+        trust: Further certificate authorities that may vouch for the site.
+        **options: As for ``requests.request``.
+
+    Raises:
+        RequestException: If there is no answer.
+    """
+    with requests.Session() as session:
+        session.mount("https://", TrustingAdapter(trust))
+        return session.request(method, url, auth=unsigned, allow_redirects=False, **options)

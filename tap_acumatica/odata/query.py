@@ -32,6 +32,7 @@ class QueryOptions:
         top: The number of rows to return.
         skip: The number of rows to skip.
         format: The value of ``$format``.
+        condition: A filter that people have set, in parentheses; its parts are not told apart.
         custom: Other names and values, such as parameter aliases.
     """
 
@@ -42,14 +43,16 @@ class QueryOptions:
     top: int | None = None
     skip: int | None = None
     format: str | None = None
+    condition: str | None = None
     custom: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self) -> str:
         """The query string without its question mark."""
+        condition = (self.condition,) if self.condition else ()
         options: dict[str, object | None] = {
             "$select": ",".join(self.select) or None,
             "$expand": self.expand,
-            "$filter": " and ".join(self.filter) or None,
+            "$filter": " and ".join((*self.filter, *condition)) or None,
             "$orderby": ",".join(self.orderby) or None,
             "$top": self.top,
             "$skip": self.skip,
@@ -61,6 +64,28 @@ class QueryOptions:
             for name, value in options.items()
             if value is not None
         )
+
+
+def filter_fault(text: str) -> str | None:
+    """What is wrong with a filter that is to stand in parentheses beside others; None if nothing.
+
+    Only the service knows the rest of its grammar (OData 4.01 Part 2, section 5.1.1).
+    """
+    if not text.strip():
+        return "it is empty"
+    if "\n" in text or "\r" in text:
+        return "it has several lines"
+    if text.lstrip().lower().startswith("$filter"):
+        return "leave out '$filter='"
+    pieces = text.split("'")  # two single quotation marks within a text are one of its characters
+    if len(pieces) % 2 == 0:
+        return "a single quotation mark is missing"
+    depth = 0
+    for character in "".join(pieces[::2]):
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            break
+    return "its parentheses do not match" if depth else None
 
 
 def build_url(root: str, segment: str, options: QueryOptions | None = None) -> str:

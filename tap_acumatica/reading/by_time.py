@@ -38,7 +38,8 @@ CLOCK_ERROR_SECONDS = 900.0
 """By which the service's clock may be ahead of its database's."""
 _MOST_RECENT = 10_000
 """Rows remembered, so that they are not emitted twice, where one page holds fewer."""
-_EARLIEST = "1753-01-01T00:00:00.000000+00:00"
+EARLIEST = "1753-01-01T00:00:00.000000+00:00"
+"""Before all tracking values that a service can hold."""
 """The earliest SQL Server ``datetime``."""
 
 
@@ -118,7 +119,7 @@ class TimeReader:
                 yield from self._without_stamp(rows, stamps)
             yield self._batch(rows, stamps)
             if not known:
-                bound = _EARLIEST
+                bound = EARLIEST
                 continue
             newest = known[-1]
             if self._stop is not None and newest > self._stop:

@@ -79,6 +79,7 @@ class Narrowing:
                 logger.info("%s: what was refused once was answered the second time.", self._name)
                 return plan
         small = replace(asked, top=1 if asked.top else None)
+        self._check_condition(small)
         plain = QueryOptions(top=small.top, custom=asked.custom)
         parts = _suspects(asked, str(error))
         named = [part for part in parts if part in str(error).lower()]
@@ -100,6 +101,21 @@ class Narrowing:
         if isinstance(error, EmptyAnswerError):
             raise error
         raise AccessError(str(error)) from error
+
+    def _check_condition(self, asked: QueryOptions) -> None:
+        """Make sure that it is not the filter which people have set.
+
+        Raises:
+            RefusedError: If it is.
+        """
+        alone = QueryOptions(top=asked.top, condition=asked.condition, custom=asked.custom)
+        try:
+            if alone.condition:
+                self._source.get(alone)
+        except (RefusedError, EmptyAnswerError) as error:
+            if self._takes(replace(alone, condition=None)):
+                msg = f"{self._name}: the service does not take what 'filters' says of it: {error}"
+                raise RefusedError(msg) from error
 
     def _without_top(self, plan: Plan, plain: QueryOptions, error: Refusal) -> Plan | None:
         """The plan without ``$top``, if even the plainest request is refused for it.

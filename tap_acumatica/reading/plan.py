@@ -114,6 +114,8 @@ class Plan:
         version: OData version, for literals.
         time_zone: The service's clock.
         custom: Further query options, such as parameter aliases.
+        condition: A filter that people have set, in OData's words.
+        end: Canonical date-time before which the tracking values of all rows must lie.
     """
 
     keys: tuple[Column, ...] = ()
@@ -138,6 +140,8 @@ class Plan:
     version: str = "4.0"
     time_zone: ServiceTimeZone = field(default_factory=ServiceTimeZone)
     custom: tuple[tuple[str, str], ...] = ()
+    condition: str | None = None
+    end: str | None = None
 
     def options(
         self,
@@ -159,14 +163,22 @@ class Plan:
         """
         names = dict.fromkeys(column.name for column in order[: self.clauses] if self.order)
         return QueryOptions(
-            filter=tuple(self._spelled(term) for term in terms),
+            filter=tuple(self._spelled(term) for term in (*terms, *self._end_of(terms))),
             orderby=tuple(f"{name} desc" if reverse else name for name in names),
             select=self.select,
             expand=self.expand,
             top=(self.page_size if top is None else top) or None if self.page_size else None,
             skip=skip or None,
+            condition=self.condition,
             custom=dict(self.custom),
         )
+
+    def _end_of(self, terms: Sequence[Term]) -> Iterator[Term]:
+        """The comparison with :attr:`end`, but for rows that have no tracking value."""
+        if self.tracking is None or self.end is None:
+            return
+        if not any(term.column == self.tracking and term.value is None for term in terms):
+            yield Term(self.tracking, "lt", self.time_zone.safe_floor(self.end))
 
     @property
     def further_page(self) -> int | None:

@@ -39,6 +39,7 @@ class Progress:
             it is read in each run until its day.
         rows: How many rows were written.
         rows_again: How many of them were read again by the look-back.
+        rows_of_one_reading: How many were written since reading began, or began again.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Progress:
         self._is_complete = False
         self._tail: list[str] = []
         self.bookmark = self._initial
-        self.rows = self.rows_again = 0
+        self.rows = self.rows_again = self.rows_of_one_reading = 0
         self._began = self._logged = time.monotonic()
 
     @property
@@ -84,7 +85,8 @@ class Progress:
         due = self._window.is_look_back_due
         if self._is_complete:
             looked_back = began if due else before.looked_back
-            return Reached(self.bookmark, began if self._is_crowded else None, looked_back)
+            is_known = self._is_crowded and not self._window.is_limited
+            return Reached(self.bookmark, began if is_known else None, looked_back)
         looked_back = began if self._window.is_first_load else before.looked_back
         return Reached(self.bookmark, before.completed, looked_back)
 
@@ -127,6 +129,7 @@ class Progress:
             batch: The batch they belong to.
         """
         self.rows += len(rows)
+        self.rows_of_one_reading += len(rows)
         if batch.hold is not None:
             self._limit = min(self._limit, batch.hold)
         limit = self._limit
@@ -152,6 +155,7 @@ class Progress:
     def rewind(self) -> None:
         """Lower the bookmark to where this run began: what it has read so far does not count."""
         self.bookmark = self._initial
+        self.rows_of_one_reading = 0
         self._newest = None
         self._watermark = _Watermark()
 

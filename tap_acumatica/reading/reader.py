@@ -17,7 +17,12 @@ from tap_acumatica.odata import times
 from tap_acumatica.reading.batches import RowBatch
 from tap_acumatica.reading.by_key import KeyReader
 from tap_acumatica.reading.by_position import PositionReader
-from tap_acumatica.reading.by_time import CLOCK_ERROR_SECONDS, TimeReader, rows_without_stamp
+from tap_acumatica.reading.by_time import (
+    CLOCK_ERROR_SECONDS,
+    EARLIEST,
+    TimeReader,
+    rows_without_stamp,
+)
 from tap_acumatica.reading.evidence import (
     Evidence,
     FilterIgnoredError,
@@ -96,7 +101,8 @@ class Reader:
         if column is None:
             yield from self._full(pages)
             return
-        start = plan.time_zone.safe_floor(window.start) if window.start else None
+        begin = window.start or (EARLIEST if plan.end else None)
+        start = plan.time_zone.safe_floor(begin) if begin else None
         nulls = column.nullable and window.is_look_back_due and (start is not None)
         if nulls:
             yield from rows_without_stamp(plan, self._matching(pages))

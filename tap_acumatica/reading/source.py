@@ -100,13 +100,17 @@ class RequestCount:
         at_once: The most requests that waited at the same time.
     """
 
-    def __init__(self, limit: PageLimit | None = None) -> None:
+    def __init__(
+        self, limit: PageLimit | None = None, *, check_time: Callable[[], None] = lambda: None
+    ) -> None:
         """Begin with none.
 
         Args:
             limit: The limit of the service, which its streams share.
+            check_time: Raises once no more may be asked for.
         """
         self.limit = limit or PageLimit()
+        self._check_time = check_time
         self._lock = threading.Lock()
         self.made = self.at_once = self._waiting = 0
         self.seconds = 0.0
@@ -114,7 +118,12 @@ class RequestCount:
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """Count one more request, and the time until it is answered."""
+        """Count one more request, and the time until it is answered.
+
+        Raises:
+            TimeLimitError: If the time of the run is over.
+        """
+        self._check_time()
         with self._lock:
             self.made += 1
             self._waiting += 1

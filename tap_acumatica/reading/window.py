@@ -59,6 +59,7 @@ class Window:
         time_offset: Seconds to begin before the bookmark.
         look_back_hours: How far the daily look-back reaches; 0 turns it off.
         start_date: Canonical date-time before which nothing is read; None for no such time.
+        is_limited: Whether this run ends before the newest rows, so that it completes nothing.
     """
 
     reached: Reached
@@ -66,6 +67,7 @@ class Window:
     time_offset: float = 300
     look_back_hours: float = 24
     start_date: str | None = None
+    is_limited: bool = False
 
     @property
     def is_first_load(self) -> bool:

@@ -11,7 +11,9 @@ from jsonschema import Draft202012Validator
 from tap_acumatica.acumatica.addresses import url_fault
 from tap_acumatica.errors import SettingsError, ValueMismatchError
 from tap_acumatica.http.additions import UnknownLocaleError, language_tag, property_fault
+from tap_acumatica.http.trust import trust_fault
 from tap_acumatica.odata import times
+from tap_acumatica.odata.query import filter_fault
 from tap_acumatica.odata.time_zone import UnknownZoneError, zone_named
 from tap_acumatica.settings.given import Given, origin_of
 from tap_acumatica.settings.names import nearest
@@ -163,10 +165,35 @@ def _further_faults(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
         yield "time_zone", f"must be {_ZONES}, not {_shown(zone)}"
     if region and not _is_known(language_tag, region, UnknownLocaleError):
         yield "locale", f"must be {_REGIONS}, not {_shown(region)}"
-    start = _text(config.get("start_date"))
-    if start and not _is_known(canonical_start, start, ValueMismatchError):
-        yield "start_date", f"must be a date-time such as {_DATE_TIME}, not {_shown(start)}"
+    ca_file = _text(config.get("ca_file"))
+    if ca_file and (fault := trust_fault(ca_file)):
+        yield "ca_file", fault
+    yield from _faults_of_range(config)
+    yield from _faults_of_filters(config)
     yield from _faults_of_entries(config)
+
+
+def _faults_of_range(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
+    """Faults in the dates between which rows are read."""
+    given = {name: _text(config.get(name)) for name in ("start_date", "end_date")}
+    known = {
+        name: canonical_start(text)
+        for name, text in given.items()
+        if text and _is_known(canonical_start, text, ValueMismatchError)
+    }
+    for name, text in given.items():
+        if text and name not in known:
+            yield name, f"must be a date-time such as {_DATE_TIME}, not {_shown(text)}"
+    if len(known) == len(given) and known["end_date"] <= known["start_date"]:
+        yield "end_date", f"must be later than 'start_date', not {_shown(given['end_date'])}"
+
+
+def _faults_of_filters(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
+    """Filters that cannot stand beside others."""
+    filters = config.get("filters")
+    for name, text in (filters if isinstance(filters, dict) else {}).items():
+        if isinstance(text, str) and (fault := filter_fault(text)):
+            yield "filters", f"has no OData filter for '{name}': {fault}, in {_shown(text)}"
 
 
 def _faults_of_entries(config: Mapping[str, t.Any]) -> Iterator[tuple[str, str]]:
@@ -213,7 +240,8 @@ def _quotes(error: t.Any, name: str = "") -> str:
         return ""
     if type(error.instance) not in {int, float}:
         return ""
-    return f': write it as "{_DATE_TIME}"' if name == "start_date" else ": put it in quotes"
+    is_date = name in {"start_date", "end_date"}
+    return f': write it as "{_DATE_TIME}"' if is_date else ": put it in quotes"
 
 
 def _credentials_fault(error: t.Any, tenant: str, member: str = "") -> str:

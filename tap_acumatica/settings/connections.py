@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import typing as t
 
@@ -12,6 +13,7 @@ from tap_acumatica.acumatica.limits import Limits
 from tap_acumatica.acumatica.metadata_cache import MetadataCache, default_folder
 from tap_acumatica.acumatica.pool import SessionPool
 from tap_acumatica.http.rate_limit import RateLimiter
+from tap_acumatica.http.redirects import is_open_to_others
 from tap_acumatica.http.transport import Transport
 from tap_acumatica.settings import credentials
 from tap_acumatica.settings.typed import Settings
@@ -23,6 +25,8 @@ if t.TYPE_CHECKING:
     from tap_acumatica.acumatica.addresses import Service
     from tap_acumatica.auth.authenticators import Authenticator
     from tap_acumatica.auth.identity import Application
+
+logger = logging.getLogger(__name__)
 
 
 def connect(config: Mapping[str, t.Any], *, user_agent: str) -> Site:
@@ -41,6 +45,11 @@ def connect(config: Mapping[str, t.Any], *, user_agent: str) -> Site:
     """
     site = Site(Settings.from_config(config), user_agent=user_agent)
     warn_of_tenants(site.settings, site.services)
+    if is_open_to_others(site.settings.url):
+        logger.warning(
+            "'url' begins with http://, so passwords and rows can be read on the way, even if the "
+            "site then redirects to https; write https://"
+        )
     return site
 
 
@@ -154,4 +163,5 @@ class Site:
             verbosity=settings.verbosity,
             keep=settings.pooling,
             idle_seconds=settings.pool_idle_timeout,
+            trust=settings.trust,
         )

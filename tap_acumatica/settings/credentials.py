@@ -51,6 +51,7 @@ def authenticator(
         application(settings, service),
         user_agent=user_agent,
         source=_origin(settings, service, "username", "password"),
+        trust=settings.trust,
     )
     grant: Grant
     if settings.oauth_flow == "password":

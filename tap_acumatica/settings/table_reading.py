@@ -58,6 +58,13 @@ READING: tuple[Setting, ...] = (
         default=300,
     ),
     Setting(
+        "end_date",
+        TEXT,
+        "End Date",
+        "Do not read rows of incremental streams that were last modified at or after this date or "
+        "date-time; the bookmark stops before it.",
+    ),
+    Setting(
         "daily_lookback_hours",
         integer(0, 720),
         "Daily Look-Back",
@@ -183,6 +190,13 @@ READING: tuple[Setting, ...] = (
         default=1,
     ),
     Setting(
+        "ca_file",
+        TEXT,
+        "Certificate Authorities",
+        "File of certificate authorities, in PEM format, to trust besides those of the machine: "
+        "that of a site with a certificate of its own, or of a proxy that inspects TLS.",
+    ),
+    Setting(
         "locale",
         TEXT,
         "Locale",
@@ -234,6 +248,31 @@ READING: tuple[Setting, ...] = (
         "Expand",
         "Navigation properties to include as nested objects, per entity set: "
         '{"SOOrder": ["CustomerByCustomerID($select=AcctCD)", "SOLineCollection"]}.',
+    ),
+    Setting(
+        "filters",
+        {"type": "object", "additionalProperties": TEXT},
+        "Filters",
+        "OData filters to add to each request, per stream, entity set or glob; of several that "
+        "match, all hold: "
+        """{"GLTran": "FinPeriodID ge '202401'"}. A row that no longer matches is not reported """
+        "as deleted.",
+    ),
+    Setting(
+        "time_limit_minutes",
+        integer(1, 10080),
+        "Time Limit",
+        "After this time the run asks for no more rows, writes what it has and its state, and ends "
+        "with exit code 3. Streams that were not read to their end come first in the next run.",
+    ),
+    Setting(
+        "max_drop_percent",
+        integer(0, 100),
+        "Maximum Drop",
+        "A full read that holds this much fewer rows than the last complete one does not make the "
+        "loader delete the others: no ACTIVATE_VERSION, and an error that says why. 100: never "
+        "mind.",
+        default=20,
     ),
     Setting(
         "keys",

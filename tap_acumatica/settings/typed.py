@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
 from tap_acumatica.http.additions import RequestAdditions, additions, language_tag
+from tap_acumatica.http.trust import trust_in
 from tap_acumatica.odata.time_zone import ServiceTimeZone, zone_named
 from tap_acumatica.settings.checks import canonical_start, check
 from tap_acumatica.settings.given import as_given
 from tap_acumatica.settings.table import without_blanks
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    import ssl
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class Settings:
     )
     start_date: str | None = None
     time_offset: int = 300
+    end_date: str | None = None
     daily_lookback_hours: int = 24
     time_zone: str = "UTC"
     convert_to_utc: bool = True
@@ -78,6 +82,7 @@ class Settings:
     pool_idle_timeout: int = 60
     metadata_cache_minutes: int = 15
     verbosity: int = 1
+    ca_file: str | None = None
     locale: str | None = None
     additional_properties: tuple[Mapping[str, str], ...] = ()
     secret_additional_properties: tuple[Mapping[str, str], ...] = field(default=(), repr=False)
@@ -85,6 +90,9 @@ class Settings:
     use_select: bool = True
     trim_strings: bool = False
     expand: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)
+    time_limit_minutes: int | None = None
+    max_drop_percent: int = 20
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inquiry_parameters: Mapping[str, Mapping[str, t.Any]] = field(default_factory=dict)
     deleted_records: t.Literal["ignore", "soft"] = "ignore"
@@ -153,6 +161,24 @@ class Settings:
         return canonical_start(self.start_date) if self.start_date else None
 
     @property
+    def canonical_end_date(self) -> str | None:
+        """``end_date`` in the canonical form; a plain date is its midnight in UTC."""
+        return canonical_start(self.end_date) if self.end_date else None
+
+    def filter_of(self, names: Collection[str]) -> str | None:
+        """The OData filter that is set for a stream, in parentheses; None without any.
+
+        Args:
+            names: What the stream and its entity set are called.
+        """
+        found = [
+            text
+            for pattern, text in self.filters.items()
+            if any(fnmatchcase(name, pattern) for name in names)
+        ]
+        return " and ".join(f"({text})" for text in dict.fromkeys(found)) or None
+
+    @property
     def tracks_changes(self) -> bool:
         """Whether streams are read incrementally where they can be."""
         return self.tracking_type == "date"
@@ -186,6 +212,11 @@ class Settings:
     def scopes(self) -> str:
         """``scope`` as OAuth 2.0 writes it: separated by single spaces."""
         return " ".join(self.scope.replace(",", " ").split())
+
+    @property
+    def trust(self) -> ssl.SSLContext | None:
+        """Certificate authorities to trust besides those of the machine; None for no others."""
+        return trust_in(self.ca_file) if self.ca_file else None
 
     @property
     def request_additions(self) -> RequestAdditions:

@@ -110,6 +110,21 @@ def _warn_of_names(settings: Settings, names: Collection[str]) -> None:
                 )
 
 
+def warn_of_filters(settings: Settings, streams: Collection[str]) -> None:
+    """Warn of filters for streams that are not there.
+
+    Args:
+        settings: The settings.
+        streams: What the streams on offer and their entity sets are called.
+    """
+    for pattern in settings.filters if streams else ():
+        if not any(fnmatchcase(name, pattern) for name in streams):
+            near = _near_pattern(pattern, streams)
+            logger.warning(
+                "'filters' names %s, which is neither a stream nor an entity set%s", pattern, near
+            )
+
+
 def warn_of_columns(
     settings: Settings,
     columns: Mapping[str, Mapping[str, Property]],

@@ -12,9 +12,10 @@ from singer_sdk.plugin_base import _ConfigInput as ConfigInput
 from tap_acumatica.singer.messages import MessageWriter, Terminated
 from tap_acumatica.singer.metrics import log_requests
 from tap_acumatica.singer.stream import Output, SingerStream
-from tap_acumatica.singer.tap import SingerTap
+from tap_acumatica.singer.tap import UNFINISHED, SingerTap
 
 __all__ = [
+    "UNFINISHED",
     "BatchConfig",
     "BatchFileFormat",
     "ConfigInput",

@@ -24,8 +24,13 @@ if t.TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk.mapper import PluginMapper
+    from singer_sdk.streams import Stream
 
     from tap_acumatica.singer.stream import SingerStream
+
+
+UNFINISHED = "unfinished"
+"""What the state of a stream has where a run had no time for all of it."""
 
 
 class SingerTap(Tap, abc.ABC):
@@ -135,6 +140,18 @@ class SingerTap(Tap, abc.ABC):
                 "'stream_maps' leaves out all streams that are selected, so nothing is written"
             )
         self._mapper = mapper
+
+    @property
+    @override
+    def streams(self) -> dict[str, Stream]:
+        """The streams by name, but first those that the last run had no time for."""
+        is_new = self._streams is None
+        found = super().streams
+        held = self.state.get("bookmarks") or {}
+        for name in list(found) if is_new else ():
+            if not (held.get(name) or {}).get(UNFINISHED):
+                found[name] = found.pop(name)
+        return found
 
     def sync_streams(self) -> None:
         """Write all streams; whatever ends that, the last STATE is the last line."""

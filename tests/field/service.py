@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import email.utils
+import itertools
 import re
 import socket
 import threading
@@ -218,16 +219,24 @@ _COMPARISONS: dict[str, Callable[[t.Any, t.Any], bool]] = {
 
 
 def terms(text: str) -> list[Term]:
-    """The comparisons of a filter: ``Name operator literal``, joined by ``and``."""
+    """The comparisons of a filter: ``Name operator literal``, joined by ``and``.
+
+    Some of them may stand in parentheses, which mean nothing where there is no ``or``.
+    """
     if not text:
         return []
     words, place = [], 0
     while place < len(text):
         match = _TOKEN.match(text, place)
-        if match is None or text[match.end() : match.end() + 1] not in {"", " ", "(", ")"}:
+        after = text[match.end() : match.end() + 1] if match else ""
+        if match is None or (match[0] != "(" and after not in {"", " ", "(", ")"}):
             raise BadRequestError(f"Syntax error at position {place} in '{text}'.")
         words.append(match[0])
         place = match.end() + (text[match.end() : match.end() + 1] == " ")
+    depths = list(itertools.accumulate((w == "(") - (w == ")") for w in words))
+    if min(depths) < 0 or depths[-1]:
+        raise BadRequestError(f"Parentheses do not match in '{text}'.")
+    words = [word for word in words if word not in {"(", ")"}]
     found = []
     for number in range(0, len(words), 4):
         part = words[number : number + 4]

@@ -172,6 +172,35 @@ def test_a_certificate_that_is_not_trusted_says_how_to_trust_it(tmp_path: Path) 
     assert service.targets == []
 
 
+@pytest.mark.parametrize("by_proxy", [False, True], ids=["directly", "through a proxy"])
+def test_authorities_that_are_set_are_trusted_besides_those_of_the_machine(
+    tmp_path: Path, *, by_proxy: bool
+) -> None:
+    service, table = service_of()
+    pem = certificate(tmp_path / "site.pem")
+    with service.running(), tls(service.port, pem) as port, Proxy().running() as proxy:
+        between = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"} if by_proxy else {}
+        url = f"https://127.0.0.1:{port}/odata"
+        arguments = configured(tmp_path, url, ca_file=str(tmp_path / "cert.pem"))
+        assert_complete(run_in(tmp_path, *arguments, **between), table)
+        other = certificate(tmp_path / "other.pem")
+        del other
+        untrusted = run_in(tmp_path, *arguments, **between)
+        assert_one_error(untrusted, "certificate verification failed", "'ca_file'", exit_code=3)
+
+
+@pytest.mark.parametrize("content", [None, "", "nothing of the kind"])
+def test_a_file_of_authorities_that_cannot_be_used_is_refused_before_the_first_request(
+    tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    arguments = configured(tmp_path, "https://127.0.0.1:9/odata", ca_file=str(path))
+    words = ("'ca_file'", "PEM", "cannot be read" if content is None else "holds none")
+    assert_one_error(run_in(tmp_path, *arguments), *words, exit_code=2)
+
+
 def test_a_certificate_of_another_host_and_one_that_has_expired_are_told_apart(
     tmp_path: Path,
 ) -> None:
