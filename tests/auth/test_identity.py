@@ -166,7 +166,7 @@ def test_the_document_does_not_lead_off_tls(
     found = requests.Response()
     found.status_code, found.url = 200, f"{site}{DOCUMENT}"
     found.raw = io.BytesIO(json.dumps({"token_endpoint": named}).encode())
-    monkeypatch.setattr("requests.get", lambda *_, **__: found)
+    monkeypatch.setattr("tap_acumatica.auth.identity.send_alone", lambda *_, **__: found)
     assert _server(site).endpoints().token == used
 
 
