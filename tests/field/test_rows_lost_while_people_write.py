@@ -313,6 +313,40 @@ def test_a_row_that_shows_long_after_its_stamp_is_read_within_a_day(
     assert missed(table, first, second) == []
 
 
+def test_a_late_commit_arrives_within_a_day_also_where_the_look_back_breaks_off(
+    run_tap: RunTap,
+) -> None:
+    service, table = service_of()
+    for number, row in enumerate(table.rows):
+        row["LastModifiedDateTime"] = shown(service.now - dt.timedelta(minutes=50 - number))
+    config = {"page_size": 10, "max_retries": 1}
+    brought: dict[int, set[int]] = {}
+
+    def break_off(request: Request, reply: Reply) -> None:
+        if len(service.requests) > asked + 1:
+            reply.html(500)
+        del request
+
+    with service.running():
+        state = run_tap({"url": service.url, **config}).state
+        for hour in (5, 10, 15, 20, 25):
+            service.now += dt.timedelta(hours=5)
+            recent = shown(service.now - dt.timedelta(minutes=10))
+            table.row(Id=1)["LastModifiedDateTime"] = recent  # the bookmark goes on
+            asked = len(service.requests)
+            service.spoil = break_off if hour == 20 else lambda _request, _reply: None
+            run = run_tap({"url": service.url, **config}, state=state, check=False)
+            assert (run.exit_code == 0) is (hour != 20), run.errors
+            state = run.state
+            brought[hour] = {record["Id"] for record in run.records("Orders")}
+            if hour == 5:  # committed an hour after it was stamped
+                late = shown(service.now - dt.timedelta(hours=1))
+                table.rows.append({**order(26), "LastModifiedDateTime": late})
+    assert all(26 not in brought[hour] for hour in (5, 10, 15))
+    assert 26 in brought[20] | brought[25]
+    assert "read again by the daily look-back" in run.errors
+
+
 # Literals
 
 
